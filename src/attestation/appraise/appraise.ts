@@ -1,0 +1,287 @@
+import { type Bytes, CodedError, type Keyset, keysetDigest, toHex, type UnixMs, workerId } from '../../core/index.ts';
+import type { IntelEndorsements, TrustAnchor } from '../endorsements/index.ts';
+import {
+  bundleReportData,
+  type EvidenceBundle,
+  evidenceDigest,
+  parseEvidenceBundle,
+  type Tee,
+} from '../evidence/composite/index.ts';
+import { type ParsedTdxQuote, parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
+import { type Check, check, failed, notRun, type TdxTcb, type TdxVerdict, verifyTdxQuote } from '../verify/index.ts';
+import { type BindingCheckName, bindingChecks, blockOfBeacon, type ExpectedNonce, type KnownBlock } from './binding.ts';
+import type { Policy } from './policy.ts';
+import { tdxPolicyChecks } from './tdx-policy.ts';
+import { mayVouch, type Trust } from './trust.ts';
+
+/** How far a block may lie in the future of the verifier's clock. */
+const BEACON_SKEW_MS = 60_000;
+export const KNOWN_BLOCKS_MAX = 4096;
+
+export type CheckGroup = Readonly<Record<string, Check>>;
+
+/** Named checks by what they speak of: is the CPU genuine, the GPU, do the parts belong together, is it what we want? */
+export type AppraisalGroups = Readonly<{
+  cpu: CheckGroup;
+  gpu: CheckGroup;
+  binding: Readonly<Record<BindingCheckName, Check>>;
+  policy: CheckGroup;
+}>;
+
+export type AppraisalFacts = Readonly<{
+  groups: AppraisalGroups;
+  tee: Tee;
+  keyset: Keyset;
+  /** 32 bytes. */
+  keysetDigest: Bytes;
+  /** Of the image's registers as the quote has them, 32 bytes; as the registry on chain names it: {@link tdxImageDigest}. */
+  measurementsDigest: Bytes;
+  /** `H("worker-id", IK_pub)`, 32 bytes. */
+  workerId: Bytes;
+  /** ED, 32 bytes. */
+  evidenceDigest: Bytes;
+  modelDigest: Bytes;
+  nonceRoot: Bytes;
+  epochKeyDigests: readonly Bytes[];
+  tcb: TdxTcb | null;
+  /** The converged status, or `unknown` where it could not be established. */
+  tcbStatus: string;
+  /** The root that vouches, or null where the quote leads to none. */
+  vouchedBy: TrustAnchor | null;
+  /** True where that root is a simulator's: say so on every screen. */
+  simulated: boolean;
+  /** How the keyset is tied to the boot (AIS/1 section 3, item 4): by an event in a register that cannot be taken back. */
+  identityBinding: 'register';
+}>;
+
+/** Where the evidence is genuine, ours to accept and in date. */
+export type AffirmingAppraisal = AppraisalFacts &
+  Readonly<{
+    status: 'affirming';
+    /** Least of all deadlines: collateral, certificates, keyset, age of the evidence. Nothing relies on it after that. */
+    expiresAt: UnixMs;
+    /** Time from which the evidence's age counts: the beacon's block, else the answer to our nonce, else the log entry. */
+    madeAt: UnixMs;
+    /** PPID of the platform, 16 bytes. */
+    platformId: Bytes;
+    [affirmed]: true;
+  }>;
+declare const affirmed: unique symbol; // not exported: only appraise makes an affirming result
+
+/** `refused`: a check failed. `unavailable`: none failed, but one that is required could not be run. Neither is a yes. */
+export type Appraisal =
+  | AffirmingAppraisal
+  | (AppraisalFacts &
+      Readonly<{
+        status: 'refused' | 'unavailable';
+        expiresAt: null;
+        madeAt: UnixMs | null;
+        platformId: Bytes | null;
+        /** `group.check` of each failed check; where none failed, of each required one that was not run. */
+        because: readonly string[];
+      }>);
+
+export type AppraisalInput = Trust &
+  Readonly<{
+    /** The bundle as it travels. */
+    bundle: Uint8Array;
+    /** The vendor's endorsements, parsed once and used for many bundles. */
+    endorsements: IntelEndorsements;
+    now: UnixMs;
+    /** A nonce of the caller's own that must be under N; required where the policy's least mode is 2. */
+    expectedNonce?: ExpectedNonce | undefined;
+    /** Blocks that the caller looked up on the chain, at most 4096. */
+    knownBlocks?: readonly KnownBlock[] | undefined;
+    /** Time of the cosigned log entry that admitted the worker, for a caller that does not follow the chain. */
+    loggedAt?: UnixMs | undefined;
+  }>;
+
+/**
+ * Appraises one evidence bundle: is it genuine, does it belong together, is it what the policy wants? Router and client
+ * call this same function, each with a policy and anchors of its own (AIS/1 section 9).
+ * @throws CodedError OBJECT_MALFORMED, EVIDENCE_* for a bundle or quote that can't be read
+ */
+export async function appraise(input: AppraisalInput): Promise<Appraisal> {
+  if ((input.knownBlocks ?? []).length > KNOWN_BLOCKS_MAX) {
+    throw new CodedError('INVARIANT_BROKEN', `at most ${KNOWN_BLOCKS_MAX} known blocks`);
+  }
+  const bundle = parseEvidenceBundle(input.bundle);
+  if (bundle.tee !== 'tdx') {
+    throw new CodedError('EVIDENCE_UNSUPPORTED', `this verifier appraises tdx, not ${bundle.tee}`, { tee: bundle.tee });
+  }
+  const quote = parseTdxQuote(bundle.quote);
+  const verdict = await verifyTdxQuote(quote, input.endorsements, input.trustAnchors, Math.floor(input.now / 1000), {
+    revocation: 'require',
+    expectReportData: bundleReportData(bundle),
+  });
+  const { expectedReportData, ...cpu } = verdict.checks;
+  const binding = bindingChecks(bundle, quote, expectedReportData, {
+    nonce: input.expectedNonce,
+    blocks: input.knownBlocks,
+  });
+  const platform = verdict.verdict === 'verified' ? verdict.quote.platform : null;
+  const madeAt = madeAtOf(bundle, binding, input);
+  const policy = {
+    ...trustChecks(input, verdict.anchor),
+    tee: check(input.policy.tees.includes(bundle.tee), REFUSED, `the policy does not accept ${bundle.tee}`),
+    ...tdxPolicyChecks(input.policy.tdx, quote, { tcb: verdict.tcb, platform }),
+    ...workerChecks(input.policy, bundle, input.now),
+    evidenceAge: ageCheck(bundle, madeAt, input),
+  };
+  const groups = { cpu, gpu: { deviceEvidence: gpuCheck(input.policy, bundle) }, binding, policy };
+  return conclude(bundle, quote, verdict, groups, input, { madeAt, platformId: platform?.ppid ?? null });
+}
+
+const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
+
+/** The roots behind quote and endorsements must be ones that this policy lets vouch, whatever the caller passed as anchors. */
+function trustChecks(
+  input: AppraisalInput,
+  anchor: TrustAnchor | null,
+): Record<'trustAnchor' | 'endorsementAnchors', Check> {
+  const { tcbInfo, qeIdentity, pckCrlIssuer } = input.endorsements;
+  const signers = [
+    ...(tcbInfo.state === 'ok' ? [tcbInfo.value.signer.anchor] : []),
+    ...(qeIdentity.state === 'ok' ? [qeIdentity.value.signer.anchor] : []),
+    ...(pckCrlIssuer.state === 'ok' ? [pckCrlIssuer.value.anchor] : []),
+  ];
+  const why = (kind: string) =>
+    `a ${input.policy.environment} policy does not let this ${kind} root vouch for evidence`;
+  const foreign = signers.find((signer) => !mayVouch(input.policy, signer));
+  return {
+    trustAnchor:
+      anchor === null
+        ? notRun('the quote leads to no trust anchor')
+        : check(mayVouch(input.policy, anchor), REFUSED, why(anchor.kind)),
+    endorsementAnchors: check(foreign === undefined, REFUSED, why(foreign?.kind ?? '')),
+  };
+}
+
+const KEM_OF_SUITE = { 'x-wing': 0x647a, 'dhkem-x25519': 0x0020 } as const;
+
+function workerChecks(
+  policy: Policy,
+  bundle: EvidenceBundle,
+  now: UnixMs,
+): Record<'model' | 'versions' | 'suites' | 'keysetCurrent' | 'beaconNetwork', Check> {
+  const { keyset, beacon } = bundle;
+  const accepted = policy.suites.map((suite) => KEM_OF_SUITE[suite] as number);
+  return {
+    model: check(
+      policy.models === 'any' || policy.models.includes(toHex(bundle.modelDigest)),
+      REFUSED,
+      "the model is not on the policy's list",
+    ),
+    versions: check(
+      keyset.versions.some((version) => policy.versions.includes(version)),
+      REFUSED,
+      'the attested keyset offers no protocol version that the policy accepts',
+    ),
+    suites: check(
+      keyset.suites.some((suite) => accepted.includes(suite)),
+      REFUSED,
+      'the attested keyset offers no HPKE suite that the policy accepts',
+    ),
+    keysetCurrent: check(now < keyset.notAfter, 'EVIDENCE_STALE', 'the keyset is past its end'),
+    beaconNetwork: check(
+      beacon.network === policy.freshness.network,
+      REFUSED,
+      `the beacon is of network ${beacon.network}, not ${policy.freshness.network}`,
+    ),
+  };
+}
+
+/**
+ * AIS/1 section 3, item 7: the time of the beacon's block. For a caller that does not know it: now, where the evidence
+ * answers a nonce that the caller has just made; else the time of the log entry that admitted the worker.
+ */
+function madeAtOf(
+  bundle: EvidenceBundle,
+  binding: Readonly<Record<BindingCheckName, Check>>,
+  input: AppraisalInput,
+): UnixMs | null {
+  if (binding.beaconBlock.outcome === 'failed') return null;
+  const block = blockOfBeacon(bundle, input.knownBlocks ?? []);
+  if (block !== undefined) return block.at;
+  return binding.nonce.outcome === 'passed' ? input.now : (input.loggedAt ?? null);
+}
+
+function ageCheck(bundle: EvidenceBundle, madeAt: UnixMs | null, input: AppraisalInput): Check {
+  const { evidenceAgeSecondsMax, network } = input.policy.freshness;
+  const oldest = input.now - 1000 * evidenceAgeSecondsMax;
+  // A block after the beacon's that is too old itself makes the beacon's older still, whether we know that one or not.
+  const later = (input.knownBlocks ?? []).some(
+    (block) => block.network === network && block.seqno >= bundle.beacon.seqno && block.at < oldest,
+  );
+  if (later) return failed('EVIDENCE_STALE', `the beacon is older than ${evidenceAgeSecondsMax} s`);
+  if (madeAt === null) {
+    return notRun('no block of the beacon, no log entry and no nonce of ours says when this evidence was made');
+  }
+  if (madeAt > input.now + BEACON_SKEW_MS) return failed('EVIDENCE_STALE', 'the evidence is dated in the future');
+  return check(madeAt >= oldest, 'EVIDENCE_STALE', `the evidence is older than ${evidenceAgeSecondsMax} s`);
+}
+
+function gpuCheck(policy: Policy, bundle: EvidenceBundle): Check {
+  if (bundle.devices.length > 0) {
+    return failed('EVIDENCE_KIND_UNSUPPORTED', 'the bundle holds device evidence, which this verifier cannot verify');
+  }
+  return policy.gpu === 'required'
+    ? failed(REFUSED, 'no GPU evidence; policy requires it')
+    : notRun('no GPU evidence; policy does not require it');
+}
+
+/** Checks that may stay unrun under this policy; each then says so in its reason. */
+function mayStayUnrun(policy: Policy): ReadonlySet<string> {
+  const names = new Set<string>();
+  if (policy.session.leastMode < 2) names.add('binding.nonce');
+  if (policy.freshness.beaconBlock === 'when-known') names.add('binding.beaconBlock');
+  if (policy.gpu === 'not-required') names.add('gpu.deviceEvidence');
+  return names;
+}
+
+function conclude(
+  bundle: EvidenceBundle,
+  quote: ParsedTdxQuote,
+  verdict: TdxVerdict,
+  groups: AppraisalGroups,
+  input: AppraisalInput,
+  found: Readonly<{ madeAt: UnixMs | null; platformId: Bytes | null }>,
+): Appraisal {
+  const optional = mayStayUnrun(input.policy);
+  const named = Object.entries(groups).flatMap(([group, checks]) =>
+    Object.entries(checks).map(([name, outcome]) => ({ name: `${group}.${name}`, outcome: outcome.outcome })),
+  );
+  const failures = named.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name);
+  const unrun = named
+    .filter(({ name, outcome }) => outcome === 'notRun' && !optional.has(name))
+    .map(({ name }) => name);
+  const facts: AppraisalFacts = {
+    groups,
+    tee: bundle.tee,
+    keyset: bundle.keyset,
+    keysetDigest: keysetDigest(bundle.keyset),
+    measurementsDigest: tdxImageDigest(quote.report),
+    workerId: workerId(bundle.keyset.identityKey),
+    evidenceDigest: evidenceDigest(bundle),
+    modelDigest: bundle.modelDigest,
+    nonceRoot: bundle.nonceRoot,
+    epochKeyDigests: bundle.epochKeyDigests,
+    tcb: verdict.tcb,
+    tcbStatus: verdict.tcb?.status ?? 'unknown',
+    vouchedBy: verdict.anchor,
+    simulated: verdict.anchor?.kind === 'simulated',
+    identityBinding: 'register',
+  };
+  const { madeAt, platformId } = found;
+  const complete = failures.length === 0 && unrun.length === 0 && verdict.verdict === 'verified';
+  if (complete && verdict.validity !== null && madeAt !== null && platformId !== null) {
+    const expiresAt = Math.min(
+      1000 * verdict.validity.earliestExpiry,
+      bundle.keyset.notAfter,
+      madeAt + 1000 * input.policy.freshness.evidenceAgeSecondsMax,
+    );
+    return { ...facts, status: 'affirming', expiresAt, madeAt, platformId } as AffirmingAppraisal;
+  }
+  const status = failures.length > 0 || verdict.verdict === 'refused' ? 'refused' : 'unavailable';
+  return { ...facts, status, expiresAt: null, madeAt, platformId, because: failures.length > 0 ? failures : unrun };
+}

@@ -1,0 +1,126 @@
+import { isZero, toHex } from '../../core/index.ts';
+import type { PckIdentity } from '../endorsements/index.ts';
+import { type ParsedTdxQuote, readTdAttributes, type TdReport } from '../evidence/tdx/index.ts';
+import { type Check, check, notRun, type TdxTcb } from '../verify/index.ts';
+import type { Policy, ReferenceImage } from './policy.ts';
+
+/** What a policy says of the TD and its platform (tdx.md section 12). */
+export type TdxPolicyCheckName =
+  | 'tcbStatus'
+  | 'tcbEvaluationNumber'
+  | 'advisories'
+  | 'image'
+  | 'debugOff'
+  | 'septVeDisable'
+  | 'serviceTd'
+  | 'tdAttributes'
+  | 'xfam'
+  | 'platform';
+
+const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
+type TdxPolicy = Policy['tdx'];
+
+export function tdxPolicyChecks(
+  policy: TdxPolicy,
+  quote: ParsedTdxQuote,
+  genuine: Readonly<{ tcb: TdxTcb | null; platform: PckIdentity | null }>,
+): Record<TdxPolicyCheckName, Check> {
+  return {
+    ...tcbChecks(policy, genuine.tcb),
+    image: imageCheck(policy.images, quote.report),
+    ...attributeChecks(policy, quote.report),
+    platform: platformCheck(policy, genuine.platform),
+  };
+}
+
+function tcbChecks(
+  policy: TdxPolicy,
+  tcb: TdxTcb | null,
+): Record<'tcbStatus' | 'tcbEvaluationNumber' | 'advisories', Check> {
+  if (tcb === null) {
+    const unknown = notRun('the TCB of this platform could not be established');
+    return { tcbStatus: unknown, tcbEvaluationNumber: unknown, advisories: unknown };
+  }
+  const number = Math.min(tcb.tcbInfoEvaluationNumber, tcb.qeIdentityEvaluationNumber);
+  const denied = tcb.advisoryIds.filter((id) => policy.advisoriesDenied.includes(id));
+  const accepted = (policy.tcbStatuses as readonly string[]).includes(tcb.status);
+  return {
+    tcbStatus: check(accepted, REFUSED, `TCB status ${tcb.status} is not one that the policy accepts`),
+    tcbEvaluationNumber: check(
+      number >= policy.tcbEvaluationDataNumberMin,
+      REFUSED,
+      `TCB evaluation data number ${number} is below ${policy.tcbEvaluationDataNumberMin}`,
+    ),
+    advisories: check(denied.length === 0, REFUSED, `advisories that the policy denies: ${denied.join(', ')}`),
+  };
+}
+
+/** All registers of one image at once; an empty list accepts nothing. */
+function imageCheck(images: readonly ReferenceImage[], report: TdReport): Check {
+  const same = (image: ReferenceImage) =>
+    image.mrTd === toHex(report.mrTd) &&
+    image.rtmr0 === toHex(report.rtmr0) &&
+    image.rtmr1 === toHex(report.rtmr1) &&
+    image.rtmr2 === toHex(report.rtmr2) &&
+    image.mrConfigId === toHex(report.mrConfigId) &&
+    image.mrOwner === toHex(report.mrOwner) &&
+    image.mrOwnerConfig === toHex(report.mrOwnerConfig);
+  return check(
+    images.some(same),
+    REFUSED,
+    images.length === 0
+      ? 'the policy names no image, so it accepts none'
+      : `the measurements are those of none of the policy's ${images.length} images`,
+  );
+}
+
+/** Bits with a check of their own; what is left must be allowed by name. */
+const JUDGED_APART = ['DEBUG', 'SEPT_VE_DISABLE', 'MIGRATABLE', 'ICSSD', 'SERVTD_EXT'];
+
+function attributeChecks(
+  policy: TdxPolicy,
+  report: TdReport,
+): Record<'debugOff' | 'septVeDisable' | 'serviceTd' | 'tdAttributes' | 'xfam', Check> {
+  const attributes = readTdAttributes(report.tdAttributes);
+  const allowed = [...JUDGED_APART, ...policy.tdAttributes.alsoAllowed];
+  const others = [
+    ...attributes.names.filter((name) => !allowed.includes(name)),
+    ...attributes.reservedBits.map((bit) => `reserved bit ${bit}`),
+  ];
+  const xfamExtra = report.xfam.some(
+    (byte, index) => byte & ~Number.parseInt(policy.xfamAllowed.slice(2 * index, 2 * index + 2), 16),
+  );
+  return {
+    debugOff: check(!attributes.debug, REFUSED, 'a debug TD: the host can read and change it'),
+    septVeDisable: check(attributes.septVeDisable, REFUSED, 'SEPT_VE_DISABLE is not set'),
+    serviceTd: check(!hasServiceTd(report), REFUSED, 'a service TD is in the trusted base'),
+    tdAttributes: check(
+      others.length === 0,
+      REFUSED,
+      `TDATTRIBUTES that the policy does not allow: ${others.join(', ')}`,
+    ),
+    xfam: check(
+      ((report.xfam[0] as number) & 3) === 3 && !xfamExtra,
+      REFUSED,
+      'XFAM lacks x87 or SSE, or sets a feature that the policy does not allow',
+    ),
+  };
+}
+
+function hasServiceTd(report: TdReport): boolean {
+  const { names, migratable } = readTdAttributes(report.tdAttributes);
+  const { extension, mrServiceTd } = report;
+  return (
+    migratable ||
+    names.includes('ICSSD') ||
+    names.includes('SERVTD_EXT') ||
+    (mrServiceTd !== null && !isZero(mrServiceTd)) ||
+    (extension !== null && !(isZero(extension.initialServiceTdHash) && isZero(extension.currentServiceTdHash)))
+  );
+}
+
+function platformCheck(policy: TdxPolicy, platform: PckIdentity | null): Check {
+  if (platform === null) return notRun('the platform could not be established');
+  const accepted = policy.platforms === 'any' || policy.platforms.includes(toHex(platform.ppid));
+  return check(accepted, REFUSED, "the platform is not on the policy's list");
+}

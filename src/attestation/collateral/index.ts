@@ -1,0 +1,29 @@
+/** Vendors' collateral, fetched and kept: the only part of attestation that knows a network. Only `src/cli/` composes it. */
+export type { AmdRoot } from './amd-kinds.ts';
+export { AMD_LINES, type AmdEndorsementKey, type AmdLine, type AmdTcb, type AmdTcbPart } from './amd-lines.ts';
+export { type BundledDocument, isCollateralBundle, parseCollateralBundle } from './bundle.ts';
+export type { CollateralEvent } from './document.ts';
+export { FRESHNESS, type Freshness } from './document-store.ts';
+export type { EvaluationNumbers } from './evaluation-numbers.ts';
+export { FETCH_LIMITS, type FetchLimits, type HttpFetch } from './fetcher.ts';
+export {
+  INTEL_PCS_URL,
+  INTEL_ROOT_CRL_URL,
+  type IntelSource,
+  intelSourceAt,
+  type PckCa,
+  serviceUrl,
+  type TcbChannel,
+} from './intel-service.ts';
+export { AMD_KDS_URL } from './kds-client.ts';
+export { claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
+export {
+  type AmdChain,
+  type CollateralDeps,
+  type CollateralDisk,
+  type CollateralOptions,
+  type CollateralService,
+  type IntelAsk,
+  type IntelCollateralSet,
+  openCollateralService,
+} from './service.ts';

@@ -1,0 +1,209 @@
+import { sha256 } from '#crypto';
+import { type Bytes, CodedError, canonicalJsonBytes, fromHex, toHex, type UnixSeconds } from '../../core/index.ts';
+import type { IntelCollateral, TrustAnchor } from '../endorsements/index.ts';
+import { type AmdRoot, amdKinds } from './amd-kinds.ts';
+import { AMD_LINES, type AmdEndorsementKey, type AmdLine, type AmdTcb, isAmdLine, tcbText } from './amd-lines.ts';
+import { encodeCollateralBundle, importBundle } from './bundle.ts';
+import type { CollateralEvent, KeptDocument } from './document.ts';
+import { DocumentStore, FRESHNESS, type Freshness } from './document-store.ts';
+import type { EvaluationNumbers } from './evaluation-numbers.ts';
+import { createFetcher, FETCH_LIMITS, type FetcherDeps, type FetchLimits } from './fetcher.ts';
+import { evaluationNumbersOf, intelKinds } from './intel-kinds.ts';
+import { createIntelClient, type IntelSource, type PckCa, type TcbChannel } from './intel-service.ts';
+import { createKdsClient } from './kds-client.ts';
+
+/** Where the bundle is kept between runs: whole texts, written durably or not at all. */
+export type CollateralDisk = Readonly<{ read: () => Promise<string | null>; write: (text: string) => Promise<void> }>;
+
+export type CollateralDeps = FetcherDeps &
+  Readonly<{ disk?: CollateralDisk; report?: (event: CollateralEvent) => void }>;
+
+export type CollateralOptions = Readonly<{
+  /** Null: what bundles hold is all there is. */
+  intel: IntelSource | null;
+  /** Roots of Intel that the caller trusts; nothing else is kept. */
+  anchors: readonly TrustAnchor[];
+  /** The KDS's URL, as `serviceUrl` gives it. */
+  amd?: Readonly<{ url: string | null; roots: readonly AmdRoot[] }>;
+  limits?: Partial<FetchLimits>;
+  freshness?: Partial<Freshness>;
+}>;
+
+export type IntelAsk = Readonly<{
+  /** 12 hexadecimal digits, either case. */
+  fmspc: string;
+  ca: PckCa;
+  /** Which set of TCB levels; Intel's standard one unless given. */
+  channel?: TcbChannel;
+}>;
+
+export type IntelCollateralSet = Readonly<{
+  collateral: IntelCollateral;
+  /** SHA-256 of the collateral as canonical JSON. */
+  digest: Bytes;
+  /** The first end of all windows: after it the set is never given. */
+  until: UnixSeconds;
+  /** When the oldest part was fetched. */
+  fetchedAt: UnixSeconds;
+}>;
+
+export type AmdChain = Readonly<{ intermediate: Bytes; root: Bytes; until: UnixSeconds }>;
+
+/** Vendors' collateral: fetched, verified, kept. Everything it gives is current at that moment. */
+export type CollateralService = Readonly<{
+  /**
+   * All that a TDX quote of this platform is verified with, field names as Intel's clients share them.
+   * @throws CodedError USAGE_INVALID; ENDORSEMENT_UNREACHABLE, ENDORSEMENT_MISSING (unavailable: neither pass nor refusal)
+   */
+  getIntelCollateral(ask: IntelAsk): Promise<IntelCollateral>;
+  /** {@link getIntelCollateral} with its digest, age and end. */
+  getIntelCollateralSet(ask: IntelAsk): Promise<IntelCollateralSet>;
+  /** Which sets of TCB levels Intel has for TDX. */
+  getEvaluationNumbers(): Promise<EvaluationNumbers>;
+  /** ASK or ASVK and the root, DER. @throws as {@link getIntelCollateral} */
+  getAmdChain(line: AmdLine, key: AmdEndorsementKey): Promise<AmdChain>;
+  /** DER. */
+  getAmdCrl(line: AmdLine, key: AmdEndorsementKey): Promise<Bytes>;
+  /** One chip's certificate for one TCB, DER. @param hwid 64 bytes, 8 for Turin */
+  getVcek(ask: Readonly<{ line: AmdLine; hwid: Uint8Array; tcb: AmdTcb }>): Promise<Bytes>;
+  /** Fetches anew what is due; call it now and then (every ten minutes). */
+  prefetch(): Promise<Readonly<{ due: number; current: number }>>;
+  /** All that is kept as one text, content-addressed; the same documents give the same text. */
+  exportBundle(): string;
+  /** @throws CodedError for a bundle that is malformed or holds anything that is not genuine: then nothing is kept */
+  importBundle(text: string): Promise<Readonly<{ documents: number; kept: number }>>;
+  /** Waits until what is kept is on disk. */
+  flush(): Promise<void>;
+}>;
+
+/** Opens the service and reads its disk; a disk that cannot be read is reported, and what it held is fetched again. */
+export async function openCollateralService(
+  deps: CollateralDeps,
+  options: CollateralOptions,
+): Promise<CollateralService> {
+  const report = deps.report ?? (() => undefined);
+  const fetcher = createFetcher(deps, { ...FETCH_LIMITS, ...options.limits });
+  const intel = options.intel === null ? null : createIntelClient(options.intel, fetcher);
+  const amdUrl = options.amd?.url ?? null;
+  const kds = amdUrl === null ? null : createKdsClient(amdUrl, fetcher);
+  const keptChain = async (line: AmdLine, key: AmdEndorsementKey) =>
+    (await store.get(`amd-chain/${line}/${key}`)).parts;
+  const kinds = { ...intelKinds(intel, options.anchors), ...amdKinds(kds, options.amd?.roots ?? [], keptChain) };
+  const disk = deps.disk === undefined ? null : createDiskWriter(deps.disk, () => store.all(), report);
+  const freshness = { ...FRESHNESS, ...options.freshness };
+  const changed = () => disk?.changed();
+  const store = new DocumentStore(kinds, { now: deps.now, monotonic: deps.monotonic, report, changed }, freshness);
+  if (deps.disk !== undefined) await readDisk(deps.disk, store, report);
+  return {
+    getIntelCollateral: async (ask) => (await intelSet(store, ask)).collateral,
+    getIntelCollateralSet: (ask) => intelSet(store, ask),
+    getEvaluationNumbers: async () => evaluationNumbersOf((await store.get('tdx-evaluation-numbers')).parts),
+    getAmdChain: async (line, key) => {
+      const { parts, window } = await store.get(`amd-chain/${checkedLine(line)}/${key}`);
+      return { intermediate: part(parts, 'intermediate'), root: part(parts, 'root'), until: window.until };
+    },
+    getAmdCrl: async (line, key) => part((await store.get(`amd-crl/${checkedLine(line)}/${key}`)).parts, 'crl'),
+    getVcek: async ({ line, hwid, tcb }) => {
+      if (hwid.length !== AMD_LINES[checkedLine(line)].hwidBytes) {
+        throw new CodedError('USAGE_INVALID', `a chip of ${line} has an id of ${AMD_LINES[line].hwidBytes} bytes`);
+      }
+      return part((await store.get(`amd-vcek/${line}/${toHex(hwid)}/${tcbText(line, tcb)}`)).parts, 'certificate');
+    },
+    prefetch: () => store.prefetch(),
+    exportBundle: () => encodeCollateralBundle(store.all()),
+    importBundle: (text) => importBundle(text, store),
+    flush: async () => disk?.flush(),
+  };
+}
+
+const part = (parts: KeptDocument['parts'], name: string): Bytes => fromHex(parts[name] as string, name);
+
+function checkedLine(line: AmdLine): AmdLine {
+  if (isAmdLine(line)) return line;
+  throw new CodedError('USAGE_INVALID', 'not a product line of AMD');
+}
+
+async function intelSet(store: DocumentStore, ask: IntelAsk): Promise<IntelCollateralSet> {
+  const { fmspc, ca, channel = 'standard' } = ask;
+  if (!/^[0-9a-fA-F]{12}$/.test(fmspc)) throw new CodedError('USAGE_INVALID', 'an FMSPC is 12 hexadecimal digits');
+  if (ca !== 'platform' && ca !== 'processor') throw new CodedError('USAGE_INVALID', 'no CA of this name');
+  if (!/^(?:standard|early|[1-9]\d{0,8})$/.test(channel))
+    throw new CodedError('USAGE_INVALID', 'no such set of TCB levels');
+  const [tcbInfo, qeIdentity, pckCrl] = await Promise.all([
+    store.get(`tdx-tcb-info/${fmspc.toLowerCase()}/${channel}`),
+    store.get(`td-qe-identity/${channel}`),
+    store.get(`pck-crl/${ca}`),
+  ]);
+  // Last: which root's list to expect is known from the others' chains.
+  const rootCrl = await store.get('root-crl');
+  const collateral: IntelCollateral = {
+    pck_crl_issuer_chain: pckCrl.parts.issuerChain,
+    root_ca_crl: rootCrl.parts.crl,
+    pck_crl: pckCrl.parts.crl,
+    tcb_info_issuer_chain: tcbInfo.parts.issuerChain,
+    tcb_info: tcbInfo.parts.text,
+    tcb_info_signature: tcbInfo.parts.signature,
+    qe_identity_issuer_chain: qeIdentity.parts.issuerChain,
+    qe_identity: qeIdentity.parts.text,
+    qe_identity_signature: qeIdentity.parts.signature,
+  };
+  const documents = [tcbInfo, qeIdentity, pckCrl, rootCrl];
+  if (!documents.every((document) => store.isCurrent(document))) {
+    throw new CodedError('ENDORSEMENT_UNREACHABLE', 'a document ended while another was waited for');
+  }
+  return {
+    collateral,
+    digest: sha256(canonicalJsonBytes(collateral)),
+    until: Math.min(...documents.map(({ window }) => window.until)),
+    fetchedAt: Math.min(...documents.map(({ fetchedAt }) => fetchedAt)),
+  };
+}
+
+async function readDisk(
+  disk: CollateralDisk,
+  store: DocumentStore,
+  report: (event: CollateralEvent) => void,
+): Promise<void> {
+  try {
+    const text = await disk.read();
+    if (text !== null) await importBundle(text, store);
+  } catch (error) {
+    report(diskFailed(error));
+  }
+}
+
+function diskFailed(error: unknown): CollateralEvent {
+  if (error instanceof CodedError) return { event: 'diskFailed', code: error.code, why: error.message };
+  return { event: 'diskFailed', code: 'STORAGE_UNUSABLE', why: 'the kept collateral could not be read or written' };
+}
+
+/** One write at a time; changes during a write make one more. */
+function createDiskWriter(
+  disk: CollateralDisk,
+  documents: () => readonly KeptDocument[],
+  report: (event: CollateralEvent) => void,
+) {
+  let writing: Promise<void> | null = null;
+  let isDirty = false;
+  const writeAll = async (): Promise<void> => {
+    await undefined; // documents that arrive together are written together
+    while (isDirty) {
+      isDirty = false;
+      try {
+        await disk.write(encodeCollateralBundle(documents()));
+      } catch (error) {
+        report(diskFailed(error));
+      }
+    }
+    writing = null;
+  };
+  return {
+    changed: (): void => {
+      isDirty = true;
+      writing ??= writeAll();
+    },
+    flush: async (): Promise<void> => {
+      while (writing !== null) await writing;
+    },
+  };
+}

@@ -1,0 +1,148 @@
+import {
+  DER_TAG,
+  DerReader,
+  equalBytes,
+  isRsaKey,
+  signedByRsaPss,
+  toHex,
+  unknownCriticalExtension,
+  whyNotIssuedBy,
+  type X509Certificate,
+  type X509Name,
+} from '../../../core/index.ts';
+import { isSnpLine, type SnpLine, type SnpSigner } from '../../evidence/snp/index.ts';
+import { type Judged, judgeParse, missing, ok, wrong } from '../judged.ts';
+import { anchorFor, type TrustAnchor } from '../trust-anchor.ts';
+import { type AmdLeafFacts, readAmdLeaf } from './leaf.ts';
+import type { AmdEndorsements } from './load.ts';
+import { AMD_ROOTS } from './roots.ts';
+
+/** ARK → ASK → VCEK or ARK → ASVK → VLEK, with every signature verified up to a pinned key. */
+export type AmdChain = Readonly<{
+  signer: SnpSigner;
+  leaf: X509Certificate;
+  facts: AmdLeafFacts;
+  /** ASK or ASVK. */
+  intermediate: X509Certificate;
+  root: X509Certificate;
+  anchor: TrustAnchor;
+  line: SnpLine;
+}>;
+
+const LEAF_NAME: Readonly<Record<SnpSigner, string>> = { VCEK: 'SEV-VCEK', VLEK: 'SEV-VLEK' };
+const INTERMEDIATE_PREFIX: Readonly<Record<SnpSigner, string>> = { VCEK: 'SEV-', VLEK: 'SEV-VLEK-' };
+const ROOT_PREFIX = 'ARK-';
+
+/** The line that a CA's common name ends in, after exactly this prefix, or null. */
+function lineAfter(prefix: string, { commonName }: X509Name): SnpLine | null {
+  if (commonName === null || !commonName.startsWith(prefix)) return null;
+  const line = commonName.slice(prefix.length);
+  return isSnpLine(line) ? line : null;
+}
+
+/** Leaves by the kind of key they say they hold; a name proves nothing, the chain does. */
+export function leavesOf(from: AmdEndorsements, signer: SnpSigner): readonly X509Certificate[] {
+  return from.certificates.filter(({ subject }) => subject.commonName === LEAF_NAME[signer]);
+}
+
+/**
+ * Finds and verifies the chain of the key that signed a report (AMD 57230). A VCEK chains through an ASK only, a VLEK
+ * through an ASVK only. Certificates are told apart by key and serial: two ASKs of one name exist.
+ * @param anchors roots the caller trusts, by key; AMD's own are checked as whole certificates too
+ */
+export async function verifyAmdChain(
+  from: AmdEndorsements,
+  signer: SnpSigner,
+  anchors: readonly TrustAnchor[],
+): Promise<Judged<AmdChain>> {
+  const leaves = leavesOf(from, signer);
+  // Whatever is no leaf by name stands as a CA: one that may not be one is refused, not overlooked.
+  const isLeaf = ({ subject }: X509Certificate) => Object.values(LEAF_NAME).includes(subject.commonName ?? '');
+  const cas = from.certificates.filter((certificate) => !isLeaf(certificate));
+  const roots = cas.filter(({ subject, issuer }) => equalBytes(subject.der, issuer.der));
+  const intermediates = cas.filter((certificate) => !roots.includes(certificate));
+  if (leaves.length === 0) {
+    const other = leavesOf(from, signer === 'VCEK' ? 'VLEK' : 'VCEK');
+    if (other.length === 0) return missing(`no ${signer} certificate is given`);
+    return wrong(
+      'EVIDENCE_CHAIN_INVALID',
+      `a ${signer} signed the report; only the other kind of certificate is given`,
+    );
+  }
+  if (intermediates.length === 0) return missing(`the ${signer === 'VCEK' ? 'ASK' : 'ASVK'} is not given`);
+  if (roots.length === 0) return missing('the ARK is not given');
+  let first: Judged<AmdChain> | null = null;
+  for (const leaf of leaves) {
+    for (const intermediate of intermediates) {
+      for (const root of roots) {
+        const judged = await judgeChain({ signer, leaf, intermediate, root }, anchors, from);
+        if (judged.state === 'ok') return judged;
+        first ??= judged;
+      }
+    }
+  }
+  return first ?? missing('no chain is given');
+}
+
+type Candidate = Pick<AmdChain, 'signer' | 'leaf' | 'intermediate' | 'root'>;
+
+async function judgeChain(
+  candidate: Candidate,
+  anchors: readonly TrustAnchor[],
+  from: AmdEndorsements,
+): Promise<Judged<AmdChain>> {
+  const { leaf, intermediate, root } = candidate;
+  const refuse = (why: string) => wrong('EVIDENCE_CHAIN_INVALID', why);
+  const anchor = anchorFor(root.spkiSha256, anchors);
+  if (anchor === null) return refuse('the ARK is not a pinned one');
+  const pinned = AMD_ROOTS.find(({ spkiSha256 }) => equalBytes(spkiSha256, root.spkiSha256));
+  if (pinned !== undefined && !equalBytes(pinned.certificateSha256, root.sha256)) {
+    return refuse("the ARK certificate is another than AMD's, though its key is AMD's");
+  }
+  const line = lineAfter(ROOT_PREFIX, root.subject);
+  if (line === null || (pinned !== undefined && pinned.line !== line)) return refuse('the ARK is of no known line');
+  const why = whyNotInProfile(candidate, line);
+  if (why !== null) return refuse(why);
+  const { verify } = from.cache;
+  if (!(await signedByRsaPss(root, root.spki, verify))) return refuse('the ARK did not sign itself');
+  if (!(await signedByRsaPss(intermediate, root.spki, verify)))
+    return refuse('the ARK did not sign the intermediate CA');
+  if (!(await signedByRsaPss(leaf, intermediate.spki, verify)))
+    return refuse('the intermediate CA did not sign the leaf');
+  const facts = judgeParse('leaf', () => readAmdLeaf(leaf));
+  if (facts.state !== 'ok') return facts;
+  return ok({ ...candidate, facts: facts.value, anchor, line });
+}
+
+function whyNotInProfile({ signer, leaf, intermediate, root }: Candidate, line: SnpLine): string | null {
+  if (lineAfter(INTERMEDIATE_PREFIX[signer], intermediate.subject) !== line) {
+    return `the intermediate CA is not ${INTERMEDIATE_PREFIX[signer]}${line}, through which a ${signer} chains`;
+  }
+  for (const [who, certificate] of Object.entries({ leaf, intermediate, root })) {
+    const unknown = unknownCriticalExtension(certificate);
+    if (unknown !== null) return `the ${who} has the unknown critical extension ${unknown}`;
+    if (withoutCommonName(certificate.subject) !== withoutCommonName(root.subject)) {
+      return `the ${who} is named for another organisation than the ARK`;
+    }
+  }
+  if (!isRsaKey(root.spki, 4096) || !isRsaKey(intermediate.spki, 4096)) return 'a CA key is not RSA-4096';
+  if (leaf.publicKey?.curve !== 'P-384') return 'the leaf key is not on P-384';
+  if (leaf.basicConstraints !== null) return 'the leaf states basic constraints';
+  if (intermediate.basicConstraints?.pathLength !== 0) return 'the intermediate CA may issue other CAs';
+  return (
+    whyNotIssuedBy(root, root, 1) ?? whyNotIssuedBy(intermediate, root, 1) ?? whyNotIssuedBy(leaf, intermediate, 0)
+  );
+}
+
+/** The name's other attributes, in order: country, organisation and so on are the same in a whole chain. */
+function withoutCommonName({ der }: X509Name): string {
+  const outer = new DerReader(der, 'name');
+  const name = outer.sequence('name');
+  const kept: string[] = [];
+  while (!name.done) {
+    const { whole, content } = name.element('name', DER_TAG.set);
+    const attribute = name.inside('name', content).sequence('name');
+    if (attribute.oid('name') !== '2.5.4.3') kept.push(toHex(whole));
+  }
+  return kept.join();
+}

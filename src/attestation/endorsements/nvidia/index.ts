@@ -1,0 +1,5 @@
+export * from './chain.ts';
+export * from './device-chain.ts';
+export * from './rim.ts';
+export * from './rim-id.ts';
+export * from './roots.ts';

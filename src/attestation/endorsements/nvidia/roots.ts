@@ -1,0 +1,19 @@
+import { fromHex } from '../../../core/index.ts';
+import type { TrustAnchor } from '../trust-anchor.ts';
+
+/**
+ * NVIDIA Device Identity CA, as data in attestation-policies/trust-anchors/nvidia-device-identity-ca.json. Two
+ * certificates exist over this one key; hence the pin by key.
+ */
+export const NVIDIA_DEVICE_ROOT: TrustAnchor = {
+  spkiSha256: fromHex('a90c4eb5acfd3e3d03a25db6a26b84f720ad0503196c627c21ddd48dd85b06a4'),
+  kind: 'vendor',
+  name: 'NVIDIA Device Identity CA',
+};
+
+/** NVIDIA CoRIM signing Root CA, as data in attestation-policies/trust-anchors/nvidia-corim-signing-root-ca.json. */
+export const NVIDIA_RIM_ROOT: TrustAnchor = {
+  spkiSha256: fromHex('dec1dc316477aa851eebdf51327ae9f864bc8d89254657ed1e7eb9168af1e1a3'),
+  kind: 'vendor',
+  name: 'NVIDIA CoRIM signing Root CA',
+};

@@ -1,0 +1,3 @@
+export * from './device-fields.ts';
+export * from './opaque-data.ts';
+export * from './report.ts';

@@ -1,0 +1,3 @@
+export * from './bits.ts';
+export * from './product-line.ts';
+export * from './report.ts';

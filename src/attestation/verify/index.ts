@@ -1,0 +1,11 @@
+export * from './check.ts';
+export * from './event-log.ts';
+export * from './nvidia.ts';
+export * from './nvidia-types.ts';
+export * from './snp.ts';
+export * from './snp-strict.ts';
+export * from './snp-types.ts';
+export * from './tdx.ts';
+export { raiseCrlFloors } from './tdx-collateral.ts';
+export * from './tdx-tcb.ts';
+export * from './tdx-types.ts';

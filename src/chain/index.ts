@@ -1,0 +1,21 @@
+/** TON: the payment channel and its vouchers, access to an endpoint, and a development chain. Contracts document. */
+export { Address } from '@ton/core';
+export * from './account.ts';
+export * from './channel.ts';
+export * from './channel-client.ts';
+export type { DevelopmentChain, DevelopmentChainOptions } from './dev/server.ts';
+export * from './endpoint.ts';
+export * from './networks.ts';
+export * from './voucher.ts';
+export * from './wallet.ts';
+
+import type { DevelopmentChain, DevelopmentChainOptions } from './dev/server.ts';
+
+/**
+ * Starts the development chain of a data directory. The emulator is loaded here, so that nobody else waits for it.
+ * @throws CodedError STATE_LOCKED, CHAIN_STATE_FOREIGN, CHAIN_STATE_CORRUPT, STORAGE_FULL, PORT_IN_USE
+ */
+export async function startDevelopmentChain(options: DevelopmentChainOptions): Promise<DevelopmentChain> {
+  const dev = await import('./dev/server.ts');
+  return dev.startDevelopmentChain(options);
+}

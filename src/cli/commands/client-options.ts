@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { CodedError } from '../../core/index.ts';
+import { codedFromSystem } from '../output.ts';
+import { DEVELOPMENT_POLICY } from '../paths.ts';
+
+/** Options of every command that is a client of a router. */
+export type ClientOptions = {
+  data: string;
+  router: string;
+  chain?: string;
+  logVkey: string;
+  policy: string;
+  dangerouslyAllowSimulatedVendor?: string;
+};
+
+export function addClientOptions(command: Command): Command {
+  return command
+    .option('--router <host:port>', 'the router to ask; it is not trusted', '127.0.0.1:8443')
+    .option('--chain <url>', 'toncenter-shaped HTTP API of the chain that settles')
+    .requiredOption('--log-vkey <vkey>', 'key of the transparency log, pinned')
+    .option('--policy <file>', 'what a worker must be before anything is sent to it', DEVELOPMENT_POLICY)
+    .option(
+      '--dangerously-allow-simulated-vendor <file>',
+      'accept evidence of this simulated vendor, which proves nothing about a machine',
+    );
+}
+
+/** `development-simulated #1`: what people call a policy. @throws CodedError CONFIG_INVALID */
+export function policyName(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+  try {
+    const { id, number } = JSON.parse(text) as { id: unknown; number: unknown };
+    if (typeof id === 'string' && typeof number === 'number') return `${id} #${number}`;
+  } catch {
+    // said below
+  }
+  throw new CodedError('CONFIG_INVALID', `${path} is not a policy`);
+}

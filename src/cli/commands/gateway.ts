@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { type Command, InvalidArgumentError } from 'commander';
+import { CodedError } from '../../core/index.ts';
+import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+import { codedFromSystem } from '../output.ts';
+import { VERSION } from '../version.ts';
+import { addClientOptions, type ClientOptions, policyName } from './client-options.ts';
+
+type GatewayOptions = ClientOptions & { port: number; json?: boolean; supervised?: boolean };
+
+/** How long answers in progress may go on after a stop was asked for, in milliseconds. */
+const CLOSE_GRACE_MS = 2_000;
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535.');
+  return port;
+}
+
+/** `chrysalis gateway`: an OpenAI-compatible endpoint on 127.0.0.1 that verifies before it sends. */
+export function registerGateway(program: Command): void {
+  const command = program
+    .command('gateway')
+    .summary('an OpenAI-compatible endpoint that verifies workers before it sends')
+    .description(
+      'Listens on 127.0.0.1 for any OpenAI client. Before a prompt leaves this process it verifies the worker’s evidence under your policy, then encrypts to the key that the evidence attests. Keeps a receipt for every answer.',
+    )
+    .option('--port <number>', 'port on 127.0.0.1, 0 for any free one', portNumber, 8080)
+    .option('--data <folder>', 'where its keys and vouchers are kept', '.chrysalis/gateway');
+  addClientOptions(command)
+    .option('--json', 'print events as JSON, one a line')
+    .option('--supervised', 'stop when stdin ends')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis gateway --port 8080 --router router.example:8443 --log-vkey router.example/log+…',
+    )
+    .action(supervisedAction(runGateway));
+}
+
+async function runGateway(options: GatewayOptions): Promise<void> {
+  const stop = stopSignal(options);
+  const { createClientFromOptions } = await import('../compose/client.ts');
+  const { createGateway, GATEWAY_LIMITS } = await import('../../client/index.ts');
+  const policy = policyName(options.policy);
+  const simulated = options.dangerouslyAllowSimulatedVendor !== undefined;
+  const client = await createClientFromOptions(options);
+  try {
+    const app = createGateway(
+      {
+        client,
+        now: Date.now,
+        randomId: () => randomBytes(12).toString('hex'),
+        version: VERSION,
+        policy,
+        simulated,
+      },
+      GATEWAY_LIMITS,
+    );
+    const { server, port } = await listen(app, options.port);
+    const url = `http://127.0.0.1:${port}`;
+    if (options.json === true) announce({ event: 'ready', url, port, policy, simulated });
+    else {
+      console.log(`gateway   ${url}   OpenAI-compatible, policy ${policy}`);
+      if (simulated) console.log('Simulated enclaves are accepted: fine for development, they prove nothing.');
+    }
+    await aborted(stop);
+    await close(server);
+  } finally {
+    await client.close();
+  }
+  if (options.json === true) announce({ event: 'stopped' });
+}
+
+async function listen(app: { fetch: (request: Request) => Response | Promise<Response> }, port: number) {
+  const { createAdaptorServer } = await import('@hono/node-server');
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  server.listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new CodedError('INVARIANT_BROKEN', 'no address');
+  return { server, port: address.port };
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+
+type Options = Readonly<{
+  host: string;
+  port: string;
+  adminPort?: string;
+  data: string;
+  name: string;
+  chain: string;
+  log: string;
+  logTokenFile: string;
+  policy: string;
+  collateral?: string;
+  collateralUrl?: string;
+  dangerouslyAllowSimulatedVendor?: string;
+  json?: boolean;
+  supervised?: boolean;
+}>;
+
+const DRAIN_MS = 5_000;
+
+async function run(options: Options): Promise<void> {
+  const [{ openRouter }, { paymentHandlers, serveAdministration, serveRouter }] = await Promise.all([
+    import('../compose/router.ts'),
+    import('../../rpc/index.ts'),
+  ]);
+  const stop = stopSignal(options);
+  const opened = await openRouter(options);
+  const { host } = options;
+  const server = await serveRouter(opened.router, paymentHandlers, { host, port: Number(options.port), now: Date.now });
+  if (options.json === true) {
+    announce({
+      event: 'ready',
+      url: `${host}:${server.port}`,
+      port: server.port,
+      policy: opened.policy,
+      simulated: opened.simulated,
+    });
+  } else {
+    console.log(`router   ${host}:${server.port}   policy ${opened.policy}`);
+    if (opened.simulated)
+      console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
+  }
+  const { adminPort } = options;
+  const administration =
+    adminPort === undefined
+      ? null
+      : await serveAdministration(opened.router, { port: Number(adminPort), now: Date.now });
+  await aborted(stop);
+  await administration?.close(0);
+  await server.close(DRAIN_MS);
+  await opened.close();
+  if (options.json === true) announce({ event: 'stopped' });
+}
+
+/** `chrysalis router`. */
+export function registerRouter(program: Command): void {
+  program
+    .command('router')
+    .description('run a router: admits workers whose evidence verifies, relays what it cannot read')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port, 0 for any free one', '8443')
+    .option('--admin-port <number>', 'administration on 127.0.0.1; nobody is served there without it')
+    .option('--data <folder>', 'where its ledger and keys are kept', '.chrysalis/router')
+    .option('--name <name>', 'its name in the transparency log', 'router-local')
+    .option('--chain <url>', 'toncenter version 2 JSON-RPC', 'http://127.0.0.1:8081/jsonRPC')
+    .option('--log <url>', 'the transparency log', 'http://127.0.0.1:8082')
+    .requiredOption('--log-token-file <file>', 'the secret with which it writes to the log')
+    .requiredOption('--policy <file>', 'the appraisal policy in force')
+    .option('--collateral <file>', 'the vendor’s collateral (JSON): one platform’s, or a bundle')
+    .option('--collateral-url <url>', 'or the service that has it: Intel’s, or a PCCS of your own')
+    .option(
+      '--dangerously-allow-simulated-vendor <file>',
+      'roots of a simulated vendor; refused by production policies',
+    )
+    .option('--json', 'print events as JSON, one a line')
+    .option('--supervised', 'stop when stdin ends')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis router --policy attestation-policies/production-tdx.json --collateral-url https://api.trustedservices.intel.com --log-token-file write-token',
+    )
+    .action(supervisedAction(run));
+}

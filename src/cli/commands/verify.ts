@@ -1,0 +1,146 @@
+import { readFileSync, statSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CodedError, fromUtf8, type Json, parseStrictJson, toBase64, type UnixSeconds } from '../../core/index.ts';
+import { EXIT, type ExitCode, painter, wantsColour } from '../output.ts';
+import type { Verifier } from '../verify/answer.ts';
+import { KINDS, REVOCATION_MODES } from '../verify/request.ts';
+import type { VerdictWord } from '../verify/response.ts';
+
+export const INPUT_FILE_BYTES_MAX = 16 * 1024 * 1024;
+const EXIT_OF_VERDICT: Readonly<Record<VerdictWord, ExitCode>> = {
+  verified: EXIT.accepted,
+  refused: EXIT.refused,
+  unavailable: EXIT.unavailable,
+};
+
+/** What the command touches outside itself. */
+export type VerifyIo = Readonly<{
+  input: AsyncIterable<Uint8Array>;
+  /** Resolves when more may be written. */
+  write(text: string): Promise<void>;
+  width: number;
+  colour: boolean;
+  now(): UnixSeconds;
+  exit(code: ExitCode): void;
+}>;
+
+type VerifyFlags = Readonly<{
+  kind?: (typeof KINDS)[number];
+  collateral?: string;
+  at?: string;
+  trustAnchor?: readonly string[];
+  revocation?: (typeof REVOCATION_MODES)[number];
+  require?: string;
+  reportData?: string;
+  policy?: string;
+  batch?: boolean;
+  json?: boolean;
+}>;
+
+function readBounded(path: string): Uint8Array {
+  if (statSync(path).size > INPUT_FILE_BYTES_MAX) {
+    throw new CodedError('USAGE_INVALID', `an input file has at most ${INPUT_FILE_BYTES_MAX} bytes`, { path });
+  }
+  return readFileSync(path);
+}
+
+function digestHex(text: string, previous: readonly string[] = []): readonly string[] {
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
+    throw new InvalidArgumentError('a trust anchor is the SHA-256 of its key (SPKI), 64 hexadecimal digits.');
+  }
+  return [...previous, text];
+}
+
+/** The request that the flags spell, in the same form that a batch line has. */
+function requestOf(file: string, flags: VerifyFlags, now: UnixSeconds): Json {
+  const request: Record<string, Json> = {
+    kind: flags.kind ?? null,
+    evidence: toBase64(readBounded(file)),
+    at: flags.at ?? new Date(now * 1000).toISOString(),
+    revocation: flags.revocation ?? 'require',
+  };
+  if (flags.collateral !== undefined) {
+    request.collateral = parseStrictJson(fromUtf8(readBounded(flags.collateral), 'collateral'), 'collateral');
+  }
+  if (flags.trustAnchor !== undefined) request.trustAnchors = flags.trustAnchor.map((spkiSha256) => ({ spkiSha256 }));
+  if (flags.require !== undefined) request.require = [flags.require];
+  if (flags.reportData !== undefined) request.expect = { reportData: flags.reportData };
+  if (flags.policy !== undefined) request.policy = flags.policy;
+  return request;
+}
+
+async function verifyFile(file: string, flags: VerifyFlags, io: VerifyIo, verifier: Verifier): Promise<void> {
+  const { parseVerifyRequest } = await import('../verify/request.ts');
+  const { formatResponse } = await import('../verify/print.ts');
+  let request: ReturnType<typeof parseVerifyRequest>;
+  try {
+    request = parseVerifyRequest(requestOf(file, flags, io.now()));
+  } catch (cause) {
+    // On the command line a request that cannot be read is a mistake of usage, not a verdict.
+    if (!(cause instanceof CodedError) || cause.code === 'USAGE_INVALID') throw cause;
+    throw new CodedError('USAGE_INVALID', cause.message, cause.facts, { cause });
+  }
+  const response = await verifier.answer(request);
+  const isUsage = response.error?.code === 'EVIDENCE_KIND_UNSUPPORTED' || response.error?.code === 'USAGE_INVALID';
+  const text = flags.json ? `${JSON.stringify(response)}\n` : formatResponse(response, painter(io.colour), io.width);
+  await io.write(text);
+  io.exit(isUsage ? EXIT.usage : EXIT_OF_VERDICT[response.verdict]);
+}
+
+async function verifyBatch(io: VerifyIo, verifier: Verifier): Promise<void> {
+  const { answerBatch } = await import('../verify/batch.ts');
+  for await (const response of answerBatch(verifier, io.input)) await io.write(`${JSON.stringify(response)}\n`);
+}
+
+function processIo(): VerifyIo {
+  return {
+    input: process.stdin,
+    write: (text) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(text, (error) => (error == null ? resolve() : reject(error)));
+      }),
+    width: Math.min(process.stdout.columns ?? 100, 120),
+    colour: wantsColour(process.stdout, process.env, !process.argv.includes('--no-color')),
+    now: () => Math.floor(Date.now() / 1000),
+    exit: (code) => {
+      process.exitCode = code;
+    },
+  };
+}
+
+/** Adds `chrysalis verify`: is this evidence genuine? */
+export function registerVerify(program: Command, io: () => VerifyIo = processIo): void {
+  program
+    .command('verify [file]')
+    .description('whether evidence is genuine: who signed it, is it in date, is it revoked')
+    .addOption(new Option('--kind <kind>', 'what the file is').choices([...KINDS]))
+    .option('--collateral <file>', "the vendor's endorsements, as JSON")
+    .option('--at <time>', 'judge as of this time, RFC 3339 (default: now)')
+    .option('--trust-anchor <sha256>', 'trust this root instead of the pinned ones; may be repeated', digestHex)
+    .addOption(new Option('--revocation <mode>', 'revocation lists').choices([...REVOCATION_MODES]).default('require'))
+    .addOption(new Option('--require <what>', 'ask for signatures and bindings only').choices(['signature']))
+    .option('--report-data <hex>', '64 bytes that REPORTDATA must equal')
+    .option('--policy <name>', 'judge by this policy too')
+    .option('--batch', 'one JSON request per line on stdin, one answer per line, in order')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 verified, 1 refused, 2 usage, 3 could not find out. A batch exits 0: each line has its verdict.
+
+Example:
+  $ npx chrysalis verify --kind tdx-quote quote.bin --collateral collateral.json --at 2026-03-01T00:00:00Z
+  $ npx chrysalis verify --batch < requests.jsonl > answers.jsonl`,
+    )
+    .action(async (file: string | undefined, flags: VerifyFlags) => {
+      const { createVerifier } = await import('../verify/answer.ts');
+      if (flags.batch === true) {
+        if (file !== undefined) throw new CodedError('USAGE_INVALID', '--batch reads stdin and takes no file');
+        await verifyBatch(io(), createVerifier());
+        return;
+      }
+      if (file === undefined) throw new CodedError('USAGE_INVALID', 'name a file, or give --batch');
+      if (flags.kind === undefined) throw new CodedError('USAGE_INVALID', `--kind is missing: ${KINDS.join(', ')}`);
+      await verifyFile(file, flags, io(), createVerifier());
+    });
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+import { DEFAULT_MODEL, MODELS } from '../paths.ts';
+
+type Options = Readonly<{
+  name: string;
+  router: string;
+  model: string;
+  simulatedMachine: string;
+  concurrency: string;
+  payee: string;
+  json?: boolean;
+  supervised?: boolean;
+}>;
+
+async function run(options: Options): Promise<void> {
+  const { openWorker } = await import('../compose/worker.ts');
+  const stop = stopSignal(options);
+  const json = options.json === true;
+  const opened = await openWorker({ ...options, concurrency: Number(options.concurrency) }, (event) => {
+    if (json) {
+      if (event.event !== 'disconnected') announce(event as Parameters<typeof announce>[0]);
+      else console.error(`disconnected from the router (${event.code}); trying again in ${event.retryInMs} ms`);
+    } else if (event.event === 'admitted') console.log(`admitted, log entry ${event.logIndex}`);
+    else if (event.event === 'refused')
+      console.error(`refused: ${event.message} (${event.code}) ${event.failedChecks.join(', ')}`);
+    else if (event.event === 'disconnected')
+      console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
+    else console.log(`draining: ${event.reason}`);
+  });
+  if (json) announce({ event: 'ready', name: options.name, model: opened.modelId, simulated: true });
+  else console.log(`worker ${options.name}, SIMULATED TDX, model ${opened.modelId}, router ${options.router}`);
+  const running = opened.worker.run();
+  await aborted(stop);
+  opened.worker.stop();
+  await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
+  await opened.close();
+  if (json) announce({ event: 'stopped' });
+  // A lost connection keeps gRPC's timers; everything that matters is closed.
+  process.exit();
+}
+
+/** `chrysalis worker run`. */
+export function registerWorker(program: Command): void {
+  const worker = program.command('worker').description('what runs inside the enclave');
+  worker
+    .command('run')
+    .description('load a model, attach to a router, prove what this machine is, serve')
+    .option('--name <label>', 'what the operator calls it', 'worker')
+    .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
+    .option('--model <folder>', 'model.onnx, tokenizer.json, config.json', join(MODELS, DEFAULT_MODEL))
+    .requiredOption('--simulated-machine <file>', 'state of a simulated TDX host (made by `chrysalis up`)')
+    .option('--concurrency <number>', 'requests at the same time', '8')
+    .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
+    .option('--json', 'print events as JSON, one a line')
+    .option('--supervised', 'stop when stdin ends')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis worker run --name alder --simulated-machine .chrysalis/machines/alder.json',
+    )
+    .action(supervisedAction(run));
+}

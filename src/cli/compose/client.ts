@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import { ed25519Key } from '#crypto';
+import type { KnownBlock } from '../../attestation/index.ts';
+import { type ChannelTerms, configOfTerms } from '../../chain/index.ts';
+import {
+  type Client,
+  createClient,
+  encodeVoucherBook,
+  type PaymentOptions,
+  parseVoucherBook,
+  type RouterTransport,
+} from '../../client/index.ts';
+import { toHex } from '../../core/index.ts';
+import { connectToRouter } from '../../rpc/index.ts';
+import { type OpenedChain, openChain } from './chain.ts';
+import { readIfThere, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { loadTrust, type TrustOptions } from './trust.ts';
+
+export type ClientOptions = TrustOptions &
+  Readonly<{
+    router: string;
+    /** toncenter URL; without it the client neither follows the chain nor pays. */
+    chain?: string;
+    logVkey: string;
+    data: string;
+    /** nanoTON that a new channel is opened with. */
+    deposit?: bigint;
+  }>;
+
+const DEPOSIT = 1_000_000_000n;
+const FEES = 500_000_000n;
+const CLOSE_DELAY_SECONDS = 86_400;
+
+/**
+ * A client's parts put together; opens its payment channel the first time and tops it up when half is used.
+ * @throws CodedError of the chain or the router
+ */
+export async function createClientFromOptions(options: ClientOptions): Promise<Client> {
+  const { policy, digest, trust } = loadTrust(options);
+  const transport = connectToRouter(options.router);
+  const chain = options.chain === undefined ? null : await openChain(options.chain, secretOf(options.data, 'wallet'));
+  return createClient({
+    transport,
+    policy,
+    policyDigest: digest,
+    trust,
+    logKey: options.logVkey,
+    blockAt: chain === null ? null : (seqno) => blockOf(chain, seqno),
+    now: Date.now,
+    randomness: systemRandomness,
+    payments: chain === null ? null : await openPayments(options, chain, transport),
+  });
+}
+
+async function blockOf(chain: OpenedChain, seqno: number): Promise<KnownBlock> {
+  const { rootHash, at } = await chain.endpoint.blockWithTime(seqno);
+  return { network: chain.network, seqno, rootHash, at };
+}
+
+async function openPayments(
+  options: ClientOptions,
+  chain: OpenedChain,
+  transport: RouterTransport,
+): Promise<PaymentOptions> {
+  const clientSeed = secretOf(options.data, 'channel');
+  const { payee } = await transport.getTerms({ deadline: Date.now() + 10_000 });
+  const terms: ChannelTerms = {
+    network: chain.network,
+    clientKey: ed25519Key(clientSeed).publicKey,
+    closeDelaySeconds: CLOSE_DELAY_SECONDS,
+    salt: 1n,
+    client: chain.wallet.address.toRawString(),
+    payee,
+  };
+  const config = configOfTerms(terms);
+  const deposit = options.deposit ?? DEPOSIT;
+  const existing = await chain.channels.channelState(config);
+  if (existing === null) {
+    await chain.fund(2n * deposit + FEES);
+    await chain.channels.openChannel(chain.wallet, config, deposit / 2n);
+    await chain.channels.topUp(chain.wallet, config, deposit - deposit / 2n);
+  } else if (existing.state === 'open' && 2n * (existing.deposited - existing.claimed) < deposit) {
+    await chain.fund(deposit + FEES);
+    await chain.channels.topUp(chain.wallet, config, deposit);
+  }
+  // One book for each channel: another router, or another key, is another channel.
+  const book = join(options.data, `vouchers-${toHex(terms.clientKey).slice(0, 16)}-${payee.slice(-16)}.json`);
+  return {
+    terms,
+    clientSeed,
+    store: {
+      load: async () => {
+        const text = readIfThere(book);
+        return text === null ? { cumulative: 0n, leaves: [] } : parseVoucherBook(text);
+      },
+      save: async (next) => writeDurably(book, encodeVoucherBook(next)),
+    },
+    onChain: async () => {
+      const view = await chain.channels.channelState(config);
+      return view ?? { state: 'absent', deposited: 0n, claimed: 0n };
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Bytes, CodedError, fromHex, type Randomness, toHex } from '../../core/index.ts';
+import { codedFromSystem } from '../output.ts';
+
+export const systemRandomness: Randomness = (length) => Uint8Array.from(randomBytes(length));
+
+/** @throws CodedError naming the file where it cannot be read */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+}
+
+/** Whole or not at all, and on disk when it returns; readable by this user alone. */
+export function writeDurably(path: string, text: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const draft = `${path}.${process.pid}.draft`;
+    const file = openSync(draft, 'w', 0o600);
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+    const folder = openSync(dirname(path), 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+}
+
+/** Reads a file, or null where there is none. */
+export function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw codedFromSystem(thrown);
+  }
+}
+
+/** A 32-byte secret of this name in a folder; drawn and stored the first time. */
+export function secretOf(folder: string, name: string): Bytes {
+  const path = join(folder, `${name}.secret`);
+  const kept = readIfThere(path);
+  if (kept !== null) {
+    const seed = fromHex(kept.trim(), name);
+    if (seed.length !== 32) throw new CodedError('CONFIG_INVALID', `${path} does not hold a 32-byte secret`);
+    return seed;
+  }
+  const seed = systemRandomness(32);
+  writeDurably(path, `${toHex(seed)}\n`);
+  return seed;
+}

@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import { ed25519Key, sha256 } from '#crypto';
+import { appraise, type KnownBlock } from '../../attestation/index.ts';
+import { currencyOf } from '../../chain/index.ts';
+import { type Beacon, toHex, utf8 } from '../../core/index.ts';
+import { parseCheckpoint, parseNote } from '../../log/index.ts';
+import { createLogClient } from '../../log/writer/index.ts';
+import { type BeaconSource, createRouter, type LogPort, type RouterService } from '../../router/index.ts';
+import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
+import { openSqliteLedger } from '../../store/index.ts';
+import { chainPort, openChain } from './chain.ts';
+import { type CollateralOptions, openCollateral } from './collateral.ts';
+import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { loadTrust, type TrustOptions } from './trust.ts';
+
+export type RouterOptions = TrustOptions &
+  CollateralOptions &
+  Readonly<{ data: string; chain: string; log: string; logTokenFile: string; name: string }>;
+
+export type OpenedRouter = Readonly<{
+  router: RouterService & Readonly<{ close(): Promise<void> }>;
+  policy: string;
+  simulated: boolean;
+  close(): Promise<void>;
+}>;
+
+const BEACON_FRESH_MS = 1_000;
+const WALLET_LEAST = 500_000_000n;
+/** nanoTON per million tokens, and the units that receipts round to. */
+const PRICES = {
+  perMillionIn: 50_000_000n,
+  perMillionCached: 10_000_000n,
+  perMillionOut: 200_000_000n,
+  unitIn: 128,
+  unitOut: 64,
+};
+const PRICE_LIFETIME_MS = 30 * 24 * 3_600_000;
+const PRICE_MARGIN_MS = 7 * 24 * 3_600_000;
+
+/** The router's parts put together: real clock, randomness, disk, chain and log. */
+export async function openRouter(options: RouterOptions): Promise<OpenedRouter> {
+  const { policy, text, digest, trust } = loadTrust(options);
+  const collateral = await openCollateral(options, trust.trustAnchors);
+  const chain = await openChain(options.chain, secretOf(options.data, 'wallet'));
+  await chain.fund(WALLET_LEAST);
+  const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
+  const beacon = beaconOf(chainPort(chain), log, chain.network);
+  const ledger = openSqliteLedger(join(options.data, 'ledger.sqlite'));
+  const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
+  const priceSheet = priceSheetIn(options.data, chain.network);
+  await log.append(
+    {
+      type: 'policy-published',
+      src: options.name,
+      subject: `policy:${policy.id}`,
+      blobs: [`sha256:${toHex(sha256(utf8(text)))}`],
+      body: {
+        policyDigest: `sha256:${toHex(digest)}`,
+        number: policy.number,
+        replaces: null,
+        effectiveFromIndex: null,
+        reason: 'in force at this router',
+      },
+    },
+    { idempotencyKey: `policy:${options.name}:${toHex(digest)}`, blobs: [utf8(text)] },
+  );
+  const router = createRouter({
+    log,
+    chain: chainPort(chain),
+    ledger,
+    appraise: async (bundle, nonce, source) => {
+      const known: KnownBlock = {
+        network: source.beacon.network,
+        seqno: source.beacon.seqno,
+        rootHash: source.beacon.blockRootHash,
+        at: source.madeAt,
+      };
+      const endorsements = await collateral.endorsementsFor(bundle);
+      return appraise({ ...trust, bundle, endorsements, now: Date.now(), expectedNonce: nonce, knownBlocks: [known] });
+    },
+    beacon,
+    collateral: collateral.textFor,
+    policy: { text, number: policy.number, digest },
+    dispatchKey,
+    priceSheet,
+    network: chain.network,
+    payee: chain.wallet.address.toRawString(),
+    source: options.name,
+    now: Date.now,
+    randomness: systemRandomness,
+  });
+  return {
+    router,
+    policy: `${policy.id} #${policy.number}`,
+    simulated: options.dangerouslyAllowSimulatedVendor !== undefined,
+    close: async () => {
+      await router.close();
+      await collateral.close();
+      ledger.close();
+    },
+  };
+}
+
+/** The newest block and log head, asked for at most once a second. */
+function beaconOf(chain: ReturnType<typeof chainPort>, log: LogPort, network: number): () => Promise<BeaconSource> {
+  let latest: Promise<BeaconSource> | null = null;
+  let askedAt = 0;
+  const ask = async (): Promise<BeaconSource> => {
+    const [head, checkpoint] = await Promise.all([chain.head(), log.checkpoint()]);
+    const { origin, size, root } = parseCheckpoint(parseNote(utf8(checkpoint)).text);
+    const beacon: Beacon = {
+      network,
+      seqno: head.seqno,
+      blockRootHash: head.rootHash,
+      logOriginSha256: sha256(utf8(origin)),
+      logSize: BigInt(size),
+      logRoot: root,
+    };
+    return { beacon, checkpoint, madeAt: Date.now() };
+  };
+  return () => {
+    if (latest === null || Date.now() - askedAt > BEACON_FRESH_MS) {
+      askedAt = Date.now();
+      latest = ask();
+      latest.catch(() => {
+        latest = null;
+      });
+    }
+    return latest;
+  };
+}
+
+/** The sheet in force; a new one in time before the old one ends. */
+function priceSheetIn(folder: string, network: number): Uint8Array<ArrayBuffer> {
+  const path = join(folder, 'price-sheet.hex');
+  const kept = readIfThere(path);
+  if (kept !== null) {
+    const object = Uint8Array.from(Buffer.from(kept.trim(), 'hex'));
+    const sheet = parsePriceSheet(object);
+    if (sheet.currency === currencyOf(network) && sheet.notAfter > Date.now() + PRICE_MARGIN_MS) return object;
+  }
+  const object = encodePriceSheet({
+    currency: currencyOf(network),
+    ...PRICES,
+    notAfter: Date.now() + PRICE_LIFETIME_MS,
+  });
+  writeDurably(path, `${toHex(object)}\n`);
+  return object;
+}

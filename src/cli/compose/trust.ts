@@ -1,0 +1,49 @@
+import {
+  INTEL_SGX_ROOT,
+  loadPolicy,
+  type Policy,
+  policyDigest,
+  type Trust,
+  type TrustAnchor,
+  trustUnder,
+} from '../../attestation/index.ts';
+import { type Bytes, CodedError, fromHex, parseStrictJson } from '../../core/index.ts';
+import { readText } from './files.ts';
+
+export type TrustOptions = Readonly<{
+  policy: string;
+  /** File with the simulated vendor's roots; only a development policy takes them. */
+  dangerouslyAllowSimulatedVendor?: string;
+}>;
+
+/**
+ * The policy in a file and the roots that may vouch under it: Intel's, pinned here, and a simulated vendor's where the
+ * flag names its file and the policy is for development.
+ * @throws CodedError CONFIG_INVALID, POLICY_INVALID
+ */
+export function loadTrust(
+  options: TrustOptions,
+): Readonly<{ policy: Policy; text: string; digest: Bytes; trust: Trust }> {
+  const text = readText(options.policy);
+  const policy = loadPolicy(text);
+  const simulated = options.dangerouslyAllowSimulatedVendor;
+  const anchors: TrustAnchor[] = [INTEL_SGX_ROOT];
+  if (simulated !== undefined) anchors.push(...simulatedAnchors(simulated));
+  return { policy, text, digest: policyDigest(policy), trust: trustUnder(policy, anchors) };
+}
+
+/** Whatever the file says of their kind: roots that come from a file are simulated ones here. */
+function simulatedAnchors(path: string): TrustAnchor[] {
+  const value = parseStrictJson(readText(path), 'trust anchors');
+  const invalid = () => new CodedError('CONFIG_INVALID', `${path} is no list of trust anchors ({spkiSha256, name})`);
+  if (!Array.isArray(value) || value.length === 0 || value.length > 16) throw invalid();
+  return value.map((item) => {
+    const { spkiSha256, name } = (item ?? {}) as Readonly<{ spkiSha256?: unknown; name?: unknown }>;
+    if (typeof spkiSha256 !== 'string' || spkiSha256.length !== 64) throw invalid();
+    return {
+      spkiSha256: fromHex(spkiSha256, 'spkiSha256'),
+      kind: 'simulated',
+      name: `simulated: ${String(name ?? '')}`,
+    };
+  });
+}

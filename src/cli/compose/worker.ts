@@ -1,0 +1,60 @@
+import { sha256 } from '#crypto';
+import { openSimulatedTdxMachine, type SimulatedMachineState } from '../../attestation/simulate/index.ts';
+import { fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
+import { attachToRouter } from '../../rpc/index.ts';
+import {
+  createWorker,
+  loadOnnxEngine,
+  type Machine,
+  modelDigest,
+  modelFolderOnDisk,
+  type WorkerEvent,
+} from '../../worker/index.ts';
+import { readText, systemRandomness } from './files.ts';
+
+export type WorkerRunOptions = Readonly<{
+  name: string;
+  router: string;
+  model: string;
+  simulatedMachine: string;
+  concurrency: number;
+  payee: string;
+}>;
+
+/** A simulated TD in this very process: its register and its quotes, and nothing that protects memory. */
+function simulatedMachine(path: string): Machine {
+  const machine = openSimulatedTdxMachine(
+    parseStrictJson(readText(path), 'machine') as unknown as SimulatedMachineState,
+  );
+  return {
+    tee: 'tdx',
+    extendRtmr3: (event) => machine.extendRtmr3(event),
+    quote: async (reportData) => machine.quote({ reportData }),
+  };
+}
+
+/** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID */
+export async function openWorker(options: WorkerRunOptions, report: (event: WorkerEvent) => void) {
+  const engine = await loadOnnxEngine(modelFolderOnDisk(options.model), { randomness: systemRandomness });
+  const [workchain = '0', account = ''] = options.payee.split(':');
+  const worker = createWorker(
+    {
+      machine: simulatedMachine(options.simulatedMachine),
+      engine,
+      connect: () => attachToRouter(options.router),
+      now: Date.now,
+      monotonic: () => performance.now(),
+      randomness: systemRandomness,
+      report,
+    },
+    {
+      name: options.name,
+      modelDigest: modelDigest(engine.manifest),
+      concurrencyMax: options.concurrency,
+      payee: { workchain: Number(workchain), account: account === '' ? new Uint8Array(32) : fromHex(account, 'payee') },
+      // This worker serves through its router alone: it has no TLS endpoint of its own, and says so with a key nobody has.
+      transportSpkiSha256: sha256(utf8('ais/1 no transport endpoint')),
+    },
+  );
+  return { worker, modelId: engine.modelId, close: () => engine.close() };
+}

@@ -1,0 +1,14 @@
+import { fileURLToPath } from 'node:url';
+
+const root = new URL('../../', import.meta.url);
+
+function inRepository(path: string): string {
+  return fileURLToPath(new URL(path, root));
+}
+
+/** What ships with the package and is found from the source, wherever the command is called. */
+export const MAIN = inRepository('src/cli/main.ts');
+export const DEVELOPMENT_POLICY = inRepository('attestation-policies/development-simulated.json');
+export const MODELS = inRepository('enclave-images/models');
+/** The model that a first run serves. */
+export const DEFAULT_MODEL = 'chrysalis-tales-3m';

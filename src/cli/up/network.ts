@@ -1,0 +1,209 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CodedError, type Randomness, toHex } from '../../core/index.ts';
+import { codedFromSystem } from '../output.ts';
+import type { Ports } from './ports.ts';
+import { type Layout, readOrMake } from './state.ts';
+import { Child, type Event } from './supervisor.ts';
+
+export const WORKERS = ['alder', 'birch'] as const;
+
+/** For the slowest machine that is still useful, in milliseconds. */
+const READY_TIMEOUT_MS = 60_000;
+const ADMITTED_TIMEOUT_MS = 60_000;
+const STOP_GRACE_MS = 5_000;
+const RESTART_AFTER_MS = [500, 1_000, 2_000];
+
+/** What is started, and how patiently; tests put other parts in its place. */
+export type Parts = Readonly<{
+  /** How a part is called: the runtime and the file with the command line. */
+  runtime: string;
+  main: string;
+  stopGraceMs?: number;
+  restartAfterMs?: readonly number[];
+}>;
+
+export type NetworkPlan = Parts &
+  Readonly<{
+    layout: Layout;
+    ports: Ports;
+    /** The folder of the model that both workers serve; the worker's own default where null. */
+    model: string | null;
+    policy: string;
+    env: Readonly<Record<string, string | undefined>>;
+    randomness: Randomness;
+  }>;
+
+export type Urls = Readonly<{ gateway: string; router: string; log: string; chain: string }>;
+
+export type StepResult = Readonly<{ where: string; what: string }>;
+export type Step = Readonly<{ title: string; run: () => Promise<StepResult> }>;
+
+function text(event: Event, field: string, part: string): string {
+  const value = event[field];
+  if (typeof value === 'string' && value !== '') return value;
+  throw new CodedError('PROCESS_FAILED', `${part} did not say its ${field} when it was ready`, { part, field });
+}
+
+function optional(event: Event, field: string): string {
+  const value = event[field];
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+/** The parts of a local network, each a process of its own, started in order and stopped in the reverse order. */
+export class Network {
+  readonly #plan: NetworkPlan;
+  readonly #children: Child[] = [];
+  readonly #lost = Promise.withResolvers<never>();
+  #log: Event = {};
+  #chain: Event = {};
+  onNotice: (text: string) => void = () => {};
+
+  constructor(plan: NetworkPlan) {
+    this.#plan = plan;
+    this.#lost.promise.catch(() => {}); // whoever waits for it hears of it
+  }
+
+  /** Rejects when a part is gone for good. */
+  get lost(): Promise<never> {
+    return this.#lost.promise;
+  }
+
+  get urls(): Urls {
+    const { gateway, router } = this.#plan.ports;
+    return {
+      gateway: `http://127.0.0.1:${gateway}`,
+      router: `127.0.0.1:${router}`,
+      log: text(this.#log, 'url', 'transparency log'),
+      chain: text(this.#chain, 'url', 'development chain'),
+    };
+  }
+
+  get pids(): Readonly<Record<string, number | undefined>> {
+    return Object.fromEntries(this.#children.map((child) => [child.spec.name, child.pid]));
+  }
+
+  /** Steps in groups; a group's steps may run side by side, groups go one after the other. */
+  steps(): readonly (readonly Step[])[] {
+    return [
+      [{ title: 'development chain', run: () => this.#startChain() }],
+      [{ title: 'transparency log', run: () => this.#startLog() }],
+      [{ title: 'router', run: () => this.#startRouter() }],
+      WORKERS.map((name) => ({ title: `worker ${name} (TDX, simulated)`, run: () => this.#startWorker(name) })),
+      [{ title: 'gateway', run: () => this.#startGateway() }],
+    ];
+  }
+
+  /** Stops what was started, last first; the workers at the same time. */
+  async stop(): Promise<void> {
+    const reversed = [...this.#children].reverse();
+    while (reversed.length > 0) {
+      const child = reversed.shift() as Child;
+      const together = [child];
+      while (isWorker(child) && reversed[0] !== undefined && isWorker(reversed[0])) {
+        together.push(reversed.shift() as Child);
+      }
+      await Promise.all(together.map((one) => one.stop()));
+    }
+  }
+
+  async #startChain(): Promise<StepResult> {
+    const { layout, ports } = this.#plan;
+    const args = ['chain', 'dev', '--port', String(ports.chain), '--data', layout.part('chain')];
+    this.#chain = await this.#child('development chain', 'chain', args).start();
+    return {
+      where: `127.0.0.1:${ports.chain}`,
+      what: `network ${optional(this.#chain, 'network')}, its money is worth nothing`,
+    };
+  }
+
+  async #startLog(): Promise<StepResult> {
+    const { layout, ports } = this.#plan;
+    const args = ['log', 'serve', '--port', String(ports.log), '--data', layout.part('log')];
+    this.#log = await this.#child('transparency log', 'log', [...args, '--token-file', this.#token()]).start();
+    const size = optional(this.#log, 'size');
+    const origin = text(this.#log, 'origin', 'transparency log');
+    return { where: `127.0.0.1:${ports.log}`, what: `origin ${origin}${size === '' ? '' : `, ${size} entries`}` };
+  }
+
+  async #startRouter(): Promise<StepResult> {
+    const { layout, ports, policy } = this.#plan;
+    const { chain, log } = this.urls;
+    const args = ['router', '--port', String(ports.router), '--data', layout.part('router'), '--chain', chain];
+    args.push('--log', log, '--log-token-file', this.#token(), '--policy', policy, '--collateral', layout.collateral);
+    args.push('--dangerously-allow-simulated-vendor', layout.trustAnchors);
+    const ready = await this.#child('router', 'router', args).start();
+    return { where: this.urls.router, what: `policy ${optional(ready, 'policy') || 'development-simulated'}` };
+  }
+
+  async #startWorker(name: string): Promise<StepResult> {
+    const { layout, model } = this.#plan;
+    const args = ['worker', 'run', '--name', name, '--router', this.urls.router];
+    args.push('--simulated-machine', layout.machine(name), ...(model === null ? [] : ['--model', model]));
+    const child = this.#child(`worker ${name}`, `worker-${name}`, args, true);
+    await child.start();
+    const verdict = await child.waitFor(['admitted', 'refused'], ADMITTED_TIMEOUT_MS);
+    if (verdict.event === 'admitted') {
+      return { where: '', what: `admitted, log entry ${optional(verdict, 'logIndex') || 'not known yet'}` };
+    }
+    const failed = Array.isArray(verdict.failedChecks) ? verdict.failedChecks.join(', ') : '';
+    const why = [optional(verdict, 'message'), optional(verdict, 'code'), failed]
+      .filter((one) => one !== '')
+      .join('; ');
+    throw new CodedError('ADMISSION_REFUSED', `the router refused worker ${name}${why === '' ? '' : `: ${why}`}`, {
+      part: name,
+      todo: `read ${child.spec.logFile} and ${layout.logFile('router')}`,
+    });
+  }
+
+  async #startGateway(): Promise<StepResult> {
+    const { layout, ports, policy } = this.#plan;
+    const vkey = text(this.#log, 'vkey', 'transparency log');
+    this.#remember(vkey);
+    const args = ['gateway', '--port', String(ports.gateway), '--data', layout.part('gateway')];
+    args.push('--router', this.urls.router, '--chain', this.urls.chain, '--log-vkey', vkey, '--policy', policy);
+    args.push('--dangerously-allow-simulated-vendor', layout.trustAnchors);
+    await this.#child('gateway', 'gateway', args, true).start();
+    return { where: `127.0.0.1:${ports.gateway}`, what: 'OpenAI-compatible' };
+  }
+
+  #child(name: string, file: string, args: readonly string[], restart = false): Child {
+    const child = new Child({
+      name,
+      command: this.#plan.runtime,
+      args: [this.#plan.main, ...args, '--json', '--supervised'],
+      env: this.#plan.env,
+      logFile: this.#plan.layout.logFile(file),
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      restartAfterMs: restart ? (this.#plan.restartAfterMs ?? RESTART_AFTER_MS) : [],
+      stopGraceMs: this.#plan.stopGraceMs ?? STOP_GRACE_MS,
+    });
+    child.on('restarting', (notice) => this.onNotice(notice));
+    child.on('lost', (error) => this.#lost.reject(error));
+    this.#children.push(child);
+    return child;
+  }
+
+  /** The secret with which the router writes to the log; made once. */
+  #token(): string {
+    const path = join(this.#plan.layout.part('log'), 'write-token');
+    readOrMake(path, () => toHex(this.#plan.randomness(32)));
+    return path;
+  }
+
+  /** What `chrysalis chat` needs to find this network. */
+  #remember(vkey: string): void {
+    const { layout, policy } = this.#plan;
+    const { router, chain } = this.urls;
+    const found = { router, chain, logVkey: vkey, policy, simulatedVendor: layout.trustAnchors };
+    try {
+      writeFileSync(layout.network, `${JSON.stringify(found, null, 2)}\n`, { mode: 0o600 });
+    } catch (thrown) {
+      throw codedFromSystem(thrown);
+    }
+  }
+}
+
+function isWorker(child: Child): boolean {
+  return child.spec.name.startsWith('worker ');
+}

@@ -1,0 +1,173 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import {
+  createSimulatedIntel,
+  openSimulatedIntel,
+  type SimulatedIntelState,
+} from '../../attestation/simulate/index.ts';
+import { CodedError, type Randomness, toHex, type UnixSeconds } from '../../core/index.ts';
+import { codedFromSystem } from '../output.ts';
+
+/** Where everything of one local network is kept; a second start finds it here again. */
+export type Layout = Readonly<{
+  folder: string;
+  vendor: string;
+  collateral: string;
+  trustAnchors: string;
+  /** Where this network listens and what it runs under, for `chrysalis chat`. */
+  network: string;
+  machine(worker: string): string;
+  logFile(part: string): string;
+  part(name: 'chain' | 'log' | 'router' | 'gateway'): string;
+}>;
+
+export function layoutOf(folder: string): Layout {
+  const at = resolve(folder);
+  return {
+    folder: at,
+    vendor: join(at, 'vendor.json'),
+    collateral: join(at, 'collateral.json'),
+    trustAnchors: join(at, 'trust-anchors.json'),
+    network: join(at, 'network.json'),
+    machine: (worker) => join(at, 'machines', `${worker}.json`),
+    logFile: (part) => join(at, 'logs', `${part}.log`),
+    part: (name) => join(at, name),
+  };
+}
+
+/** Writes a file whole or not at all. */
+function writeWhole(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.${process.pid}.draft`;
+  try {
+    const file = openSync(draft, 'w', 0o600);
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+  } catch (thrown) {
+    rmSync(draft, { force: true });
+    throw codedFromSystem(thrown);
+  }
+}
+
+function readVendor(path: string): SimulatedIntelState | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw codedFromSystem(thrown);
+  }
+  try {
+    return JSON.parse(text) as SimulatedIntelState;
+  } catch (cause) {
+    const todo = 'restore that file, or start in another folder with --data DIR';
+    throw new CodedError('CONFIG_INVALID', `${path} is not JSON`, { todo }, { cause });
+  }
+}
+
+/**
+ * The simulated vendor of this network: made once, kept with its keys (mode 0600); its collateral is issued anew at
+ * every start, because a verifier refuses stale one. Each worker's host gets its own keys and nothing of the vendor's.
+ * @throws CodedError STORAGE_FULL, CONFIG_INVALID
+ */
+export function prepareVendor(
+  layout: Layout,
+  workers: readonly string[],
+  from: Readonly<{ now: UnixSeconds; randomness: Randomness }>,
+): void {
+  const kept = readVendor(layout.vendor);
+  const state = kept ?? createSimulatedIntel(from.randomness);
+  const vendor = openSimulatedIntel(state);
+  if (kept === null) writeWhole(layout.vendor, `${JSON.stringify(state, null, 2)}\n`);
+  for (const worker of workers) {
+    writeWhole(layout.machine(worker), `${JSON.stringify(vendor.machineState(worker), null, 2)}\n`);
+  }
+  writeWhole(layout.collateral, `${JSON.stringify(vendor.collateral(from.now), null, 2)}\n`);
+  const { name, kind } = vendor.trustAnchor;
+  const anchors = [{ spkiSha256: toHex(vendor.rootSpkiSha256), kind, name }];
+  writeWhole(layout.trustAnchors, `${JSON.stringify(anchors, null, 2)}\n`);
+}
+
+/** Reads a small text file; makes it, for this user alone, where there is none. @throws CodedError as `makeFolders` */
+export function readOrMake(path: string, make: () => string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw codedFromSystem(thrown);
+  }
+  const made = make();
+  writeWhole(path, `${made}\n`);
+  return made;
+}
+
+/** @throws CodedError STORAGE_FULL, CONFIG_INVALID where the folder can't be made */
+export function makeFolders(layout: Layout): void {
+  try {
+    for (const name of ['machines', 'logs', 'chain', 'log', 'router', 'gateway']) {
+      mkdirSync(join(layout.folder, name), { recursive: true, mode: 0o700 });
+    }
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+}
+
+/** When a process started, in clock ticks since boot (field 22 of its stat): tells it from a later one of the same id. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return ''; // no such process, or no /proc
+  }
+}
+
+/** Whether the process that wrote this lock still lives. */
+function holds(lock: string): number | null {
+  const [pidText = '', start = ''] = lock.trim().split(' ');
+  const pid = Number(pidText);
+  if (!Number.isSafeInteger(pid) || pid <= 0) return null;
+  try {
+    process.kill(pid, 0);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EPERM') return null;
+  }
+  return startOf(pid) === start ? pid : null;
+}
+
+/**
+ * Takes the folder for this process; a lock whose process is gone is taken over.
+ * @returns gives it back
+ * @throws CodedError STATE_LOCKED naming the process that has it
+ */
+export function lockFolder(layout: Layout): () => void {
+  const path = join(layout.folder, 'lock');
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      writeFileSync(path, `${process.pid} ${startOf(process.pid)}\n`, { flag: 'wx', mode: 0o600 });
+      return () => rmSync(path, { force: true });
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw codedFromSystem(thrown);
+    }
+    const pid = holds(readFileSync(path, 'utf8'));
+    if (pid !== null) {
+      throw new CodedError('STATE_LOCKED', `another network (pid ${pid}) is running on ${layout.folder}`, { pid });
+    }
+    rmSync(path, { force: true });
+  }
+  throw new CodedError('STATE_LOCKED', `the lock of ${layout.folder} is being taken by another process`);
+}

@@ -1,0 +1,195 @@
+import type {
+  AnswerFacts,
+  NamedCheck,
+  PaymentFacts,
+  ProofFacts,
+  ReceiptFacts,
+  WorkerFacts,
+} from '../../client/index.ts';
+import { CodedError, type ErrorCode, KIND_OF_CODE, type MonotonicClock } from '../../core/index.ts';
+import { codedFromSystem } from '../output.ts';
+import { serverSentEvents } from './sse.ts';
+
+export const TOUR_QUESTION = 'Write one sentence about the sea.';
+const TOUR_TOKENS_MAX = 48;
+/** For the whole tour, in milliseconds. */
+const TOUR_DEADLINE_MS = 90_000;
+
+/** What the tour found, fact by fact; each is there only because it was checked. */
+export type TourDocument = Readonly<{
+  question: string;
+  answer: string;
+  model: string;
+  worker: Omit<WorkerFacts, 'checks'>;
+  checks: WorkerFacts['checks'];
+  receipt: ReceiptFacts;
+  logProof: Readonly<{ admission: WorkerFacts['admission']; receipt: ProofFacts }>;
+  payment: PaymentFacts & Readonly<{ onChain: true }>;
+  timings: Readonly<{ firstTextMs: number; answerMs: number; proofMs: number; settleMs: number }>;
+}>;
+
+/** Told of each step as it happens. */
+export type TourScreen = Readonly<{
+  asked(question: string): void;
+  verified(worker: WorkerFacts): void;
+  text(piece: string): void;
+  answered(receipt: ReceiptFacts): void;
+  proved(proof: ProofFacts): void;
+  paid(payment: PaymentFacts): void;
+}>;
+
+export type TourDeps = Readonly<{
+  gateway: string;
+  fetch: typeof fetch;
+  clock: MonotonicClock;
+  screen: TourScreen;
+  signal: AbortSignal;
+}>;
+
+/**
+ * One chat request through the whole path, by the gateway's own HTTP API as any client would send it, then its
+ * receipt, the log's proof and the claim on chain.
+ * @throws CodedError where a step fails, or where a fact that must hold does not
+ */
+export async function runTour(deps: TourDeps): Promise<TourDocument> {
+  const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(TOUR_DEADLINE_MS)]);
+  const ask = asker(deps, signal);
+  const models = (await ask('GET', '/v1/models')) as { data: readonly { id: string }[] };
+  const model = models.data[0]?.id;
+  if (model === undefined) throw failed('no worker offers a model');
+  const started = deps.clock();
+  deps.screen.asked(TOUR_QUESTION);
+  const response = await send(deps, signal, '/v1/chat/completions', {
+    model,
+    messages: [{ role: 'user', content: TOUR_QUESTION }],
+    temperature: 0,
+    max_tokens: TOUR_TOKENS_MAX,
+    stream: true,
+  });
+  const worker = await verifiedWorker(ask, response.headers.get('x-chrysalis-worker') ?? '');
+  deps.screen.verified(worker);
+  const said = await readAnswer(response, deps, started);
+  requireAll('receipt', said.facts.receipt.checks);
+  if (said.facts.receipt.worker !== worker.worker)
+    throw failed('the receipt is of another worker than the one verified');
+  deps.screen.answered(said.facts.receipt);
+  const answered = deps.clock();
+  const receipt = (await ask('GET', `/v1/receipts/${said.facts.receipt.id}`)) as { log_proof: ProofFacts };
+  requireAll('log', receipt.log_proof.checks);
+  deps.screen.proved(receipt.log_proof);
+  const proved = deps.clock();
+  const payment = (await ask('POST', '/v1/settle')) as PaymentFacts;
+  if (BigInt(payment.claimed) < BigInt(said.facts.receipt.amount) || BigInt(payment.claimed) === 0n) {
+    throw failed(`the chain shows ${payment.claimed} claimed, the receipt says ${said.facts.receipt.amount}`);
+  }
+  deps.screen.paid(payment);
+  const { checks, ...workerOnly } = worker;
+  return {
+    question: TOUR_QUESTION,
+    answer: said.answer,
+    model,
+    worker: workerOnly,
+    checks,
+    receipt: said.facts.receipt,
+    logProof: { admission: worker.admission, receipt: receipt.log_proof },
+    payment: { ...payment, onChain: true },
+    timings: {
+      firstTextMs: Math.round(said.firstTextMs),
+      answerMs: Math.round(answered - started),
+      proofMs: Math.round(proved - answered),
+      settleMs: Math.round(deps.clock() - proved),
+    },
+  };
+}
+
+function failed(what: string): CodedError {
+  return new CodedError('TOUR_FAILED', `the first request did not hold: ${what}`);
+}
+
+/** At least one check, and every one passed. */
+function requireAll(group: string, checks: readonly NamedCheck[]): void {
+  if (checks.length === 0) throw failed(`nothing was checked of the ${group}`);
+  const bad = checks.find((check) => check.outcome !== 'passed');
+  if (bad !== undefined) throw failed(`${group} check ${bad.name}: ${bad.outcome} ${bad.reason}`);
+}
+
+/** Groups without which a worker is not verified, whatever else was checked. */
+const REQUIRED_GROUPS = ['cpu', 'binding', 'log'] as const;
+
+async function verifiedWorker(ask: Ask, id: string): Promise<WorkerFacts> {
+  const facts = (await ask('GET', '/v1/attestation')) as { data: readonly WorkerFacts[] };
+  const worker = facts.data.find((one) => one.worker === id);
+  if (worker === undefined) throw failed('the gateway does not say which worker it verified');
+  for (const group of REQUIRED_GROUPS) {
+    const passed = (worker.checks[group] ?? []).some((check) => check.outcome === 'passed');
+    if (!passed) throw failed(`nothing was verified of its ${group}`);
+  }
+  // What was not run stands in the result with its reason; the client's policy has judged whether that may be.
+  const bad = Object.values(worker.checks)
+    .flat()
+    .find((check) => check.outcome === 'failed');
+  if (bad !== undefined) throw failed(`check ${bad.name}: ${bad.reason}`);
+  return worker;
+}
+
+type Said = { answer: string; facts: AnswerFacts; firstTextMs: number };
+
+async function readAnswer(response: Response, deps: TourDeps, started: number): Promise<Said> {
+  if (response.body === null) throw failed('an empty response');
+  let answer = '';
+  let facts: AnswerFacts | null = null;
+  let firstTextMs = 0;
+  let complete = false;
+  for await (const data of serverSentEvents(response.body)) {
+    if (data === '[DONE]') {
+      complete = true;
+      continue;
+    }
+    const event = JSON.parse(data) as {
+      error?: unknown;
+      choices?: readonly { delta?: { content?: string } }[];
+      chrysalis?: AnswerFacts;
+    };
+    if (event.error !== undefined) throw refusal(event);
+    const text = event.choices?.[0]?.delta?.content ?? '';
+    if (text !== '') {
+      if (answer === '') firstTextMs = deps.clock() - started;
+      answer += text;
+      deps.screen.text(text);
+    }
+    facts = event.chrysalis ?? facts;
+  }
+  if (!complete || facts === null) throw failed('the answer ended without its receipt');
+  if (answer.trim() === '') throw failed('an empty answer');
+  return { answer, facts, firstTextMs };
+}
+
+type Ask = (method: 'GET' | 'POST', path: string) => Promise<unknown>;
+
+function asker(deps: TourDeps, signal: AbortSignal): Ask {
+  return async (method, path) => {
+    const response = await send(deps, signal, path, method === 'POST' ? {} : undefined);
+    return response.json();
+  };
+}
+
+async function send(deps: TourDeps, signal: AbortSignal, path: string, body?: unknown): Promise<Response> {
+  const init: RequestInit = body === undefined ? { signal } : { signal, method: 'POST', body: JSON.stringify(body) };
+  let response: Response;
+  try {
+    response = await deps.fetch(deps.gateway + path, { ...init, headers: { 'content-type': 'application/json' } });
+  } catch (thrown) {
+    if (signal.aborted) throw new CodedError('DEADLINE_EXCEEDED', `the gateway did not answer ${path} in time`);
+    throw codedFromSystem(thrown);
+  }
+  if (!response.ok) throw refusal(await response.json().catch(() => ({})));
+  return response;
+}
+
+/** The gateway's error, with its own code where it is one of ours. */
+function refusal(json: unknown): CodedError {
+  const error = ((json as { error?: unknown }).error ?? {}) as { code?: unknown; message?: unknown };
+  const known = typeof error.code === 'string' && error.code in KIND_OF_CODE;
+  const message = typeof error.message === 'string' ? error.message : 'no reason given';
+  return new CodedError(known ? (error.code as ErrorCode) : 'TOUR_FAILED', `the first request failed: ${message}`);
+}

@@ -1,0 +1,59 @@
+import { VerificationCache } from '../../attestation/index.ts';
+import { asCodedError, CodedError, type Json } from '../../core/index.ts';
+import { verifyCcel } from './ccel.ts';
+import { createNvidiaGpuVerifier } from './nvidia-gpu.ts';
+import { createNvidiaRimVerifier } from './nvidia-rim.ts';
+import { type Kind, parseRequestLine, parseVerifyRequest, requestIdOf, type VerifyRequest } from './request.ts';
+import { refusal, type VerifyResponse } from './response.ts';
+import { createTdxQuoteVerifier } from './tdx-quote.ts';
+
+export type Verifier = Readonly<{
+  /** Never throws for what the request holds: that is a refusal. */
+  answer(request: VerifyRequest): Promise<VerifyResponse>;
+  /** The same for one line of a batch. */
+  answerLine(line: string): Promise<VerifyResponse>;
+}>;
+
+type AnswerKind = (request: VerifyRequest) => Promise<VerifyResponse>;
+
+const notYet: AnswerKind = async ({ kind }) => {
+  throw new CodedError('EVIDENCE_KIND_UNSUPPORTED', `evidence of kind ${kind} can't be verified by this version`, {
+    kind,
+  });
+};
+
+/** One verifier holds its caches; make one per process. */
+export function createVerifier(): Verifier {
+  const nvidiaCache = new VerificationCache();
+  const answerOf: Readonly<Record<Kind, AnswerKind>> = {
+    'tdx-quote': createTdxQuoteVerifier(),
+    'snp-report': notYet,
+    'nvidia-gpu': createNvidiaGpuVerifier(nvidiaCache),
+    'nvidia-devices': notYet,
+    'nvidia-rim': createNvidiaRimVerifier(nvidiaCache),
+    'nras-token': notYet,
+    ccel: verifyCcel,
+    composite: notYet,
+  };
+  const answer = async (request: VerifyRequest) => {
+    try {
+      return await answerOf[request.kind](request);
+    } catch (thrown) {
+      return refusal(request.id, asCodedError(thrown));
+    }
+  };
+  return {
+    answer,
+    async answerLine(line) {
+      let value: Json = null;
+      let request: VerifyRequest;
+      try {
+        value = parseRequestLine(line);
+        request = parseVerifyRequest(value);
+      } catch (thrown) {
+        return refusal(requestIdOf(value), asCodedError(thrown));
+      }
+      return answer(request);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { labelled, type Paint, printable } from '../output.ts';
+import type { CheckReport, VerifyResponse } from './response.ts';
+import { ADVICE_OF_CODE, ADVICE_OTHERWISE, WORDS_OF_CHECK } from './words.ts';
+
+const LABEL_WIDTH = 13;
+
+function headline({ verdict, checks, tcb, claims }: VerifyResponse): string {
+  // Without a single check nothing was judged: the input could not be read, or not by this version.
+  if (verdict === 'refused') return Object.keys(checks).length === 0 ? 'REFUSED  not judged' : 'REFUSED  not genuine';
+  if (verdict === 'unavailable') return 'COULD NOT FIND OUT';
+  if (claims.replayedRtmrs !== undefined) return 'VERIFIED  the log leads to the registers given';
+  const level = memberText(tcb, 'status');
+  const revocation = claims.revocation === 'checked' ? '' : ', revocation not checked';
+  return `VERIFIED  genuine, TCB ${level ?? 'not checked'}${revocation}`;
+}
+
+function memberText(value: VerifyResponse['tcb'] | undefined, name: string): string | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const member = (value as Readonly<Record<string, unknown>>)[name];
+  return typeof member === 'string' ? member : null;
+}
+
+const wordsOf = (name: string) => (WORDS_OF_CHECK as Readonly<Record<string, string>>)[name] ?? name;
+
+function checkLines(checks: VerifyResponse['checks'], paint: Paint, width: number): string[] {
+  const of = (outcome: CheckReport['outcome']) =>
+    Object.entries(checks).filter(([, check]) => check.outcome === outcome);
+  const line = (label: string, text: string, style: (text: string) => string) => {
+    const [first, ...more] = labelled(label, printable(text), width, 2, LABEL_WIDTH).split('\n');
+    return [`  ${style(label)}${(first ?? '').slice(2 + label.length)}`, ...more].join('\n');
+  };
+  const lines: string[] = [];
+  const passed = of('passed').map(([name]) => wordsOf(name));
+  if (passed.length > 0) lines.push(line('✓ passed', passed.join(', '), paint.good));
+  for (const [name, { reason }] of of('failed')) lines.push(line('✗ failed', `${wordsOf(name)}: ${reason}`, paint.bad));
+  for (const [name, { reason }] of of('notRun'))
+    lines.push(line('– not run', `${wordsOf(name)}: ${reason}`, paint.dim));
+  return lines;
+}
+
+/** The verdict first, then why, then what it means and what to do; never wider than `width`. */
+export function formatResponse(response: VerifyResponse, paint: Paint, width: number): string {
+  const { verdict, error, claims, tcb } = response;
+  const style = verdict === 'verified' ? paint.good : verdict === 'refused' ? paint.bad : paint.warn;
+  const first = headline(response);
+  const code = error?.code ?? '';
+  const gap = ' '.repeat(Math.max(2, Math.min(width, 76) - first.length - code.length));
+  const lines = [`${style(first)}${code === '' ? '' : gap + code}`];
+  lines.push(...checkLines(response.checks, paint, width));
+  if (Object.keys(response.checks).length === 0 && error !== null) {
+    lines.push(labelled('✗ failed', printable(error.message), width, 2, LABEL_WIDTH));
+  }
+  if (verdict === 'verified') {
+    const anchor = claims.trustAnchor ?? null;
+    const kind = memberText(anchor, 'kind');
+    const pinned = kind === 'vendor' ? 'pinned vendor root' : `${kind}: not a pinned vendor root`;
+    if (anchor !== null) {
+      lines.push(labelled('  root', `${memberText(anchor, 'name')} (${pinned})`, width, 2, LABEL_WIDTH));
+    }
+    const expiresAt = memberText(tcb, 'expiresAt');
+    if (expiresAt !== null)
+      lines.push(labelled('  until', `${expiresAt}, when the first document expires`, width, 2, LABEL_WIDTH));
+    if (claims.debug === true) {
+      lines.push(labelled('  note', 'a debug TD: its host can read everything in it', width, 2, LABEL_WIDTH));
+    }
+    lines.push(labelled('  not asked', 'whether it is what you want: that takes a policy', width, 2, LABEL_WIDTH));
+  } else {
+    const { means, todo } = (error === null ? undefined : ADVICE_OF_CODE[error.code]) ?? ADVICE_OTHERWISE;
+    lines.push(labelled('What it means', means, width, 0, 15), labelled('What to do', todo, width, 0, 15));
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,126 @@
+import {
+  AMD_ROOTS,
+  AmdCache,
+  amdCollateralOf,
+  loadAmdEndorsements,
+  parseSnpReport,
+  readGuestPolicy,
+  readPlatformInfo,
+  requiredSnpChecks,
+  SNP_EXPECTED_FIELDS,
+  type SnpExpectedField,
+  type SnpVerdict,
+  type SnpVerifyOptions,
+  snpStrictViolations,
+  type VerifiedSnpReport,
+  verifySnpReport,
+} from '../../attestation/index.ts';
+import { CodedError, fromHex, type Json, rfc3339, toHex } from '../../core/index.ts';
+import type { VerifyRequest } from './request.ts';
+import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
+
+/** Answers requests of kind `snp-report`; certificates that come again are parsed and verified once. */
+export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<VerifyResponse> {
+  const cache = new AmdCache();
+  return async (request) => {
+    if (request.policy !== null) {
+      throw new CodedError('USAGE_INVALID', 'a policy is applied to composite evidence, not to a report alone', {
+        field: 'policy',
+      });
+    }
+    const options: SnpVerifyOptions = {
+      revocation: request.revocation,
+      require: request.require,
+      ...expectationsOf(request.expect),
+    };
+    const report = parseSnpReport(request.evidence);
+    const from = loadAmdEndorsements(amdCollateralOf(request.collateral), cache);
+    const verdict = await verifySnpReport(report, from, request.trustAnchors ?? AMD_ROOTS, request.at, options);
+    const required = requiredSnpChecks(report, options);
+    return {
+      id: request.id,
+      verdict: verdict.verdict,
+      error: errorOfChecks(verdict.verdict, verdict.checks, (name) => (required as ReadonlySet<string>).has(name)),
+      checks: Object.fromEntries(Object.entries(verdict.checks).map(([name, check]) => [name, checkReport(check)])),
+      tcb: tcbDocument(verdict),
+      claims: verdict.verdict === 'verified' ? claimsOf(verdict.report) : {},
+      appraisal: null,
+    };
+  };
+}
+
+function expectationsOf(expect: VerifyRequest['expect']): Pick<SnpVerifyOptions, 'expectReportData' | 'expect'> {
+  const wrong = (field: string, why: string) =>
+    new CodedError('REQUEST_MALFORMED', `request.expect.${field}: ${why}`, { field });
+  const values = new Map<string, Uint8Array>();
+  for (const [name, value] of Object.entries(expect)) {
+    const isKnown = name === 'reportData' || (SNP_EXPECTED_FIELDS as readonly string[]).includes(name);
+    if (!isKnown) throw wrong(name, 'not known for an SNP report');
+    if (typeof value !== 'string' || !/^(?:[0-9a-fA-F]{2})+$/.test(value)) throw wrong(name, 'not hexadecimal');
+    if (name === 'reportData' && value.length !== 128) throw wrong(name, 'not 64 bytes in hexadecimal');
+    values.set(name, fromHex(value));
+  }
+  const expectReportData = values.get('reportData');
+  values.delete('reportData');
+  const fields = Object.fromEntries(values) as Partial<Record<SnpExpectedField, Uint8Array>>;
+  return { expectReportData, expect: values.size === 0 ? undefined : fields };
+}
+
+/** AMD signs no status and lists no advisories: what can be said is which TCBs there are, and what was enforced. */
+function tcbDocument({ tcbs, validity }: SnpVerdict): Json {
+  if (tcbs === null) return null;
+  const { line, status, minimumDate, reported, current, committed, launch, provisional } = tcbs;
+  return {
+    status,
+    advisoryIds: [],
+    platform: { line, reported, current, committed, launch, provisional } as Json,
+    module: null,
+    qe: null,
+    tcbDate: minimumDate,
+    expiresAt: validity === null ? null : rfc3339(validity.earliestExpiry),
+    issuedAt: validity === null ? null : rfc3339(validity.latestIssue),
+  };
+}
+
+const hexOf64 = (value: bigint) => value.toString(16).padStart(16, '0');
+
+/** What the report establishes, bytes in hexadecimal; given for verified reports alone. */
+function claimsOf(report: VerifiedSnpReport): Readonly<Record<string, Json>> {
+  const policy = readGuestPolicy(report.policy);
+  const platform = readPlatformInfo(report.platformInfo);
+  const { anchor, leaf, mitigations } = report;
+  const fields = Object.fromEntries(SNP_EXPECTED_FIELDS.map((name) => [name, toHex(report[name])]));
+  return {
+    reportVersion: report.version,
+    reportData: toHex(report.reportData),
+    ...fields,
+    guestSvn: report.guestSvn,
+    vmpl: report.vmpl,
+    line: report.line,
+    cpuid: report.cpuid,
+    signer: report.signer,
+    boundTo: report.boundTo,
+    cspId: leaf.cspId,
+    policy: hexOf64(report.policy),
+    policyAbi: `${policy.abiMajor}.${policy.abiMinor}`,
+    policyNames: policy.names,
+    debug: policy.debug,
+    migratable: policy.migrateMa,
+    platformInfo: hexOf64(report.platformInfo),
+    platformInfoNames: platform.names,
+    unknownPlatformInfoBits: platform.reservedBits,
+    authorKeyEnabled: report.authorKeyEnabled,
+    firmware: `${report.current.major}.${report.current.minor}.${report.current.build}`,
+    committedFirmware: `${report.committed.major}.${report.committed.minor}.${report.committed.build}`,
+    reportedTcb: toHex(report.reportedTcb),
+    currentTcb: toHex(report.currentTcb),
+    committedTcb: toHex(report.committedTcb),
+    launchTcb: toHex(report.launchTcb),
+    launchMitigations: mitigations === null ? null : hexOf64(mitigations.launch),
+    currentMitigations: mitigations === null ? null : hexOf64(mitigations.current),
+    strictPolicyViolations: snpStrictViolations(report, report.tcbs),
+    leafSpkiSha256: toHex(report.leafSpkiSha256),
+    revocation: report.revocation,
+    trustAnchor: { name: anchor.name, kind: anchor.kind, spkiSha256: toHex(anchor.spkiSha256) },
+  };
+}

@@ -1,0 +1,149 @@
+import { sha256 } from '#crypto';
+import {
+  BoundedMap,
+  INTEL_COLLATERAL_FIELDS,
+  INTEL_SGX_ROOT,
+  type IntelCollateral,
+  type IntelEndorsements,
+  intelCollateralOf,
+  loadIntelEndorsements,
+  noIntelEndorsements,
+  parseTdxQuote,
+  readTdAttributes,
+  requiredTdxChecks,
+  type TcbPart,
+  type TdxVerdict,
+  type TdxVerifyOptions,
+  type TrustAnchor,
+  VerificationCache,
+  type VerifiedTdxQuote,
+  verifyTdxQuote,
+} from '../../attestation/index.ts';
+import { CodedError, fromHex, type Json, rfc3339, toHex, utf8 } from '../../core/index.ts';
+import type { VerifyRequest } from './request.ts';
+import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
+
+export const ENDORSEMENTS_HELD_MAX = 64;
+
+/** Answers requests of kind `tdx-quote`; collateral that comes again is verified once. */
+export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<VerifyResponse> {
+  const cache = new VerificationCache();
+  const held = new BoundedMap<IntelEndorsements>(ENDORSEMENTS_HELD_MAX);
+
+  async function endorsementsOf(request: VerifyRequest, anchors: readonly TrustAnchor[]): Promise<IntelEndorsements> {
+    if (request.collateral === null) return noIntelEndorsements(cache);
+    const collateral = intelCollateralOf(request.collateral);
+    const key = collateralKey(collateral, anchors);
+    const known = held.get(key);
+    if (known !== undefined) return known;
+    const loaded = await loadIntelEndorsements(collateral, anchors, cache);
+    held.set(key, loaded);
+    return loaded;
+  }
+
+  return async (request) => {
+    if (request.policy !== null) {
+      throw new CodedError('USAGE_INVALID', 'a policy is applied to composite evidence, not to a quote alone', {
+        field: 'policy',
+      });
+    }
+    const anchors = request.trustAnchors ?? [INTEL_SGX_ROOT];
+    const options: TdxVerifyOptions = {
+      revocation: request.revocation,
+      require: request.require,
+      expectReportData: expectedReportData(request.expect),
+    };
+    const quote = parseTdxQuote(request.evidence, { trailingBytes: 'report' });
+    const verdict = await verifyTdxQuote(quote, await endorsementsOf(request, anchors), anchors, request.at, options);
+    const required = requiredTdxChecks(options);
+    return {
+      id: request.id,
+      verdict: verdict.verdict,
+      error: errorOfChecks(verdict.verdict, verdict.checks, (name) => (required as ReadonlySet<string>).has(name)),
+      checks: Object.fromEntries(Object.entries(verdict.checks).map(([name, check]) => [name, checkReport(check)])),
+      tcb: tcbDocument(verdict),
+      claims: verdict.verdict === 'verified' ? claimsOf(verdict.quote) : {},
+      appraisal: null,
+    };
+  };
+}
+
+function collateralKey(collateral: IntelCollateral, anchors: readonly TrustAnchor[]): string {
+  const fields = INTEL_COLLATERAL_FIELDS.map((field) => collateral[field] ?? null);
+  const text = JSON.stringify([fields, anchors.map(({ kind, name, spkiSha256 }) => [kind, name, toHex(spkiSha256)])]);
+  return toHex(sha256(utf8(text)));
+}
+
+function expectedReportData(expect: VerifyRequest['expect']): Uint8Array | undefined {
+  const { reportData, ...others } = expect;
+  const [unknown] = Object.keys(others);
+  const wrong = (field: string, why: string) =>
+    new CodedError('REQUEST_MALFORMED', `request.expect.${field}: ${why}`, { field });
+  if (unknown !== undefined) throw wrong(unknown, 'not known for a TDX quote');
+  if (reportData === undefined) return undefined;
+  if (typeof reportData !== 'string' || !/^[0-9a-fA-F]{128}$/.test(reportData)) {
+    throw wrong('reportData', 'not 64 bytes in hexadecimal');
+  }
+  return fromHex(reportData);
+}
+
+function partDocument(part: TcbPart) {
+  return {
+    status: part.status,
+    tcbDate: part.tcbDate === null ? null : rfc3339(part.tcbDate),
+    advisoryIds: part.advisoryIds,
+  };
+}
+
+function tcbDocument({ tcb, validity }: TdxVerdict): Json {
+  if (tcb === null) return null;
+  return {
+    status: tcb.status,
+    advisoryIds: tcb.advisoryIds,
+    platform: partDocument(tcb.platform),
+    module: tcb.module === null ? null : { id: tcb.module.id, ...partDocument(tcb.module) },
+    qe: { isvSvn: tcb.qe.isvSvn, ...partDocument(tcb.qe) },
+    tcbDate: tcb.tcbDate === null ? null : rfc3339(tcb.tcbDate),
+    expiresAt: validity === null ? null : rfc3339(validity.earliestExpiry),
+    issuedAt: validity === null ? null : rfc3339(validity.latestIssue),
+    tcbInfoEvaluationNumber: tcb.tcbInfoEvaluationNumber,
+    qeIdentityEvaluationNumber: tcb.qeIdentityEvaluationNumber,
+  };
+}
+
+/** What the quote establishes, bytes in hexadecimal; given for verified quotes alone. */
+function claimsOf(quote: VerifiedTdxQuote): Readonly<Record<string, Json>> {
+  const { extension, ...registers } = quote.report;
+  const claims: Record<string, Json> = {};
+  for (const [name, value] of Object.entries({ ...registers, ...extension })) {
+    if (value !== null) claims[name] = toHex(value);
+  }
+  const attributes = readTdAttributes(quote.report.tdAttributes);
+  const { platform, anchor } = quote;
+  return {
+    ...claims,
+    quoteVersion: quote.version,
+    quoteSha256: toHex(quote.quoteSha256),
+    trailingBytes: quote.trailingBytes,
+    trailingAllZero: quote.trailingAllZero,
+    tdAttributeNames: attributes.names,
+    debug: attributes.debug,
+    septVeDisable: attributes.septVeDisable,
+    migratable: attributes.migratable,
+    reservedTdAttributeBits: attributes.reservedBits,
+    qeUserData: toHex(quote.userData),
+    qeIsvSvn: quote.qeReport.isvSvn,
+    ppid: toHex(platform.ppid),
+    fmspc: toHex(platform.fmspc),
+    pceId: toHex(platform.pceId),
+    cpuSvn: toHex(platform.cpuSvn),
+    pceSvn: platform.pceSvn,
+    sgxType: platform.sgxType,
+    platformInstanceId: platform.platformInstanceId === null ? null : toHex(platform.platformInstanceId),
+    dynamicPlatform: platform.dynamicPlatform,
+    cachedKeys: platform.cachedKeys,
+    smtEnabled: platform.smtEnabled,
+    revocation: quote.revocation,
+    trustAnchor: { name: anchor.name, kind: anchor.kind, spkiSha256: toHex(anchor.spkiSha256) },
+  };
+}

@@ -1,0 +1,80 @@
+import { CodedError } from '../../core/index.ts';
+import type { ChatEvent, ChatRequest, Client, VerifiedWorker } from '../api.ts';
+
+type Done = Extract<ChatEvent, { kind: 'done' }>;
+
+/**
+ * One request to the client SDK, read up to its first text so that its verdict is known before the HTTP head is sent.
+ * After `done` it is read on to its end whoever went away, because the voucher for the answer comes last.
+ */
+export class Conversation {
+  readonly #abort = new AbortController();
+  readonly #events: AsyncIterator<ChatEvent>;
+  #worker: VerifiedWorker | null = null;
+  #ahead: string | null = null;
+  #done: Done | null = null;
+  #ended = false;
+
+  constructor(client: Client, request: ChatRequest, deadlineMs: number) {
+    const options = { signal: this.#abort.signal, deadlineMs };
+    this.#events = client.chat(request, options)[Symbol.asyncIterator]();
+  }
+
+  /** Verified before anything was sent. @throws CodedError INVARIANT_BROKEN before it is known */
+  get worker(): VerifiedWorker {
+    if (this.#worker === null) throw new CodedError('INVARIANT_BROKEN', 'an answer without a verified worker');
+    return this.#worker;
+  }
+
+  /** Null until the answer has ended. */
+  get done(): Done | null {
+    return this.#done;
+  }
+
+  /** Reads up to the first text or the end. @throws CodedError what the client refused or could not find out */
+  async begin(): Promise<void> {
+    this.#ahead = await this.#advance();
+    void this.worker;
+  }
+
+  /** The next text, null after the last; `done` is set then. */
+  async next(): Promise<string | null> {
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    return ahead ?? (this.#done === null ? await this.#advance() : null);
+  }
+
+  /** Reads what follows `done`: the voucher. Its failure does not touch an answer that was given. */
+  async settle(): Promise<void> {
+    while (!this.#ended) this.#ended = (await this.#events.next().catch(() => ({ done: true }))).done === true;
+  }
+
+  /** Cancels the request, unless its answer is complete. */
+  cancel(): void {
+    if (this.#done !== null) {
+      void this.settle();
+      return;
+    }
+    this.#ended = true;
+    this.#abort.abort();
+    void this.#events.return?.().catch(() => {});
+  }
+
+  async #advance(): Promise<string | null> {
+    for (;;) {
+      const step = await this.#events.next();
+      if (step.done === true) {
+        this.#ended = true;
+        throw new CodedError('ANSWER_INCOMPLETE', 'the answer ended without its receipt');
+      }
+      const event = step.value;
+      if (event.kind === 'worker') this.#worker = event.worker;
+      else if (event.kind === 'text') {
+        if (event.text !== '') return event.text;
+      } else if (event.kind === 'done') {
+        this.#done = event;
+        return null;
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { asCodedError, CodedError, type ErrorCode, KIND_OF_CODE } from '../../core/index.ts';
+
+/** OpenAI's error object; `code` is ours and says what was found, `param` the field that is wrong. */
+export type ErrorBody = Readonly<{
+  error: Readonly<{ message: string; type: string; param: string | null; code: string }>;
+}>;
+
+/** Statuses for what the caller did; any other rejection speaks of the worker or its answer. */
+const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
+  REQUEST_INVALID: 400,
+  USAGE_INVALID: 400,
+  ENCODING_INVALID: 400,
+  MODEL_UNKNOWN: 404,
+  RECEIPT_UNKNOWN: 404,
+  REQUEST_TOO_LARGE: 413,
+  TOO_MANY_REQUESTS: 429,
+  DEADLINE_EXCEEDED: 504,
+};
+
+/** 502: something was refused on the way; 503: could not find out; 500: a defect of ours. */
+export function statusOf(code: ErrorCode): number {
+  const own = STATUS_OF_CODE[code];
+  if (own !== undefined) return own;
+  const kind = KIND_OF_CODE[code];
+  return kind === 'rejected' ? 502 : kind === 'unavailable' ? 503 : 500;
+}
+
+function typeOf(status: number): string {
+  if (status === 404) return 'not_found_error';
+  if (status === 429) return 'rate_limit_error';
+  if (status < 500) return 'invalid_request_error';
+  return status === 502 ? 'verification_error' : status === 500 ? 'server_error' : 'service_unavailable';
+}
+
+export function errorBody(error: CodedError): ErrorBody {
+  const status = statusOf(error.code);
+  const param = error.facts.param;
+  return {
+    error: {
+      message: error.message,
+      type: typeOf(status),
+      param: typeof param === 'string' ? param : null,
+      code: error.code,
+    },
+  };
+}
+
+/** What a request answers for anything thrown: a CodedError's own words, or none where it is not one. */
+export function errorResponse(thrown: unknown): Response {
+  const error = asCodedError(thrown);
+  const status = statusOf(error.code);
+  const headers: Record<string, string> = {};
+  // The official client retries 5xx by itself; a refusal does not get better by asking again at once.
+  if (status === 502) headers['x-should-retry'] = 'false';
+  if (status === 429 || status === 503) headers['retry-after'] = '1';
+  return Response.json(errorBody(error), { status, headers });
+}
+
+export function invalid(param: string, message: string): CodedError {
+  return new CodedError('REQUEST_INVALID', `${param}: ${message}`, { param });
+}

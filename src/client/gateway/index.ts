@@ -1,0 +1,3 @@
+export { createGateway, GATEWAY_LIMITS, type GatewayDeps, type GatewayLimits } from './app.ts';
+export type { AnswerFacts, PaymentFacts, ProofFacts, ReceiptFacts, WorkerFacts } from './facts.ts';
+export { checkCounts } from './facts.ts';

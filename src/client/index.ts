@@ -1,0 +1,11 @@
+export type * from './api.ts';
+export { type ClientDeps, createClient } from './client.ts';
+export * from './gateway/index.ts';
+export {
+  encodeVoucherBook,
+  type PaymentOptions,
+  parseVoucherBook,
+  type VoucherBook,
+  type VoucherStore,
+} from './payments.ts';
+export type { CallOptions, RouterTransport } from './transport.ts';

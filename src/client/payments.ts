@@ -1,0 +1,140 @@
+import { ed25519Key, type SigningKey } from '#crypto';
+import { addressOfTerms, type ChannelTerms, signVoucher, voucherChannel } from '../chain/index.ts';
+import { type Bytes, CodedError, equalBytes, fromHex, receiptsRoot, toHex, type UnixMs } from '../core/index.ts';
+import { signDelegation } from '../session/index.ts';
+import type { PaymentState } from './api.ts';
+import type { CallOptions, RouterTransport } from './transport.ts';
+
+/** What a client must never forget of a channel: signing a lower voucher, or another for the same receipts, costs money. */
+export type VoucherBook = Readonly<{ cumulative: bigint; leaves: readonly Bytes[] }>;
+
+/** Durable when `save` resolves; one process writes. */
+export type VoucherStore = Readonly<{ load(): Promise<VoucherBook>; save(book: VoucherBook): Promise<void> }>;
+
+export type PaymentOptions = Readonly<{
+  terms: ChannelTerms;
+  /** Ed25519 seed of the channel's client key. */
+  clientSeed: Bytes;
+  store: VoucherStore;
+  /** Reads the channel on chain: deposited and claimed as the chain itself shows them. */
+  onChain: () => Promise<Readonly<{ state: string; deposited: bigint; claimed: bigint }>>;
+}>;
+
+const DELEGATION_MS = 12 * 3_600_000;
+const LEAVES_MAX = 100_000;
+
+/** The payer's side of one channel (contracts sections 1.2 and 6). Money moves on its signature and on nothing else. */
+export function createPayments(transport: RouterTransport, options: PaymentOptions, now: () => UnixMs) {
+  const key: SigningKey = ed25519Key(options.clientSeed);
+  if (!equalBytes(key.publicKey, options.terms.clientKey)) {
+    throw new CodedError('CONFIG_INVALID', 'the client key is not the channel’s');
+  }
+  const address = addressOfTerms(options.terms);
+  const channel = { workchain: address.workchain, account: address.account };
+  let book: VoucherBook | null = null;
+  /** Leaves that the router has acknowledged; null until it has been asked. */
+  let acknowledged: number | null = null;
+  let view: Awaited<ReturnType<PaymentOptions['onChain']>> | null = null;
+  let writing: Promise<unknown> = Promise.resolve();
+
+  const exclusively = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const run = writing.then(work, work);
+    writing = run.catch(() => undefined);
+    return run;
+  };
+
+  /** Sends the voucher over the whole book, with the leaves that the router does not have yet. */
+  const send = async (signed: VoucherBook, call: CallOptions): Promise<void> => {
+    acknowledged ??= (await transport.getChannel(address.raw, call)).voucheredReceipts;
+    if (acknowledged >= signed.leaves.length) return;
+    const receipts = receiptsRoot(signed.leaves);
+    const voucher = { channel: voucherChannel(address.raw), cumulative: signed.cumulative, receipts };
+    const signature = await signVoucher(voucher, key);
+    const newReceiptDigests = signed.leaves.slice(acknowledged);
+    const { cumulative } = signed;
+    acknowledged = null; // until it is answered, nobody knows
+    await transport.submitVoucher({ channel: address.raw, cumulative, receipts, newReceiptDigests, signature }, call);
+    acknowledged = signed.leaves.length;
+  };
+
+  return {
+    channel: address.raw,
+
+    /** Lets a session key spend up to `limit` on the channel. @returns the header's payment reference, 16 bytes */
+    async delegate(sessionKey: Bytes, limit: bigint, call: CallOptions): Promise<Bytes> {
+      const notAfter = now() + DELEGATION_MS;
+      const signature = await signDelegation(key, { channel, sessionKey, limit, notAfter });
+      const ref = await transport.delegate({ channel: options.terms, sessionKey, limit, notAfter, signature }, call);
+      if (ref.length !== 16) throw new CodedError('DELEGATION_REFUSED', 'the router gave no payment reference');
+      return ref;
+    },
+
+    /**
+     * Pays for one receipt: the voucher is stored before it is sent, so a crash between the two repeats it and never
+     * makes another. A receipt that is paid already is not paid again.
+     */
+    pay: (receiptDigest: Bytes, amount: bigint, call: CallOptions): Promise<void> =>
+      exclusively(async () => {
+        book ??= await options.store.load();
+        if (book.leaves.some((leaf) => equalBytes(leaf, receiptDigest))) return;
+        if (book.leaves.length >= LEAVES_MAX) {
+          throw new CodedError('VOUCHER_REFUSED', 'the channel holds its most receipts: close it and open another');
+        }
+        if (amount === 0n) return;
+        const next = { cumulative: book.cumulative + amount, leaves: [...book.leaves, receiptDigest] };
+        await options.store.save(next);
+        book = next;
+        await send(next, call);
+      }),
+
+    /** Sends the stored voucher again: what a crash or an outage kept from arriving. */
+    resend: (call: CallOptions): Promise<void> =>
+      exclusively(async () => {
+        book ??= await options.store.load();
+        if (book.leaves.length > 0) await send(book, call);
+      }),
+
+    /** Deposit and claim as the chain shows them, vouchers as we signed them. */
+    async state(call: CallOptions): Promise<PaymentState> {
+      book ??= await options.store.load();
+      // The chain being away does not hide what it showed last; without any view there is no state to tell.
+      view = await options.onChain().catch((error: unknown) => {
+        if (view === null) throw error;
+        return view;
+      });
+      const account = await transport.getChannel(address.raw, call).catch(() => null);
+      return {
+        channel: address.raw,
+        state: view.state,
+        deposited: view.deposited,
+        claimed: view.claimed,
+        vouchered: book.cumulative,
+        receipts: account?.receipts ?? book.leaves.length,
+      };
+    },
+
+    settle: (call: CallOptions) => transport.requestClaim(address.raw, call),
+  };
+}
+
+export type Payments = ReturnType<typeof createPayments>;
+
+/** The book as JSON, for a store of files. */
+export function encodeVoucherBook(book: VoucherBook): string {
+  return `${JSON.stringify({ version: 1, cumulative: book.cumulative.toString(), leaves: book.leaves.map(toHex) })}\n`;
+}
+
+/** @throws CodedError CONFIG_INVALID for a file that is not ours: paying on from a guess would cost money */
+export function parseVoucherBook(text: string): VoucherBook {
+  try {
+    const { version, cumulative, leaves } = JSON.parse(text) as {
+      version: number;
+      cumulative: string;
+      leaves: string[];
+    };
+    if (version !== 1 || !/^\d+$/.test(cumulative)) throw new TypeError('version or amount');
+    return { cumulative: BigInt(cumulative), leaves: leaves.map((leaf) => fromHex(leaf, 'leaf')) };
+  } catch (cause) {
+    throw new CodedError('CONFIG_INVALID', 'the voucher book cannot be read: restore it from a copy', {}, { cause });
+  }
+}

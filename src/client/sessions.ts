@@ -1,0 +1,248 @@
+import { sha256 } from '#crypto';
+import type { AffirmingAppraisal, IntelEndorsements, KnownBlock, Policy, Trust } from '../attestation/index.ts';
+import { appraise, loadIntelEndorsements, parseEvidenceBundle, parseIntelCollateral } from '../attestation/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  clientNonceInput,
+  equalBytes,
+  type Randomness,
+  toHex,
+  type UnixMs,
+  utf8,
+} from '../core/index.ts';
+import {
+  type ClientSession,
+  createHello,
+  drawAtRandom,
+  type Mode,
+  type OfferEntry,
+  type OwnHello,
+  openSession,
+  parseEpochCertificate,
+  parseOffer,
+  type VerifiedOffer,
+  verifyOffer,
+} from '../session/index.ts';
+import type { CheckGroups, VerifiedWorker } from './api.ts';
+import { checkAdmissionEntry, type SeenHeads } from './log-proofs.ts';
+import { failedNames, namedChecks } from './named-checks.ts';
+import type { CallOptions, RouterTransport } from './transport.ts';
+
+export type SessionDeps = Readonly<{
+  transport: RouterTransport;
+  policy: Policy;
+  policyDigest: Bytes;
+  trust: Trust;
+  /** The log's verifier key, pinned by whoever runs this client. */
+  logKey: string;
+  /** Heads of the log that this client was shown. */
+  heads: SeenHeads;
+  /** Looks a masterchain block up on the chain, or null where the client does not follow it. */
+  blockAt: ((seqno: number) => Promise<KnownBlock | null>) | null;
+  now: () => UnixMs;
+  randomness: Randomness;
+}>;
+
+export type OpenedSession = Readonly<{ session: ClientSession; worker: VerifiedWorker }>;
+type Candidate = Readonly<{ offer: VerifiedOffer; worker: VerifiedWorker }>;
+export type Refusal = Readonly<{ worker: string; failed: readonly string[]; unavailable: boolean }>;
+
+const OFFERS_WANTED = 8;
+const ENDORSEMENTS_MAX = 16;
+
+/**
+ * Opens sessions to workers whose own evidence this client verified under its own policy (AIS/1 sections 5 and 9).
+ * Nothing of a prompt exists yet when it runs.
+ */
+export function createSessions(deps: SessionDeps) {
+  const { transport, now } = deps;
+  const endorsements = new Map<string, Promise<IntelEndorsements>>();
+
+  const endorsementsOf = (collateral: string): Promise<IntelEndorsements> => {
+    const key = toHex(sha256(utf8(collateral)));
+    const known = endorsements.get(key);
+    if (known !== undefined) return known;
+    const loaded = (async () => loadIntelEndorsements(parseIntelCollateral(collateral), deps.trust.trustAnchors))();
+    if (endorsements.size >= ENDORSEMENTS_MAX) endorsements.delete(endorsements.keys().next().value as string);
+    endorsements.set(key, loaded);
+    loaded.catch(() => endorsements.delete(key));
+    return loaded;
+  };
+
+  const verify = async (
+    entry: OfferEntry,
+    own: OwnHello,
+    model: Bytes,
+    call: CallOptions,
+  ): Promise<Candidate | Refusal> => {
+    const { mode } = own.hello;
+    const offer = parseOffer(entry.offer);
+    const { evidenceDigest } = parseEpochCertificate(offer.certificate);
+    const [{ bundle, collateral }, admission] = await Promise.all([
+      transport.getEvidence(evidenceDigest, call),
+      transport.getAdmission(entry.workerId, call),
+    ]);
+    const parsed = parseEvidenceBundle(bundle);
+    const logged = await checkAdmissionEntry(admission, deps.logKey, deps.heads, {
+      workerId: entry.workerId,
+      evidenceDigest: mode === 2 ? null : evidenceDigest,
+    });
+    const inLog = failedNames(logged.checks).length === 0;
+    const block = await knownBlock(deps, parsed.beacon.seqno);
+    const appraisal = await appraise({
+      ...deps.trust,
+      bundle,
+      endorsements: await endorsementsOf(collateral),
+      now: now(),
+      expectedNonce:
+        offer.nonceProof === null ? undefined : { input: clientNonceInput(own.digest), proof: offer.nonceProof },
+      knownBlocks: block === null ? [] : [block],
+      loggedAt: inLog && logged.at !== null ? logged.at : undefined,
+    });
+    const groups: Record<string, CheckGroups[string]> = Object.fromEntries(
+      Object.entries(appraisal.groups).map(([group, checks]) => [group, namedChecks(checks)]),
+    );
+    groups.log = logged.checks;
+    const sameWorker = equalBytes(appraisal.workerId, entry.workerId);
+    if (appraisal.status !== 'affirming' || !inLog || !sameWorker) {
+      const because = appraisal.status === 'affirming' ? [] : appraisal.because;
+      const failed = [...because, ...failedNames(logged.checks).map((name) => `log.${name}`)];
+      if (!sameWorker) failed.push('session.workerId');
+      return {
+        worker: entry.workerName,
+        failed,
+        unavailable: appraisal.status === 'unavailable' && inLog && sameWorker,
+      };
+    }
+    const verdict = await verifyOffer(
+      entry.offer,
+      own,
+      attestedOf(appraisal, model),
+      offerPolicy(deps.policy, model),
+      now(),
+    );
+    groups.session = namedChecks(verdict.checks);
+    if (verdict.verdict === 'refused') {
+      const failed = verdict.failed.map((name) => `session.${name}`);
+      return { worker: entry.workerName, failed, unavailable: false };
+    }
+    const worker = workerOf(entry, appraisal, groups, {
+      mode,
+      logged,
+      tee: parsed.tee,
+      verifiedAt: now(),
+      deadline: verdict.offer.deadline,
+    });
+    return { offer: verdict.offer, worker };
+  };
+
+  return {
+    /**
+     * @param model M, 32 bytes
+     * @throws CodedError OFFER_REFUSED with the failed checks where no worker passed, NO_WORKER, ENDORSEMENT_UNREACHABLE
+     *   where it could not be found out, or the transport's
+     */
+    async open(model: Bytes, mode: Mode, call: CallOptions): Promise<OpenedSession> {
+      if (mode < deps.policy.session.leastMode) {
+        throw new CodedError('OFFER_REFUSED', 'the policy demands a fresher proof than this mode gives', {
+          check: 'leastMode',
+        });
+      }
+      const own = createHello({ mode, model, policyDigest: deps.policyDigest }, deps.randomness);
+      const offers = await transport.getOffers(own.bytes, OFFERS_WANTED, call);
+      if (offers.length === 0) throw new CodedError('NO_WORKER', 'no worker answered: try again');
+      const judged = await Promise.all(
+        offers
+          .slice(0, OFFERS_WANTED)
+          .map((entry) =>
+            verify(entry, own, model, call).catch((error: unknown): Refusal => refusalOf(entry.workerName, error)),
+          ),
+      );
+      const passed = judged.filter((one): one is Candidate => 'offer' in one);
+      const [chosen] = drawAtRandom(passed, 1, deps.randomness);
+      if (chosen === undefined) throw noneVerified(judged.filter((one): one is Refusal => !('offer' in one)));
+      const session = await openSession(own, [chosen.offer], now());
+      return { session, worker: { ...chosen.worker, candidates: passed.length } };
+    },
+  };
+}
+
+export type Sessions = ReturnType<typeof createSessions>;
+
+async function knownBlock(deps: SessionDeps, seqno: number): Promise<KnownBlock | null> {
+  // An unreachable chain leaves the beacon unchecked; whether that will do is the policy's matter.
+  return deps.blockAt === null ? null : deps.blockAt(seqno).catch(() => null);
+}
+
+function attestedOf(appraisal: AffirmingAppraisal, model: Bytes): Parameters<typeof verifyOffer>[2] {
+  return {
+    keyset: appraisal.keyset,
+    evidenceDigest: appraisal.evidenceDigest,
+    nonceRoot: appraisal.nonceRoot,
+    epochKeyDigests: appraisal.epochKeyDigests,
+    model: appraisal.modelDigest.length === 32 ? appraisal.modelDigest : model,
+    madeAt: appraisal.madeAt,
+    deadline: appraisal.expiresAt,
+  };
+}
+
+function offerPolicy(policy: Policy, model: Bytes): Parameters<typeof verifyOffer>[3] {
+  return {
+    leastMode: policy.session.leastMode,
+    evidenceAgeMsMax: policy.freshness.evidenceAgeSecondsMax * 1000,
+    model,
+  };
+}
+
+function refusalOf(worker: string, error: unknown): Refusal {
+  const code = error instanceof CodedError ? error.code : 'INVARIANT_BROKEN';
+  const check =
+    error instanceof CodedError && typeof error.facts.field === 'string' ? `${code}:${error.facts.field}` : code;
+  return { worker, failed: [check], unavailable: error instanceof CodedError && UNREACHABLE.has(code) };
+}
+
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ROUTER_UNREACHABLE',
+  'NOT_FOUND',
+  'DEADLINE_EXCEEDED',
+  'PEER_UNREACHABLE',
+]);
+
+function noneVerified(refusals: readonly Refusal[]): CodedError {
+  const failed = [...new Set(refusals.flatMap((refusal) => refusal.failed))];
+  const facts = { check: failed[0] ?? 'none', failed: failed.join(' '), workers: refusals.length };
+  return refusals.every((refusal) => refusal.unavailable)
+    ? new CodedError('ENDORSEMENT_UNREACHABLE', `no worker could be judged: ${failed.slice(0, 4).join(', ')}`, facts)
+    : new CodedError('OFFER_REFUSED', `no worker passed verification: ${failed.slice(0, 4).join(', ')}`, facts);
+}
+
+function workerOf(
+  entry: OfferEntry,
+  appraisal: AffirmingAppraisal,
+  checks: CheckGroups,
+  facts: Readonly<{
+    mode: Mode;
+    logged: Readonly<{ index: number; size: number; origin: string }>;
+    tee: string;
+    verifiedAt: UnixMs;
+    deadline: UnixMs;
+  }>,
+): VerifiedWorker {
+  const { index, size, origin } = facts.logged;
+  return {
+    workerId: toHex(appraisal.workerId),
+    name: entry.workerName,
+    tee: facts.tee,
+    simulated: appraisal.simulated,
+    evidenceDigest: toHex(appraisal.evidenceDigest),
+    modelDigest: toHex(appraisal.modelDigest),
+    tcbStatus: appraisal.tcb?.status ?? 'unknown',
+    mode: facts.mode,
+    checks,
+    admission: { index, size, origin },
+    expiresAt: Math.min(facts.deadline, appraisal.expiresAt),
+    verifiedAt: facts.verifiedAt,
+    candidates: 1,
+  };
+}

@@ -1,0 +1,28 @@
+import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.ts';
+import type { Bytes, UnixMs } from '../core/index.ts';
+import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen } from '../session/index.ts';
+
+export type CallOptions = Readonly<{ deadline: UnixMs; signal?: AbortSignal }>;
+
+/**
+ * The door to one router, whatever carries it. Nothing it answers is believed: evidence, proofs and receipts are checked
+ * by whoever calls. Every method throws CodedError, by the deadline at the latest.
+ */
+export type RouterTransport = Readonly<{
+  listModels(
+    options: CallOptions,
+  ): Promise<readonly Readonly<{ modelDigest: Bytes; name: string; workers: number; contextTokensMax: number }>[]>;
+  getOffers(hello: Bytes, offersMax: number, options: CallOptions): Promise<readonly OfferEntry[]>;
+  infer(open: SealedOpen, frames: readonly Bytes[], options: CallOptions): AsyncIterable<ResponsePart>;
+  getEvidence(evidenceDigest: Bytes, options: CallOptions): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
+  getAdmission(workerId: Bytes, options: CallOptions): Promise<LoggedEntry>;
+  getReceiptProof(receiptDigest: Bytes, options: CallOptions): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
+  getTerms(
+    options: CallOptions,
+  ): Promise<Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>>;
+  delegate(ask: DelegationAsk, options: CallOptions): Promise<Bytes>;
+  submitVoucher(ask: VoucherAsk, options: CallOptions): Promise<bigint>;
+  getChannel(channel: string, options: CallOptions): Promise<ChannelAccount>;
+  requestClaim(channel: string, options: CallOptions): Promise<ChannelAccount>;
+  close(): void;
+}>;

@@ -1,0 +1,11 @@
+export * from './bundle.ts';
+export * from './checkpoint.ts';
+export * from './leaf.ts';
+export type { LeafBody, LeafType } from './leaf-body.ts';
+export * from './note.ts';
+export * from './policy.ts';
+export * from './proof.ts';
+export * from './size.ts';
+export * from './tiles.ts';
+export * from './tree.ts';
+export * from './witness.ts';

@@ -1,0 +1,103 @@
+import type { Json } from '../core/index.ts';
+import { isSize } from './size.ts';
+
+/** `sha256:` and 64 hex digits; `c1:` and hex for a commitment. */
+type DigestText = `sha256:${string}`;
+type Extra = { readonly [field: string]: Json | undefined };
+
+type Admission = Readonly<{
+  /** SHA-256 of the key the evidence attests. */
+  workerKey: DigestText;
+  /** `tdx` or `sev-snp`, with `+nvgpu` where a GPU was attested, and `simulated` said aloud. */
+  platform: string;
+  policyNumber: number;
+  policyDigest: DigestText;
+  verdict: string;
+  /** Milliseconds UTC at which the evidence was judged. */
+  judgedAt: number;
+  verifierVersion: string;
+}> &
+  Extra;
+
+/** Fields each type needs; a body may hold more. No prompt, answer, address, user or tenant, nor a bare hash of one. */
+export type LeafBody = Readonly<{
+  'log-opened': Readonly<{ origin: string; vkeys: readonly string[]; predecessor: Json }> & Extra;
+  'log-closed': Readonly<{ successor: Json }> & Extra;
+  'image-registered': Readonly<{ name: string; version: string; measurements: Json }> & Extra;
+  'policy-published': Readonly<{
+    policyDigest: DigestText;
+    number: number;
+    replaces: DigestText | null;
+    effectiveFromIndex: number | null;
+    reason: string;
+  }> &
+    Extra;
+  'worker-admitted': Admission & Readonly<{ measurements: DigestText; tcbStatus: string; image: string | null }>;
+  'worker-rejected': Admission & Readonly<{ failedChecks: readonly string[] }>;
+  're-attested': Readonly<{ workerKey: DigestText; unchanged: boolean; judgedAt: number }> & Extra;
+  evicted: Readonly<{ workerKey: DigestText; cause: string; by: string; sessionsClosed: number }> & Extra;
+  'session-batch': Readonly<{ from: number; to: number; count: number; root: DigestText }> & Extra;
+  /** `root`: RFC 9162 tree over the receipts, in their order in the blob. */
+  'receipt-batch': Readonly<{ count: number; root: DigestText }> & Extra;
+  settlement: Readonly<{ contract: string; sequence: number; amount: string; receiptBatches: readonly number[] }> &
+    Extra;
+  'key-rotation': Readonly<{ role: string; old: string; new: string }> & Extra;
+  'state-snapshot': Readonly<{ size: number; root: DigestText }> & Extra;
+  anchor: Readonly<{ size: number; root: string; address: string; transaction: string }> & Extra;
+  heartbeat: Readonly<{ queueDepth: number }> & Extra;
+  incident: Readonly<{ class: string; text: DigestText }> & Extra;
+}>;
+export type LeafType = keyof LeafBody;
+
+type Rule = (value: unknown) => boolean;
+const TEXT_CHARACTERS_MAX = 2000;
+const text: Rule = (value) => typeof value === 'string' && value.length > 0 && value.length <= TEXT_CHARACTERS_MAX;
+const digest: Rule = (value) => typeof value === 'string' && /^sha256:[0-9a-f]{64}$/.test(value);
+const count: Rule = isSize;
+const flag: Rule = (value) => typeof value === 'boolean';
+const json: Rule = (value) => value !== undefined;
+const amount: Rule = (value) => typeof value === 'string' && /^(?:0|[1-9][0-9]{0,38})$/.test(value);
+const orNull =
+  (rule: Rule): Rule =>
+  (value) =>
+    value === null || rule(value);
+const listOf =
+  (rule: Rule, min = 0): Rule =>
+  (value) =>
+    Array.isArray(value) && value.length >= min && value.every(rule);
+
+const admission = {
+  workerKey: digest,
+  platform: text,
+  policyNumber: count,
+  policyDigest: digest,
+  verdict: text,
+  judgedAt: count,
+  verifierVersion: text,
+};
+
+/** One rule per field a body needs. */
+export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>>>> = {
+  'log-opened': { origin: text, vkeys: listOf(text, 1), predecessor: json },
+  'log-closed': { successor: json },
+  'image-registered': { name: text, version: text, measurements: json },
+  'policy-published': {
+    policyDigest: digest,
+    number: count,
+    replaces: orNull(digest),
+    effectiveFromIndex: orNull(count),
+    reason: text,
+  },
+  'worker-admitted': { ...admission, measurements: digest, tcbStatus: text, image: orNull(text) },
+  'worker-rejected': { ...admission, failedChecks: listOf(text, 1) },
+  're-attested': { workerKey: digest, unchanged: flag, judgedAt: count },
+  evicted: { workerKey: digest, cause: text, by: text, sessionsClosed: count },
+  'session-batch': { from: count, to: count, count, root: digest },
+  'receipt-batch': { count, root: digest },
+  settlement: { contract: text, sequence: count, amount, receiptBatches: listOf(count) },
+  'key-rotation': { role: text, old: text, new: text },
+  'state-snapshot': { size: count, root: digest },
+  anchor: { size: count, root: text, address: text, transaction: text },
+  heartbeat: { queueDepth: count },
+  incident: { class: text, text: digest },
+};

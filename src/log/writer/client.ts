@@ -1,0 +1,100 @@
+import { type Bytes, CodedError, type ErrorCode, fromUtf8, KIND_OF_CODE, toBase64 } from '../../core/index.ts';
+import { isSize, NOTE_BYTES_MAX, PROOF_BYTES_MAX } from '../index.ts';
+import { formatAppendRequest } from './http-body.ts';
+import type { LogAppender } from './log.ts';
+
+const TIMEOUT_MS = 10_000;
+const ENTRY_BYTES_ANSWER_MAX = 65_535;
+const ANSWER_BYTES_MAX = 64 * 1024;
+
+/** @property url where `chrysalis log serve` answers @property token for appending @property timeoutMs of one request */
+export type LogClientOptions = Readonly<{ url: string; token?: string; timeoutMs?: number }>;
+
+/**
+ * A log in another process. What it answers to reads isn't verified here: give the proof and the entry to
+ * `verifyLogProof` with a pinned key.
+ */
+export type LogClient = LogAppender &
+  Readonly<{
+    /** `.tlog-proof` text. */
+    proof(index: number): Promise<string>;
+    /** The newest signed checkpoint, a C2SP note. */
+    checkpoint(): Promise<string>;
+    /** The entry's bytes. */
+    entry(index: number): Promise<Bytes>;
+    vkey(): Promise<string>;
+  }>;
+
+/**
+ * @throws CodedError CONFIG_INVALID for a URL that is none. Its methods throw LOG_UNREACHABLE (no answer, or none that can
+ * be read), or the code the log answered.
+ */
+export function createLogClient({ url, token, timeoutMs = TIMEOUT_MS }: LogClientOptions): LogClient {
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new CodedError('CONFIG_INVALID', 'the address of the log is not an http or https URL');
+  }
+  const base = url.replace(/\/+$/, '');
+  const ask = async (path: string, bytesMax: number, init: RequestInit = {}): Promise<Bytes> => {
+    try {
+      const signal = AbortSignal.timeout(timeoutMs);
+      const response = await fetch(`${base}${path}`, { ...init, signal, redirect: 'error' });
+      const body = await readBounded(response, response.ok ? bytesMax : ANSWER_BYTES_MAX);
+      if (!response.ok) throw errorFrom(response.status, body);
+      return body;
+    } catch (cause) {
+      if (cause instanceof CodedError) throw cause;
+      throw new CodedError('LOG_UNREACHABLE', 'the transparency log does not answer', { path }, { cause });
+    }
+  };
+  const text = async (path: string, bytesMax: number) => fromUtf8(await ask(path, bytesMax), 'answer of the log');
+  return {
+    async append(draft, { idempotencyKey, blobs = [] } = {}) {
+      const body = formatAppendRequest(draft, idempotencyKey, blobs.map(toBase64));
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${token ?? ''}` };
+      const answer = await ask('/append', ANSWER_BYTES_MAX, { method: 'POST', headers, body });
+      return parseAppended(answer);
+    },
+    proof: (index) => text(`/proof/${index}`, PROOF_BYTES_MAX),
+    checkpoint: () => text('/checkpoint', NOTE_BYTES_MAX),
+    entry: (index) => ask(`/entry/${index}`, ENTRY_BYTES_ANSWER_MAX),
+    vkey: async () => (await text('/vkey', ANSWER_BYTES_MAX)).trimEnd(),
+  };
+}
+
+async function readBounded(response: Response, bytesMax: number): Promise<Bytes> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > bytesMax) throw new CodedError('LOG_UNREACHABLE', 'the answer of the log is too large');
+    chunks.push(chunk);
+  }
+  return Uint8Array.from(Buffer.concat(chunks));
+}
+
+function parseJson(body: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(fromUtf8(body));
+    if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>;
+  } catch {
+    // answered below
+  }
+  return {};
+}
+
+/** The log's own code where it is one of ours; anything else is a log that does not answer as a log. */
+function errorFrom(status: number, body: Uint8Array): CodedError {
+  const { error } = parseJson(body) as { error?: { code?: unknown; message?: unknown } };
+  const code = typeof error?.code === 'string' && Object.hasOwn(KIND_OF_CODE, error.code) ? error.code : null;
+  const message = typeof error?.message === 'string' ? error.message.slice(0, 300) : '';
+  if (code === null) return new CodedError('LOG_UNREACHABLE', `the log answered HTTP ${status}`, { status });
+  return new CodedError(code as ErrorCode, message, { status });
+}
+
+function parseAppended(body: Uint8Array): Awaited<ReturnType<LogAppender['append']>> {
+  const { index, size, repeated } = parseJson(body);
+  if (!isSize(index) || !isSize(size) || index >= size || typeof repeated !== 'boolean') {
+    throw new CodedError('LOG_UNREACHABLE', 'the log answered an append with something else');
+  }
+  return { index, size, repeated };
+}

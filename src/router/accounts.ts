@@ -1,0 +1,292 @@
+import {
+  addressOfTerms,
+  type ChannelAccount,
+  type ChannelTerms,
+  type DelegationAsk,
+  type VoucherAsk,
+  verifyVoucher,
+  voucherChannel,
+} from '../chain/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  equalBytes,
+  type Randomness,
+  receiptsRoot,
+  toHex,
+  type UnixMs,
+} from '../core/index.ts';
+import { type Header, verifyDelegation } from '../session/index.ts';
+import type { ChannelRow, Ledger } from '../store/index.ts';
+import type { ChainPort } from './ports.ts';
+
+/** Contracts sections 1.2 and 6. Amounts in nanoTON, times in ms unless named otherwise. */
+export type AccountTerms = Readonly<{
+  network: number;
+  /** Raw address that channels must name. */
+  payee: string;
+  priceId: Bytes;
+  /** W is at most this, and at least {@link NEW_CHANNEL_CREDIT}. */
+  creditMax: bigint;
+  /** The router claims by itself when a voucher is this far ahead of the chain. */
+  claimAbove: bigint;
+}>;
+
+const NEW_CHANNEL_CREDIT = 10_000_000n;
+const CLOSE_DELAY_SECONDS = { least: 86_400, most: 14 * 86_400 };
+const DELEGATION_MS_MAX = 24 * 3_600_000;
+/** A view older than this is refreshed beside the request, */
+const VIEW_FRESH_MS = 30_000;
+/** and one older than this serves nobody: the chain has been away for too long. */
+const VIEW_MS_MAX = 600_000;
+const LEAVES_PER_VOUCHER_MAX = 10_000;
+
+/** y-coordinates of the points of small order, sign bit cleared: a signature under them proves nothing. */
+const SMALL_ORDER: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+export type Reservation = Readonly<{ channel: string; release(): void }>;
+export type Accounts = ReturnType<typeof createAccounts>;
+
+export function createAccounts(
+  deps: Readonly<{ ledger: Ledger; chain: ChainPort; now: () => UnixMs; randomness: Randomness }>,
+  terms: AccountTerms,
+) {
+  const { ledger, chain, now } = deps;
+  /** F of contracts section 6: price caps in flight, by channel and by session key. */
+  const inFlight = new Map<string, bigint>();
+  const refreshing = new Map<string, Promise<ChannelRow>>();
+  const claiming = new Map<string, Promise<ChannelRow>>();
+  const flight = (key: string) => inFlight.get(key) ?? 0n;
+  const addFlight = (key: string, amount: bigint) => {
+    const sum = flight(key) + amount;
+    if (sum === 0n) inFlight.delete(key);
+    else inFlight.set(key, sum);
+  };
+
+  const refresh = (channel: string, of: ChannelTerms): Promise<ChannelRow> => {
+    const running = refreshing.get(channel);
+    if (running !== undefined) return running;
+    const started = (async () => {
+      const view = await chain.channel(of);
+      const row: ChannelRow = {
+        channel,
+        terms: encodeTerms(of),
+        clientKey: of.clientKey,
+        state: view.state,
+        deposited: view.deposited,
+        claimed: view.claimed,
+        viewedAt: now(),
+      };
+      ledger.putChannel(row);
+      return row;
+    })().finally(() => refreshing.delete(channel));
+    refreshing.set(channel, started);
+    return started;
+  };
+
+  const known = (channel: string): ChannelRow => {
+    const row = ledger.channel(channel);
+    if (row === null)
+      throw new CodedError('CHANNEL_REFUSED', 'this router does not know the channel', { reason: 'unknown' });
+    return row;
+  };
+
+  const account = (row: ChannelRow): ChannelAccount => {
+    const { amount, count } = ledger.receipted(row.channel);
+    const voucher = ledger.voucher(row.channel);
+    return {
+      channel: row.channel,
+      state: row.state,
+      deposited: row.deposited,
+      claimed: row.claimed,
+      vouchered: voucher?.cumulative ?? 0n,
+      receipted: amount,
+      receipts: count,
+      voucheredReceipts: voucher?.leaves ?? 0,
+    };
+  };
+
+  const claim = (channel: string): Promise<ChannelRow> => {
+    const running = claiming.get(channel);
+    if (running !== undefined) return running;
+    const started = (async () => {
+      const row = known(channel);
+      const voucher = ledger.voucher(channel);
+      const of = parseTerms(row.terms);
+      if (voucher !== null && voucher.cumulative > row.claimed) await chain.claim(of, voucher);
+      return refresh(channel, of);
+    })().finally(() => claiming.delete(channel));
+    claiming.set(channel, started);
+    return started;
+  };
+
+  return {
+    /** @throws CodedError CHANNEL_REFUSED or DELEGATION_REFUSED with the reason in `facts` */
+    async delegate(ask: DelegationAsk): Promise<Bytes> {
+      requireTerms(ask.channel, terms);
+      const { raw, workchain, account: accountId } = addressOfTerms(ask.channel);
+      const of = {
+        channel: { workchain, account: accountId },
+        sessionKey: ask.sessionKey,
+        limit: ask.limit,
+        notAfter: ask.notAfter,
+      };
+      if (ask.sessionKey.length !== 32 || !(await verifyDelegation(ask.channel.clientKey, of, ask.signature))) {
+        throw new CodedError('DELEGATION_REFUSED', 'not signed by the channel’s client key', { reason: 'signature' });
+      }
+      if (!(ask.notAfter > now() && ask.notAfter <= now() + DELEGATION_MS_MAX)) {
+        throw new CodedError('DELEGATION_REFUSED', 'a delegation lasts 24 hours at most', { reason: 'notAfter' });
+      }
+      const row = await refresh(raw, ask.channel);
+      if (row.state !== 'open')
+        throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
+      const earlier = ledger.delegationOfKey(ask.sessionKey);
+      if (earlier !== null) {
+        if (earlier.channel !== raw)
+          throw new CodedError('DELEGATION_REFUSED', 'the key is delegated on another channel', { reason: 'key' });
+        return earlier.paymentRef;
+      }
+      const paymentRef = deps.randomness(16);
+      ledger.putDelegation({
+        paymentRef,
+        channel: raw,
+        sessionKey: ask.sessionKey,
+        limit: ask.limit,
+        notAfter: ask.notAfter,
+      });
+      return paymentRef;
+    },
+
+    /** The credit rule of contracts section 6. @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED */
+    reserve(header: Header): Reservation {
+      const delegation = ledger.delegation(header.paymentRef);
+      if (delegation === null || !equalBytes(delegation.sessionKey, header.sessionKey) || delegation.notAfter < now()) {
+        throw new CodedError('DELEGATION_REFUSED', 'the session key is not delegated on a channel', {
+          reason: 'unknown',
+        });
+      }
+      if (!equalBytes(header.priceId, terms.priceId)) {
+        throw new CodedError('CHANNEL_REFUSED', 'another price sheet is in force: ask for the terms again', {
+          reason: 'price',
+        });
+      }
+      const row = known(delegation.channel);
+      const age = now() - row.viewedAt;
+      if (age > VIEW_MS_MAX)
+        throw new CodedError('CHAIN_UNREACHABLE', 'the channel has not been seen on chain for 10 minutes');
+      if (age > VIEW_FRESH_MS) void refresh(row.channel, parseTerms(row.terms)).catch(() => undefined);
+      if (row.state !== 'open')
+        throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
+      const key = toHex(header.sessionKey);
+      const cap = header.priceCap;
+      const due = ledger.receipted(row.channel).amount + flight(row.channel) + cap;
+      const vouchered = ledger.voucher(row.channel)?.cumulative ?? 0n;
+      const earned = row.claimed / 20n;
+      const credit = minOf(terms.creditMax, earned > NEW_CHANNEL_CREDIT ? earned : NEW_CHANNEL_CREDIT);
+      if (due - vouchered > credit) {
+        throw new CodedError('CREDIT_EXHAUSTED', 'pay for earlier answers first: send a voucher', { reason: 'credit' });
+      }
+      if (due > row.deposited) {
+        throw new CodedError('CREDIT_EXHAUSTED', 'the channel’s deposit is used up: top it up', { reason: 'deposit' });
+      }
+      if (ledger.receiptedByKey(header.sessionKey) + flight(key) + cap > delegation.limit) {
+        throw new CodedError('CREDIT_EXHAUSTED', 'the session key’s own limit is used up', { reason: 'limit' });
+      }
+      addFlight(row.channel, cap);
+      addFlight(key, cap);
+      let held = true;
+      return {
+        channel: row.channel,
+        release: () => {
+          if (!held) return;
+          held = false;
+          addFlight(row.channel, -cap);
+          addFlight(key, -cap);
+        },
+      };
+    },
+
+    /** Durable before it is answered. @throws CodedError VOUCHER_REFUSED with the reason in `facts` */
+    async submitVoucher(ask: VoucherAsk): Promise<bigint> {
+      const refused = (reason: string) => new CodedError('VOUCHER_REFUSED', `voucher: ${reason}`, { reason });
+      const row = known(ask.channel);
+      const voucher = { channel: voucherChannel(ask.channel), cumulative: ask.cumulative, receipts: ask.receipts };
+      if (ask.receipts.length !== 32 || !(await verifyVoucher(voucher, ask.signature, row.clientKey)))
+        throw refused('signature');
+      const best = ledger.voucher(ask.channel);
+      if (best !== null && best.cumulative === ask.cumulative && equalBytes(best.receipts, ask.receipts))
+        return best.cumulative;
+      if (ask.newReceiptDigests.length > LEAVES_PER_VOUCHER_MAX) throw refused('too many receipts');
+      const leaves = ledger.voucherLeaves(ask.channel);
+      for (const digest of ask.newReceiptDigests) {
+        const receipt = digest.length === 32 ? ledger.receipt(digest) : null;
+        if (receipt === null || receipt.channel !== ask.channel)
+          throw refused('names a receipt that is not of this channel');
+        if (leaves.some((leaf) => equalBytes(leaf, digest))) throw refused('pays a receipt twice');
+      }
+      const all = [...leaves, ...ask.newReceiptDigests];
+      if (!equalBytes(receiptsRoot(all), ask.receipts)) throw refused('the receipts root is of other receipts');
+      const paid = all.reduce((sum, digest) => sum + (ledger.receipt(digest)?.amount ?? 0n), 0n);
+      if (ask.cumulative < paid) throw refused('is below the receipts it names');
+      if (ask.cumulative <= (best?.cumulative ?? 0n)) throw refused('is not above the one before');
+      if (ask.cumulative > row.deposited) throw refused('is above the deposit');
+      ledger.putVoucher(
+        {
+          channel: ask.channel,
+          cumulative: ask.cumulative,
+          receipts: ask.receipts,
+          signature: ask.signature,
+          leaves: all.length,
+        },
+        ask.newReceiptDigests,
+      );
+      if (ask.cumulative - row.claimed > terms.claimAbove) void claim(ask.channel).catch(() => undefined);
+      return ask.cumulative;
+    },
+
+    /** As the chain shows it now; its last known state during an outage. */
+    async account(channel: string): Promise<ChannelAccount> {
+      const row = known(channel);
+      return account(await refresh(channel, parseTerms(row.terms)).catch(() => row));
+    },
+
+    /** Claims the best voucher and answers when the chain's own state shows it. @throws CodedError of the chain */
+    async claim(channel: string): Promise<ChannelAccount> {
+      return account(await claim(channel));
+    },
+  };
+}
+
+function requireTerms(of: ChannelTerms, terms: AccountTerms): void {
+  const refused = (reason: string, message: string) => new CodedError('CHANNEL_REFUSED', message, { reason });
+  if (of.network !== terms.network) throw refused('network', 'the channel is on another network');
+  if (of.payee !== terms.payee) throw refused('payee', 'the channel pays somebody else');
+  if (of.closeDelaySeconds < CLOSE_DELAY_SECONDS.least || of.closeDelaySeconds > CLOSE_DELAY_SECONDS.most) {
+    throw refused('closeDelay', 'the close delay must be 24 hours to 14 days');
+  }
+  const y = Uint8Array.from(of.clientKey);
+  if (y.length !== 32) throw refused('clientKey', 'a client key has 32 bytes');
+  y[31] = (y[31] as number) & 0x7f;
+  if (SMALL_ORDER.has(toHex(y))) throw refused('clientKey', 'the client key is of small order');
+}
+
+function minOf(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function encodeTerms(terms: ChannelTerms): string {
+  return JSON.stringify({ ...terms, clientKey: toHex(terms.clientKey), salt: terms.salt.toString() });
+}
+
+function parseTerms(text: string): ChannelTerms {
+  const stored = JSON.parse(text) as Omit<ChannelTerms, 'clientKey' | 'salt'> & { clientKey: string; salt: string };
+  return { ...stored, clientKey: Uint8Array.from(Buffer.from(stored.clientKey, 'hex')), salt: BigInt(stored.salt) };
+}

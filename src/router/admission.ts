@@ -1,0 +1,227 @@
+import { sha256 } from '#crypto';
+import type { Appraisal } from '../attestation/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  encodeBeacon,
+  equalBytes,
+  KIND_OF_CODE,
+  type NonceProof,
+  parseNonceProof,
+  type Randomness,
+  routerNonceInput,
+  toHex,
+  type UnixMs,
+} from '../core/index.ts';
+import {
+  epochCertificateDigest,
+  parseEpochCertificate,
+  verifyEpochSignature,
+  type WorkerToRouter,
+} from '../session/index.ts';
+import type { Fleet, Worker } from './fleet.ts';
+import type { BeaconSource, LogPort } from './ports.ts';
+
+export type AppraiseEvidence = (
+  bundle: Bytes,
+  nonce: Readonly<{ input: Bytes; proof: NonceProof }>,
+  beacon: BeaconSource,
+) => Promise<Appraisal>;
+
+export type AdmissionDeps = Readonly<{
+  fleet: Fleet;
+  log: LogPort;
+  appraise: AppraiseEvidence;
+  beacon: () => Promise<BeaconSource>;
+  collateral: (bundle: Bytes) => string;
+  now: () => UnixMs;
+  randomness: Randomness;
+  /** Name of this router in the log. */
+  source: string;
+  policy: Readonly<{ number: number; digest: Bytes }>;
+  dispatchKey: Bytes;
+  priceSheet: Bytes;
+}>;
+
+/** A challenge is answered within this or not at all. */
+export const CHALLENGE_LIFETIME_MS = 30_000;
+/** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
+export const LEASE_MS_MAX = 20 * 60_000;
+const RETRY_AFTER_MS = 30_000;
+export const VERIFIER_VERSION = 'chrysalis/0.1';
+
+/** Anybody may send evidence that is refused: beyond this, refusals are told to the worker and not logged. */
+const REJECTIONS_LOGGED_PER_MINUTE = 30;
+
+function perMinute(most: number) {
+  let minute = 0;
+  let taken = 0;
+  return {
+    take(now: UnixMs): boolean {
+      const current = Math.floor(now / 60_000);
+      if (current !== minute) {
+        minute = current;
+        taken = 0;
+      }
+      taken += 1;
+      return taken <= most;
+    },
+  };
+}
+
+type Challenge = Readonly<{ nonce: Bytes; source: BeaconSource; openUntil: UnixMs }>;
+type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
+
+/**
+ * Decides who may serve. A nonce is good for one answer; evidence that is not affirmed is refused with each failed check
+ * by name; nothing takes effect before its log entry is durable (audit promise P1).
+ */
+export function createAdmission(deps: AdmissionDeps) {
+  const open = new WeakMap<Worker, Challenge>();
+  const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
+
+  const refuse = (
+    worker: Worker,
+    code: string,
+    message: string,
+    failedChecks: readonly string[],
+    retryAfterMs: number,
+  ) => {
+    if (worker.admission === null) worker.state = 'refused';
+    worker.control.send({ kind: 'refusal', code, message, failedChecks, retryAfterMs });
+  };
+
+  const challenge = async (worker: Worker): Promise<void> => {
+    try {
+      const source = await deps.beacon();
+      const nonce = deps.randomness(32);
+      open.set(worker, { nonce, source, openUntil: deps.now() + CHALLENGE_LIFETIME_MS });
+      worker.control.send({
+        kind: 'challenge',
+        nonce,
+        beacon: encodeBeacon(source.beacon),
+        checkpoint: source.checkpoint,
+      });
+    } catch (error) {
+      const code = error instanceof CodedError ? error.code : 'INVARIANT_BROKEN';
+      refuse(worker, code, 'the router has no beacon to challenge with: chain or log are away', [], RETRY_AFTER_MS);
+    }
+  };
+
+  const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
+    const asked = open.get(worker);
+    open.delete(worker);
+    if (asked === undefined || asked.openUntil < deps.now()) {
+      refuse(worker, 'ADMISSION_REFUSED', 'the evidence answers no open challenge', ['nonceOpen'], RETRY_AFTER_MS);
+      return;
+    }
+    const nonce = { input: routerNonceInput(asked.nonce), proof: parseNonceProof(message.nonceProof) };
+    const appraisal = await deps.appraise(message.bundle, nonce, asked.source);
+    if (appraisal.status !== 'affirming') {
+      const failed = appraisal.because;
+      if (rejections.take(deps.now())) await logVerdict(deps, appraisal, 'worker-rejected', message.bundle, failed);
+      const retry = appraisal.status === 'unavailable' ? RETRY_AFTER_MS : 0;
+      const word = appraisal.status === 'unavailable' ? 'could not be judged' : 'was refused';
+      refuse(worker, 'ADMISSION_REFUSED', `the evidence ${word}: ${failed.slice(0, 3).join(', ')}`, failed, retry);
+      return;
+    }
+    const certificate = parseEpochCertificate(message.epochCertificate);
+    const speaks =
+      equalBytes(certificate.workerId, appraisal.workerId) &&
+      equalBytes(certificate.evidenceDigest, appraisal.evidenceDigest) &&
+      (await verifyEpochSignature(appraisal.keyset.identityKey, message.epochCertificate, message.epochSignature));
+    if (!speaks) {
+      refuse(
+        worker,
+        'ADMISSION_REFUSED',
+        'the epoch certificate is not the attested identity’s',
+        ['epochCertificate'],
+        0,
+      );
+      return;
+    }
+    const twin = deps.fleet.byId(appraisal.workerId);
+    if (twin !== undefined && twin !== worker && twin.state !== 'gone') {
+      refuse(
+        worker,
+        'ADMISSION_REFUSED',
+        'a worker with this identity is attached already',
+        ['uniqueIdentity'],
+        RETRY_AFTER_MS,
+      );
+      return;
+    }
+    const logIndex = await logVerdict(deps, appraisal, 'worker-admitted', message.bundle, []);
+    const previous = worker.admission;
+    worker.admission = {
+      workerId: appraisal.workerId,
+      keyset: appraisal.keyset,
+      keysetDigest: appraisal.keysetDigest,
+      evidenceDigest: appraisal.evidenceDigest,
+      lease: previous?.lease ?? deps.randomness(16),
+      expiresAt: Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX),
+      logIndex,
+      appraisal: JSON.stringify(appraisal.groups),
+      simulated: appraisal.simulated,
+    };
+    worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
+    deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle, deps.collateral(message.bundle));
+    deps.fleet.keepAdmission(appraisal.workerId, logIndex);
+    if (worker.state !== 'draining') worker.state = 'admitted';
+    const { lease, expiresAt } = worker.admission;
+    const { dispatchKey, priceSheet } = deps;
+    worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });
+  };
+
+  return {
+    challenge,
+    /** Never throws: whatever goes wrong is told to the worker. */
+    evidence: (worker: Worker, message: EvidenceMessage): Promise<void> =>
+      admit(worker, message).catch((error: unknown) => {
+        const coded = error instanceof CodedError ? error : null;
+        const malformed = coded !== null && KIND_OF_CODE[coded.code] === 'rejected';
+        refuse(
+          worker,
+          coded?.code ?? 'INVARIANT_BROKEN',
+          coded?.message ?? 'an internal error of the router',
+          [],
+          malformed ? 0 : RETRY_AFTER_MS,
+        );
+      }),
+  };
+}
+
+async function logVerdict(
+  deps: AdmissionDeps,
+  appraisal: Appraisal,
+  type: 'worker-admitted' | 'worker-rejected',
+  bundle: Bytes,
+  failed: readonly string[],
+): Promise<number> {
+  const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
+  const common = {
+    workerKey: digest(appraisal.workerId),
+    platform: appraisal.simulated ? `${appraisal.tee}+simulated` : appraisal.tee,
+    policyNumber: deps.policy.number,
+    policyDigest: digest(deps.policy.digest),
+    verdict: appraisal.status,
+    judgedAt: deps.now(),
+    verifierVersion: VERIFIER_VERSION,
+    evidence: digest(appraisal.evidenceDigest),
+    model: digest(appraisal.modelDigest),
+  };
+  const subject = `worker:${toHex(appraisal.workerId)}`;
+  const options = { blobs: [bundle] };
+  const envelope = { src: deps.source, subject, blobs: [digest(sha256(bundle))] };
+  if (type === 'worker-rejected') {
+    const body = { ...common, failedChecks: failed.length === 0 ? ['unknown'] : failed };
+    return (await deps.log.append({ ...envelope, type, body }, options)).index;
+  }
+  const body = {
+    ...common,
+    measurements: digest(appraisal.measurementsDigest),
+    tcbStatus: appraisal.tcbStatus,
+    image: null,
+  };
+  return (await deps.log.append({ ...envelope, type, body }, options)).index;
+}

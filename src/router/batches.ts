@@ -1,0 +1,79 @@
+import { type Bytes, CodedError, encodeNonceProof, inclusionPath, leafHash, merkleRoot, toHex } from '../core/index.ts';
+import type { LoggedEntry } from '../session/index.ts';
+import type { Ledger } from '../store/index.ts';
+import type { LogPort } from './ports.ts';
+
+const BATCH_RECEIPTS_MAX = 1024;
+const BATCH_DELAY_MS = 250;
+const RETRY_DELAY_MS = 2_000;
+
+/**
+ * Enters receipts into the log in batches: the leaf holds count and root, so it says nothing of any one request. A batch
+ * is formed durably before it is logged, and logged under a key of its own, so a crash neither loses nor doubles one.
+ */
+export function createBatches(deps: Readonly<{ ledger: Ledger; log: LogPort; source: string }>) {
+  const { ledger, log, source } = deps;
+  let timer: NodeJS.Timeout | null = null;
+  let running: Promise<void> | null = null;
+  let closed = false;
+
+  const flush = async (): Promise<void> => {
+    for (;;) {
+      const batches = ledger.unloggedBatches();
+      if (batches.length === 0) {
+        if (ledger.newBatch(BATCH_RECEIPTS_MAX, (digests) => merkleRoot(digests.map(leafHash))) === null) return;
+        continue;
+      }
+      for (const batch of batches) {
+        const root = `sha256:${toHex(batch.root)}` as const;
+        const draft = {
+          type: 'receipt-batch',
+          src: source,
+          subject: `receipts:${source}`,
+          body: { count: batch.leaves.length, root },
+        } as const;
+        const { index } = await log.append(draft, {
+          idempotencyKey: `receipt-batch:${source}:${batch.id}:${toHex(batch.root)}`,
+        });
+        ledger.markLogged(batch.id, index);
+      }
+    }
+  };
+
+  const schedule = (delay: number): void => {
+    if (timer !== null || running !== null || closed) return;
+    timer = setTimeout(() => {
+      timer = null;
+      running = flush()
+        .catch(() => schedule(RETRY_DELAY_MS))
+        .finally(() => {
+          running = null;
+        });
+    }, delay);
+    timer.unref();
+  };
+
+  return {
+    /** A receipt was stored. */
+    notify: () => schedule(BATCH_DELAY_MS),
+    /** @throws CodedError NOT_FOUND for a receipt that is not known or not logged yet */
+    async proof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>> {
+      const batch = ledger.batchOf(receiptDigest);
+      if (batch === null || batch.logIndex === null) {
+        if (ledger.receipt(receiptDigest) !== null) schedule(0);
+        throw new CodedError('NOT_FOUND', 'the receipt is not in the log yet');
+      }
+      const place = batch.leaves.findIndex((leaf) => toHex(leaf) === toHex(receiptDigest));
+      const path = inclusionPath(batch.leaves.map(leafHash), place);
+      return {
+        batch: { leaf: await log.entry(batch.logIndex), proof: await log.proof(batch.logIndex) },
+        place: encodeNonceProof({ index: place, size: batch.leaves.length, path }),
+      };
+    },
+    async close(): Promise<void> {
+      closed = true;
+      if (timer !== null) clearTimeout(timer);
+      await running?.catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import type { Keyset } from '../core/index.ts';
+import { type Bytes, equalBytes, toHex, type UnixMs } from '../core/index.ts';
+import type { WorkerJoin } from '../session/index.ts';
+import type { ServeLink, WorkerControl } from './links.ts';
+
+export type WorkerState = 'joining' | 'admitted' | 'draining' | 'refused' | 'gone';
+
+/** What admission established about a worker; replaced whole at each renewal. */
+export type Admission = Readonly<{
+  workerId: Bytes;
+  keyset: Keyset;
+  keysetDigest: Bytes;
+  evidenceDigest: Bytes;
+  lease: Bytes;
+  expiresAt: UnixMs;
+  logIndex: number;
+  /** JSON of the appraisal's named checks. */
+  appraisal: string;
+  simulated: boolean;
+}>;
+
+const CERTIFICATES_MAX = 256;
+const LINKS_MAX = 256;
+const LINK_WAITERS_MAX = 1024;
+const WORKERS_MAX = 4096;
+const BUNDLES_MAX = 1024;
+
+/** One attached worker. Mutable, and touched by the router alone. */
+export class Worker {
+  readonly control: WorkerControl;
+  state: WorkerState = 'joining';
+  join: WorkerJoin | null = null;
+  admission: Admission | null = null;
+  running = 0;
+  readonly #links: ServeLink[] = [];
+  readonly #waiters: ((link: ServeLink | null) => void)[] = [];
+  readonly #certificates = new Set<string>();
+  readonly hellos = new Map<number, (answer: HelloAnswer) => void>();
+
+  constructor(control: WorkerControl) {
+    this.control = control;
+  }
+
+  /** Remembers an epoch certificate that this worker offered; the oldest gives way. */
+  knowCertificate(digest: Uint8Array): void {
+    this.#certificates.add(toHex(digest));
+    if (this.#certificates.size > CERTIFICATES_MAX)
+      this.#certificates.delete(this.#certificates.values().next().value as string);
+  }
+
+  hasCertificate(digest: Uint8Array): boolean {
+    return this.#certificates.has(toHex(digest));
+  }
+
+  /** Hands an idle stream to whoever waits longest, or keeps it. False where it keeps enough already. */
+  park(link: ServeLink): boolean {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) waiter(link);
+    else if (this.#links.length >= LINKS_MAX) return false;
+    else this.#links.push(link);
+    return true;
+  }
+
+  /** An idle stream, the newest first; null where none came before the signal fired. */
+  async takeLink(signal: AbortSignal): Promise<ServeLink | null> {
+    const idle = this.#links.pop();
+    if (idle !== undefined) return idle;
+    if (signal.aborted || this.#waiters.length >= LINK_WAITERS_MAX) return null;
+    return new Promise((resolve) => {
+      const give = (link: ServeLink | null) => {
+        signal.removeEventListener('abort', stop);
+        const place = this.#waiters.indexOf(give);
+        if (place >= 0) this.#waiters.splice(place, 1);
+        resolve(link);
+      };
+      const stop = () => give(null);
+      signal.addEventListener('abort', stop, { once: true });
+      this.#waiters.push(give);
+    });
+  }
+
+  /** The worker's connection is lost: nothing waits for it any longer. */
+  close(): void {
+    for (const link of this.#links.splice(0)) link.cancel();
+    for (const give of this.#waiters.splice(0)) give(null);
+  }
+
+  serves(now: UnixMs): boolean {
+    return this.state === 'admitted' && this.admission !== null && this.admission.expiresAt > now;
+  }
+}
+
+export type HelloAnswer = Readonly<{ offer: Bytes; bundle: Bytes } | { refused: string }>;
+
+/** All attached workers and what they vouch for; every map has a bound. */
+export class Fleet {
+  readonly #workers = new Set<Worker>();
+  readonly #bundles = new Map<string, Readonly<{ bundle: Bytes; collateral: string }>>();
+  /** Where each worker's admission stands in the log; also after it has gone. */
+  readonly #admissions = new Map<string, number>();
+
+  add(worker: Worker): boolean {
+    if (this.#workers.size >= WORKERS_MAX) return false;
+    this.#workers.add(worker);
+    return true;
+  }
+
+  remove(worker: Worker): void {
+    this.#workers.delete(worker);
+  }
+
+  all(): readonly Worker[] {
+    return [...this.#workers];
+  }
+
+  serving(now: UnixMs): Worker[] {
+    return this.all().filter((worker) => worker.serves(now));
+  }
+
+  byLease(lease: Uint8Array): Worker | undefined {
+    return this.all().find((worker) => worker.admission !== null && equalBytes(worker.admission.lease, lease));
+  }
+
+  byId(workerId: Uint8Array): Worker | undefined {
+    return this.all().find((worker) => worker.admission !== null && equalBytes(worker.admission.workerId, workerId));
+  }
+
+  byCertificate(digest: Uint8Array): Worker | undefined {
+    return this.all().find((worker) => worker.hasCertificate(digest));
+  }
+
+  keepBundle(evidenceDigest: Uint8Array, bundle: Bytes, collateral: string): void {
+    keepNewest(this.#bundles, toHex(evidenceDigest), { bundle, collateral }, BUNDLES_MAX);
+  }
+
+  bundle(evidenceDigest: Uint8Array): Readonly<{ bundle: Bytes; collateral: string }> | undefined {
+    return this.#bundles.get(toHex(evidenceDigest));
+  }
+
+  keepAdmission(workerId: Uint8Array, logIndex: number): void {
+    keepNewest(this.#admissions, toHex(workerId), logIndex, WORKERS_MAX);
+  }
+
+  admission(workerId: Uint8Array): number | undefined {
+    return this.#admissions.get(toHex(workerId));
+  }
+}
+
+/** A map that forgets its oldest entry rather than grow past `max`. */
+export function keepNewest<Value>(map: Map<string, Value>, key: string, value: Value, max: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > max) map.delete(map.keys().next().value as string);
+}

@@ -1,0 +1,33 @@
+import type { ChannelTerms } from '../chain/index.ts';
+import type { Beacon, Bytes, UnixMs } from '../core/index.ts';
+import type { Digest, LeafDraft, LeafType } from '../log/index.ts';
+
+/** The log as a router uses it: durable and published when `append` resolves (audit promise P1). */
+export type LogPort = Readonly<{
+  append<Type extends LeafType>(
+    draft: LeafDraft<Type>,
+    options?: Readonly<{ idempotencyKey?: string; blobs?: readonly Uint8Array[] }>,
+  ): Promise<Readonly<{ index: number }>>;
+  /** C2SP tlog-proof of an entry under the newest checkpoint. */
+  proof(index: number): Promise<string>;
+  /** The newest signed checkpoint (C2SP note). */
+  checkpoint(): Promise<string>;
+  entry(index: number): Promise<Bytes>;
+}>;
+
+export type ChainHead = Readonly<{ network: number; seqno: number; rootHash: Bytes }>;
+export type ChannelView = Readonly<{ state: string; deposited: bigint; claimed: bigint; closeAt: number }>;
+
+/** The chain as a router uses it; never on the path of a request. Throws CodedError of kind `unavailable` on an outage. */
+export type ChainPort = Readonly<{
+  head(): Promise<ChainHead>;
+  channel(terms: ChannelTerms): Promise<ChannelView>;
+  /** Sends the voucher and waits until the channel's own state shows it. */
+  claim(
+    terms: ChannelTerms,
+    voucher: Readonly<{ cumulative: bigint; receipts: Bytes; signature: Bytes }>,
+  ): Promise<ChannelView>;
+}>;
+
+export type BeaconSource = Readonly<{ beacon: Beacon; checkpoint: string; madeAt: UnixMs }>;
+export type { Digest };

@@ -1,0 +1,248 @@
+import type { SigningKey } from '#crypto';
+import { type Bytes, CodedError, type Randomness, toHex, type UnixMs } from '../core/index.ts';
+import {
+  epochCertificateDigest,
+  modelAlias,
+  type OfferEntry,
+  parseEpochCertificate,
+  parseHello,
+  parseOffer,
+  priceId,
+  type WorkerToRouter,
+} from '../session/index.ts';
+import type { Ledger } from '../store/index.ts';
+import { createAccounts } from './accounts.ts';
+import { type AppraiseEvidence, createAdmission } from './admission.ts';
+import { createBatches } from './batches.ts';
+import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
+import type { WorkerControl } from './links.ts';
+import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
+import { createRequests } from './requests.ts';
+import type { RouterService, WorkerRow } from './service.ts';
+
+export type RouterDeps = Readonly<{
+  log: LogPort;
+  chain: ChainPort;
+  ledger: Ledger;
+  appraise: AppraiseEvidence;
+  beacon: () => Promise<BeaconSource>;
+  /** Vendor collateral in force for the platform of a bundle, as clients are given it beside evidence. */
+  collateral: (bundle: Bytes) => string;
+  policy: Readonly<{ text: string; number: number; digest: Bytes }>;
+  dispatchKey: SigningKey;
+  priceSheet: Bytes;
+  network: number;
+  payee: string;
+  source: string;
+  now: () => UnixMs;
+  randomness: Randomness;
+}>;
+
+const OFFERS_MAX = 8;
+const HELLO_BYTES_MAX = 4096;
+const OFFER_WAIT_MS = 5_000;
+const NAME_MAX = 64;
+const CREDIT_MAX = 100_000_000n;
+const CLAIM_ABOVE = 5_000_000n;
+
+/** One router: decides who serves and relays what it cannot read. */
+export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close(): Promise<void> }> {
+  const { ledger, log, now, randomness } = deps;
+  const fleet = new Fleet();
+  const accounts = createAccounts(
+    { ledger, chain: deps.chain, now, randomness },
+    {
+      network: deps.network,
+      payee: deps.payee,
+      priceId: priceId(deps.priceSheet),
+      creditMax: CREDIT_MAX,
+      claimAbove: CLAIM_ABOVE,
+    },
+  );
+  const batches = createBatches({ ledger, log, source: deps.source });
+  const admission = createAdmission({
+    fleet,
+    log,
+    appraise: deps.appraise,
+    beacon: deps.beacon,
+    collateral: deps.collateral,
+    now,
+    randomness,
+    source: deps.source,
+    policy: deps.policy,
+    dispatchKey: deps.dispatchKey.publicKey,
+    priceSheet: deps.priceSheet,
+  });
+  const { dispatchKey, priceSheet } = deps;
+  const requests = createRequests({ fleet, accounts, ledger, dispatchKey, priceSheet, now, onReceipt: batches.notify });
+  batches.notify(); // what a crash left unlogged
+
+  let helloId = 0;
+  const askForOffer = (worker: Worker, hello: Bytes, waitMs: number): Promise<HelloAnswer> =>
+    new Promise((resolve) => {
+      helloId = (helloId + 1) >>> 0;
+      const id = helloId;
+      const settle = (answer: HelloAnswer) => {
+        clearTimeout(timer);
+        worker.hellos.delete(id);
+        resolve(answer);
+      };
+      const timer = setTimeout(() => settle({ refused: 'TIMEOUT' }), waitMs);
+      worker.hellos.set(id, settle);
+      worker.control.send({ kind: 'hello', id, hello });
+    });
+
+  const offerFrom = async (worker: Worker, hello: Bytes, waitMs: number): Promise<OfferEntry | null> => {
+    const answer = await askForOffer(worker, hello, waitMs);
+    if ('refused' in answer || worker.admission === null) return null;
+    const certificate = parseOffer(answer.offer).certificate;
+    const { evidenceDigest } = parseEpochCertificate(certificate);
+    worker.knowCertificate(epochCertificateDigest(certificate));
+    // Believed by nobody: the client recomputes ED from the bundle it is given.
+    if (answer.bundle.length > 0) fleet.keepBundle(evidenceDigest, answer.bundle, deps.collateral(answer.bundle));
+    return {
+      offer: answer.offer,
+      evidenceDigest,
+      workerId: worker.admission.workerId,
+      workerName: worker.join?.name ?? '',
+    };
+  };
+
+  const receive = (worker: Worker, message: WorkerToRouter): void => {
+    switch (message.kind) {
+      case 'join':
+        if (worker.join !== null) {
+          worker.control.close();
+          return;
+        }
+        worker.join = {
+          ...message.join,
+          name: printable(message.join.name),
+          modelName: printable(message.join.modelName),
+        };
+        void admission.challenge(worker);
+        return;
+      case 'renewal':
+        if (worker.join !== null) void admission.challenge(worker);
+        return;
+      case 'evidence':
+        void admission.evidence(worker, message);
+        return;
+      case 'offer':
+        worker.hellos.get(message.id)?.({ offer: message.offer, bundle: message.bundle });
+        return;
+      case 'offerRefused':
+        worker.hellos.get(message.id)?.({ refused: message.reason });
+        return;
+      case 'status':
+        return;
+    }
+  };
+
+  const gone = (worker: Worker): void => {
+    const { admission: last } = worker;
+    worker.state = 'gone';
+    fleet.remove(worker);
+    for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });
+    worker.close();
+    if (last === null) return;
+    const body = {
+      workerKey: `sha256:${toHex(last.workerId)}`,
+      cause: 'disconnected',
+      by: deps.source,
+      sessionsClosed: 0,
+    } as const;
+    void log
+      .append({ type: 'evicted', src: deps.source, subject: `worker:${toHex(last.workerId)}`, body })
+      .catch(() => undefined);
+  };
+
+  return {
+    listModels: () => listModels(fleet.serving(now())),
+    async getOffers(hello, offersMax, deadline) {
+      if (hello.length > HELLO_BYTES_MAX) throw new CodedError('REQUEST_MALFORMED', 'a Hello has at most 4096 bytes');
+      const { model } = parseHello(hello);
+      const wanted = toHex(model);
+      const able = fleet
+        .serving(now())
+        .filter(
+          ({ join }) => join && (toHex(join.modelDigest) === wanted || toHex(modelAlias(join.modelName)) === wanted),
+        )
+        .sort((a, b) => a.running - b.running)
+        .slice(0, Math.min(Math.max(offersMax, 1), OFFERS_MAX));
+      if (able.length === 0) throw new CodedError('NO_WORKER', 'no admitted worker serves this model now');
+      const waitMs = Math.max(1, Math.min(OFFER_WAIT_MS, deadline - now()));
+      const offers = await Promise.all(able.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
+      return offers.filter((offer) => offer !== null);
+    },
+    infer: requests.infer,
+    getEvidence(evidenceDigest) {
+      const found = fleet.bundle(evidenceDigest);
+      if (found === undefined) throw new CodedError('NOT_FOUND', 'no evidence with this digest is held here');
+      return found;
+    },
+    async getAdmission(workerId) {
+      const index = fleet.admission(workerId);
+      if (index === undefined) throw new CodedError('NOT_FOUND', 'no worker with this identity was admitted here');
+      return { leaf: await log.entry(index), proof: await log.proof(index) };
+    },
+    getReceiptProof: batches.proof,
+    getTerms: () => ({
+      priceSheet: deps.priceSheet,
+      network: deps.network,
+      payee: deps.payee,
+      dispatchKey: deps.dispatchKey.publicKey,
+    }),
+    delegate: accounts.delegate,
+    submitVoucher: accounts.submitVoucher,
+    getChannel: accounts.account,
+    requestClaim: accounts.claim,
+    attach(control: WorkerControl) {
+      const worker = new Worker(control);
+      if (!fleet.add(worker)) control.close();
+      return { receive: (message) => receive(worker, message), gone: () => gone(worker) };
+    },
+    park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
+    listWorkers: () => fleet.all().map(workerRow),
+    drainWorker(workerId, reason) {
+      const worker = fleet.byId(workerId);
+      if (worker === undefined) throw new CodedError('NOT_FOUND', 'no such worker');
+      worker.state = 'draining';
+      worker.control.send({ kind: 'drain', reason: printable(reason) });
+    },
+    policy: () => ({ policy: deps.policy.text, digest: deps.policy.digest }),
+    close: batches.close,
+  };
+}
+
+/** Labels come from workers and end on screens and in logs. */
+function printable(label: string): string {
+  return label.replace(/[^\p{L}\p{N} ._:@/+-]/gu, '').slice(0, NAME_MAX);
+}
+
+function listModels(workers: readonly Worker[]): ReturnType<RouterService['listModels']> {
+  const models = new Map<string, ReturnType<RouterService['listModels']>[number]>();
+  for (const { join } of workers) {
+    if (join === null) continue;
+    const key = toHex(join.modelDigest);
+    const { modelDigest, modelName: name, contextTokensMax } = join;
+    models.set(key, { modelDigest, name, contextTokensMax, workers: (models.get(key)?.workers ?? 0) + 1 });
+  }
+  return [...models.values()];
+}
+
+function workerRow(worker: Worker): WorkerRow {
+  const { admission, join } = worker;
+  return {
+    workerId: admission?.workerId ?? new Uint8Array(0),
+    name: join?.name ?? '',
+    state: worker.state,
+    modelName: join?.modelName ?? '',
+    evidenceDigest: admission?.evidenceDigest ?? new Uint8Array(0),
+    leaseExpiresAt: admission?.expiresAt ?? 0,
+    logIndex: admission?.logIndex ?? 0,
+    running: worker.running,
+    appraisal: admission?.appraisal ?? '{}',
+    simulated: admission?.simulated ?? false,
+  };
+}

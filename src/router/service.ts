@@ -1,0 +1,45 @@
+import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.ts';
+import type { Bytes, UnixMs } from '../core/index.ts';
+import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen, WorkerToRouter } from '../session/index.ts';
+import type { ServeLink, WorkerControl } from './links.ts';
+
+export type WorkerRow = Readonly<{
+  workerId: Bytes;
+  name: string;
+  state: string;
+  modelName: string;
+  evidenceDigest: Bytes;
+  leaseExpiresAt: UnixMs;
+  logIndex: number;
+  running: number;
+  /** JSON of the appraisal's named checks. */
+  appraisal: string;
+  simulated: boolean;
+}>;
+
+/** A router as its edges see it. Every method throws CodedError; requests end by their deadline. */
+export type RouterService = Readonly<{
+  listModels(): readonly Readonly<{ modelDigest: Bytes; name: string; workers: number; contextTokensMax: number }>[];
+  getOffers(hello: Bytes, offersMax: number, deadline: UnixMs): Promise<readonly OfferEntry[]>;
+  infer(
+    open: SealedOpen,
+    frames: AsyncIterable<Bytes>,
+    deadline: UnixMs,
+    signal: AbortSignal,
+  ): AsyncIterable<ResponsePart>;
+  getEvidence(evidenceDigest: Bytes): Readonly<{ bundle: Bytes; collateral: string }>;
+  getAdmission(workerId: Bytes): Promise<LoggedEntry>;
+  getReceiptProof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
+  getTerms(): Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>;
+  delegate(ask: DelegationAsk): Promise<Bytes>;
+  submitVoucher(ask: VoucherAsk): Promise<bigint>;
+  getChannel(channel: string): Promise<ChannelAccount>;
+  requestClaim(channel: string): Promise<ChannelAccount>;
+  /** A worker dialled in: feed it what the worker says, tell it when the stream is gone. */
+  attach(control: WorkerControl): Readonly<{ receive(message: WorkerToRouter): void; gone(): void }>;
+  /** Parks an idle Serve stream; false where the lease is not known. */
+  park(lease: Bytes, link: ServeLink): boolean;
+  listWorkers(): readonly WorkerRow[];
+  drainWorker(workerId: Bytes, reason: string): void;
+  policy(): Readonly<{ policy: string; digest: Bytes }>;
+}>;

@@ -1,0 +1,5 @@
+export { connectToRouter } from './client-transport.ts';
+export { protoFolder } from './package.ts';
+export { paymentHandlers } from './payments-server.ts';
+export { type RouterServer, serveAdministration, serveRouter } from './router-server.ts';
+export { attachToRouter } from './worker-link.ts';

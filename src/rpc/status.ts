@@ -1,0 +1,44 @@
+import { type ServiceError, status } from '@grpc/grpc-js';
+import { asCodedError, CodedError, type ErrorCode, KIND_OF_CODE } from '../core/index.ts';
+
+/** gRPC status of a code where its kind alone would say too little to a stock client. */
+const STATUS_OF_CODE: Partial<Record<ErrorCode, status>> = {
+  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
+  REQUEST_CANCELLED: status.CANCELLED,
+  SESSION_UNKNOWN: status.FAILED_PRECONDITION,
+  CREDIT_EXHAUSTED: status.RESOURCE_EXHAUSTED,
+  ROUTER_BUSY: status.RESOURCE_EXHAUSTED,
+  NOT_FOUND: status.NOT_FOUND,
+};
+
+const STATUS_OF_KIND = {
+  rejected: status.INVALID_ARGUMENT,
+  unavailable: status.UNAVAILABLE,
+  bug: status.INTERNAL,
+} as const;
+
+/** The code and its sentence cross the wire as `CODE: sentence`; causes, facts and stacks do not. */
+export function toServiceError(thrown: unknown): Partial<ServiceError> {
+  const coded = asCodedError(thrown);
+  return {
+    code: STATUS_OF_CODE[coded.code] ?? STATUS_OF_KIND[KIND_OF_CODE[coded.code]],
+    details: `${coded.code}: ${coded.message}`,
+  };
+}
+
+/**
+ * What a peer's gRPC error means here. A code of ours is taken over; anything else is an outage of that peer.
+ * @param unreachable code for "the peer is not there"
+ */
+export function fromServiceError(error: unknown, unreachable: ErrorCode): CodedError {
+  if (error instanceof CodedError) return error;
+  const { code, details } = error as Partial<ServiceError>;
+  const match = /^([A-Z][A-Z0-9_]+): (.*)$/s.exec(details ?? '');
+  if (match !== null && Object.hasOwn(KIND_OF_CODE, match[1] as string)) {
+    return new CodedError(match[1] as ErrorCode, match[2] as string);
+  }
+  if (code === status.DEADLINE_EXCEEDED) return new CodedError('DEADLINE_EXCEEDED', 'no answer before the deadline');
+  if (code === status.CANCELLED) return new CodedError('REQUEST_CANCELLED', 'the request was cancelled');
+  const why = code === undefined ? 'no gRPC status' : (status[code] ?? String(code));
+  return new CodedError(unreachable, `the connection to the peer failed (${why})`, {}, { cause: error });
+}

@@ -1,0 +1,31 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { AdministrationClient as _chrysalis_v1_AdministrationClient, AdministrationDefinition as _chrysalis_v1_AdministrationDefinition } from './chrysalis/v1/Administration.ts';
+import type { DrainWorkerRequest as _chrysalis_v1_DrainWorkerRequest, DrainWorkerRequest__Output as _chrysalis_v1_DrainWorkerRequest__Output } from './chrysalis/v1/DrainWorkerRequest.ts';
+import type { DrainWorkerResponse as _chrysalis_v1_DrainWorkerResponse, DrainWorkerResponse__Output as _chrysalis_v1_DrainWorkerResponse__Output } from './chrysalis/v1/DrainWorkerResponse.ts';
+import type { GetPolicyRequest as _chrysalis_v1_GetPolicyRequest, GetPolicyRequest__Output as _chrysalis_v1_GetPolicyRequest__Output } from './chrysalis/v1/GetPolicyRequest.ts';
+import type { GetPolicyResponse as _chrysalis_v1_GetPolicyResponse, GetPolicyResponse__Output as _chrysalis_v1_GetPolicyResponse__Output } from './chrysalis/v1/GetPolicyResponse.ts';
+import type { ListWorkersRequest as _chrysalis_v1_ListWorkersRequest, ListWorkersRequest__Output as _chrysalis_v1_ListWorkersRequest__Output } from './chrysalis/v1/ListWorkersRequest.ts';
+import type { ListWorkersResponse as _chrysalis_v1_ListWorkersResponse, ListWorkersResponse__Output as _chrysalis_v1_ListWorkersResponse__Output } from './chrysalis/v1/ListWorkersResponse.ts';
+import type { WorkerState as _chrysalis_v1_WorkerState, WorkerState__Output as _chrysalis_v1_WorkerState__Output } from './chrysalis/v1/WorkerState.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  chrysalis: {
+    v1: {
+      Administration: SubtypeConstructor<typeof grpc.Client, _chrysalis_v1_AdministrationClient> & { service: _chrysalis_v1_AdministrationDefinition }
+      DrainWorkerRequest: MessageTypeDefinition<_chrysalis_v1_DrainWorkerRequest, _chrysalis_v1_DrainWorkerRequest__Output>
+      DrainWorkerResponse: MessageTypeDefinition<_chrysalis_v1_DrainWorkerResponse, _chrysalis_v1_DrainWorkerResponse__Output>
+      GetPolicyRequest: MessageTypeDefinition<_chrysalis_v1_GetPolicyRequest, _chrysalis_v1_GetPolicyRequest__Output>
+      GetPolicyResponse: MessageTypeDefinition<_chrysalis_v1_GetPolicyResponse, _chrysalis_v1_GetPolicyResponse__Output>
+      ListWorkersRequest: MessageTypeDefinition<_chrysalis_v1_ListWorkersRequest, _chrysalis_v1_ListWorkersRequest__Output>
+      ListWorkersResponse: MessageTypeDefinition<_chrysalis_v1_ListWorkersResponse, _chrysalis_v1_ListWorkersResponse__Output>
+      WorkerState: MessageTypeDefinition<_chrysalis_v1_WorkerState, _chrysalis_v1_WorkerState__Output>
+    }
+  }
+}
+

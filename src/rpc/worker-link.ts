@@ -1,0 +1,148 @@
+import * as grpc from '@grpc/grpc-js';
+import { type Bytes, CodedError } from '../core/index.ts';
+import type { RouterToWorker, WorkerToRouter } from '../session/index.ts';
+import type { RouterLink, ServedRequest, ServePart } from '../worker/index.ts';
+import { bytesOf } from './bytes.ts';
+import { orderedWriter, readFrom, writeTo } from './duplex.ts';
+import { CHANNEL_OPTIONS, v1 } from './package.ts';
+import { toServiceError } from './status.ts';
+import type { RouterMessage__Output } from './wire/chrysalis/v1/RouterMessage.ts';
+import type { ServeFromRouter__Output } from './wire/chrysalis/v1/ServeFromRouter.ts';
+
+/** Frames of one request that a worker takes before it stops reading; the header's own limit is smaller. */
+const REQUEST_FRAMES_MAX = 1024;
+
+function toWire(message: WorkerToRouter): object {
+  switch (message.kind) {
+    case 'join':
+      return { join: { ...message.join, versions: [...message.join.versions] } };
+    case 'evidence':
+      return { evidence: message };
+    case 'offer':
+      return { offer: { id: message.id, offer: message.offer, bundle: message.bundle } };
+    case 'offerRefused':
+      return { offer: { id: message.id, refused: message.reason } };
+    case 'status':
+      return { status: message };
+    case 'renewal':
+      return { renewal: {} };
+  }
+}
+
+function fromWire(wire: RouterMessage__Output): RouterToWorker {
+  if (wire.challenge) {
+    const { nonce, beacon, checkpoint } = wire.challenge;
+    return { kind: 'challenge', nonce: bytesOf(nonce), beacon: bytesOf(beacon), checkpoint };
+  }
+  if (wire.lease) {
+    const { lease, expiresAt, logIndex, dispatchKey, priceSheet } = wire.lease;
+    return {
+      kind: 'lease',
+      lease: bytesOf(lease),
+      expiresAt: Number(expiresAt),
+      logIndex: Number(logIndex),
+      dispatchKey: bytesOf(dispatchKey),
+      priceSheet: bytesOf(priceSheet),
+    };
+  }
+  if (wire.refusal) return { kind: 'refusal', ...wire.refusal };
+  if (wire.hello) return { kind: 'hello', id: wire.hello.id, hello: bytesOf(wire.hello.hello) };
+  if (wire.drain) return { kind: 'drain', reason: wire.drain.reason };
+  throw new CodedError('ROUTER_UNREACHABLE', 'an empty router message');
+}
+
+function serveToWire(part: ServePart): object {
+  if (part.kind === 'preface') return { preface: part.preface };
+  if (part.kind === 'frame') return { frame: part.frame };
+  if (part.kind === 'receipt') return { receipt: part.receipt };
+  return { refused: part.reason };
+}
+
+/** Gathers one request from a Serve stream; null when the router closed an idle stream. */
+async function readRequest(messages: AsyncIterator<ServeFromRouter__Output>): Promise<ServedRequest | null> {
+  let open: ServeFromRouter__Output['open'] | undefined;
+  const frames: Bytes[] = [];
+  for (;;) {
+    const { value: wire, done } = await messages.next();
+    if (done) return null;
+    if (wire.open) open = wire.open;
+    else if (wire.frame && open && frames.length < REQUEST_FRAMES_MAX) frames.push(bytesOf(wire.frame));
+    else if (wire.dispatch && open) {
+      return {
+        header: bytesOf(open.header),
+        authorization: bytesOf(open.authorization),
+        commit: bytesOf(open.commit),
+        wrap: bytesOf(open.wrap),
+        enc: bytesOf(open.enc),
+        hello: bytesOf(open.hello),
+        timeLeftMs: open.timeLeftMs,
+        frames,
+        dispatch: wire.dispatch.dispatch,
+        dispatchSignature: bytesOf(wire.dispatch.signature),
+      };
+    } else throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
+  }
+}
+
+/** Dials one router and keeps a control stream to it. @param address `host:port` */
+export function attachToRouter(address: string, tls?: Readonly<{ rootCertificates?: Buffer }>): RouterLink {
+  const credentials =
+    tls === undefined ? grpc.credentials.createInsecure() : grpc.credentials.createSsl(tls.rootCertificates);
+  const stub = new v1.WorkerAttachment(address, credentials, CHANNEL_OPTIONS);
+  const control = stub.attach();
+  const write = orderedWriter(control);
+  let closed = false;
+  const messages = (async function* () {
+    for await (const wire of readFrom<RouterMessage__Output>(control, 'ROUTER_UNREACHABLE')) yield fromWire(wire);
+  })();
+
+  const park: RouterLink['serve'] = (lease, spare, serve) => {
+    let idle = 0;
+    let failures = 0;
+    const open = () => {
+      if (closed || failures > spare) return;
+      idle += 1;
+      void run().catch(() => undefined);
+    };
+    const run = async () => {
+      const call = stub.serve();
+      const abort = new AbortController();
+      call.on('error', () => abort.abort());
+      call.on('close', () => abort.abort());
+      const stream = readFrom<ServeFromRouter__Output>(call, 'ROUTER_UNREACHABLE');
+      let taken = false;
+      try {
+        await writeTo(call, { lease });
+        const request = await readRequest(stream);
+        idle -= 1;
+        taken = true;
+        if (request === null) return;
+        failures = 0;
+        while (idle < spare && !closed) open();
+        // Noticing a cancel needs a reader: nothing more may come, so whatever comes ends the stream.
+        void stream.next().catch(() => abort.abort());
+        for await (const part of serve(request, abort.signal)) await writeTo(call, serveToWire(part));
+        call.end();
+      } catch (error) {
+        if (!taken) {
+          idle -= 1;
+          failures += 1;
+        }
+        abort.abort();
+        if (!call.destroyed) call.destroy(Object.assign(new Error('serve'), toServiceError(error)));
+      }
+    };
+    while (idle < spare) open();
+  };
+
+  return {
+    send: (message) => write(toWire(message)),
+    messages,
+    serve: park,
+    close: () => {
+      closed = true;
+      control.end();
+      stub.close();
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import {
+  type Bytes,
+  concat,
+  decodeMs,
+  decodeObject,
+  encodeObject,
+  equalBytes,
+  labelledDigest,
+  type UnixMs,
+  u8,
+  u16,
+  u32,
+  u64,
+} from '../core/index.ts';
+import { exactly, malformed, objectDigest, readU64, readUint, verifyDigest } from './objects.ts';
+
+/** What a request asks for, in clear to the router (AIS/1 section 6). */
+export type Header = Readonly<{
+  version: number;
+  sessionId: Bytes;
+  requestId: Bytes;
+  /** 16 bytes, the same for each try of one piece of work; or null. */
+  idempotency: Bytes | null;
+  /** 1 to 3, no worker twice. */
+  candidates: readonly Candidate[];
+  /** CSK. */
+  sessionKey: Bytes;
+  /** Opaque, given by the router. */
+  paymentRef: Bytes;
+  priceId: Bytes;
+  priceCap: bigint;
+  /** M. */
+  model: Bytes;
+  outputTokensMax: number;
+  /** Sum of the lengths of the request frames. */
+  sealedBytes: number;
+  dispatchesMax: number;
+  deadline: UnixMs;
+  priority: number;
+  /** Of the response. */
+  padding: Padding;
+  /** Prefix tags of section 11: 48 bytes, or null. */
+  tags: Bytes | null;
+}>;
+
+export type Candidate = Readonly<{
+  /** ec_digest of its epoch certificate. */
+  certificateDigest: Bytes;
+  /** `H("enc", enc)`. */
+  encDigest: Bytes;
+}>;
+
+export type Padding = 'off' | 'bucket' | 'tick';
+const PADDINGS: readonly Padding[] = ['off', 'bucket', 'tick'];
+
+export const CANDIDATES_MAX = 3;
+export const HEADER_BYTES_MAX = 4096;
+const CANDIDATE_BYTES = 64;
+
+const RULES = [
+  { name: 'version', length: 2 },
+  { name: 'sessionId', length: 16 },
+  { name: 'requestId', length: 16 },
+  { name: 'idempotency', length: [0, 16] },
+  { name: 'candidates', length: [64, 128, 192] },
+  { name: 'sessionKey', length: 32 },
+  { name: 'paymentRef', length: 16 },
+  { name: 'priceId', length: 32 },
+  { name: 'priceCap', length: 8 },
+  { name: 'model', length: 32 },
+  { name: 'outputTokensMax', length: 4 },
+  { name: 'sealedBytes', length: 4 },
+  { name: 'dispatchesMax', length: 1 },
+  { name: 'deadline', length: 8 },
+  { name: 'priority', length: 1 },
+  { name: 'padding', length: 1 },
+  { name: 'tags', length: [0, 48] },
+] as const;
+
+const NOTHING: Bytes = new Uint8Array(0);
+
+export function encodeHeader(header: Header): Bytes {
+  return encodeObject([
+    u16(header.version),
+    exactly(16, 'sessionId', header.sessionId),
+    exactly(16, 'requestId', header.requestId),
+    header.idempotency === null ? NOTHING : exactly(16, 'idempotency', header.idempotency),
+    concat(...header.candidates.flatMap((c) => [c.certificateDigest, c.encDigest])),
+    exactly(32, 'sessionKey', header.sessionKey),
+    exactly(16, 'paymentRef', header.paymentRef),
+    exactly(32, 'priceId', header.priceId),
+    u64(header.priceCap),
+    exactly(32, 'model', header.model),
+    u32(header.outputTokensMax),
+    u32(header.sealedBytes),
+    u8(header.dispatchesMax),
+    u64(header.deadline),
+    u8(header.priority),
+    u8(PADDINGS.indexOf(header.padding)),
+    header.tags === null ? NOTHING : exactly(48, 'tags', header.tags),
+  ]);
+}
+
+/**
+ * Reads a header: structure, 1 to 3 different candidates, a known padding, at least one dispatch.
+ * @throws CodedError OBJECT_MALFORMED
+ */
+export function parseHeader(object: Uint8Array): Header {
+  if (object.length > HEADER_BYTES_MAX) throw malformed('header', 'length', 'too long');
+  const f = decodeObject(object, 'header', RULES);
+  const field = (name: (typeof RULES)[number]['name']) => f[RULES.findIndex((rule) => rule.name === name)] as Bytes;
+  const padding = PADDINGS[readUint(field('padding'))];
+  if (padding === undefined) throw malformed('header', 'padding', 'unknown');
+  const dispatchesMax = readUint(field('dispatchesMax'));
+  if (dispatchesMax === 0) throw malformed('header', 'dispatchesMax', 'no dispatch allowed');
+  return {
+    version: readUint(field('version')),
+    sessionId: field('sessionId'),
+    requestId: field('requestId'),
+    idempotency: emptyAsNull(field('idempotency')),
+    candidates: readCandidates(field('candidates')),
+    sessionKey: field('sessionKey'),
+    paymentRef: field('paymentRef'),
+    priceId: field('priceId'),
+    priceCap: readU64(field('priceCap')),
+    model: field('model'),
+    outputTokensMax: readUint(field('outputTokensMax')),
+    sealedBytes: readUint(field('sealedBytes')),
+    dispatchesMax,
+    deadline: decodeMs(field('deadline'), 'header.deadline'),
+    priority: readUint(field('priority')),
+    padding,
+    tags: emptyAsNull(field('tags')),
+  };
+}
+
+function emptyAsNull(field: Bytes): Bytes | null {
+  return field.length === 0 ? null : field;
+}
+
+function readCandidates(field: Bytes): Candidate[] {
+  const candidates: Candidate[] = [];
+  for (let at = 0; at < field.length; at += CANDIDATE_BYTES) {
+    const candidate = { certificateDigest: field.slice(at, at + 32), encDigest: field.slice(at + 32, at + 64) };
+    if (candidates.some((c) => equalBytes(c.certificateDigest, candidate.certificateDigest))) {
+      throw malformed('header', 'candidates', 'one worker twice');
+    }
+    candidates.push(candidate);
+  }
+  return candidates;
+}
+
+/** `header_hash = H("header", fields)`. @param object as it travels */
+export function headerHash(object: Uint8Array): Bytes {
+  return objectDigest('header', object);
+}
+
+/** `H("enc", enc)`. */
+export function encDigest(enc: Uint8Array): Bytes {
+  return labelledDigest('enc', enc);
+}
+
+/** `Sign(CSK, "authorize", header_hash)`: this is its digest. It authorises spending, not content. */
+export function authorizationDigest(hash: Uint8Array): Bytes {
+  return labelledDigest('authorize', hash);
+}
+
+/** True where the session key that the header names signed this header. */
+export function verifyAuthorization(sessionKey: Uint8Array, hash: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  return verifyDigest(sessionKey, authorizationDigest(hash), signature);
+}

@@ -1,0 +1,236 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { type Bytes, CodedError } from '../core/index.ts';
+import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, VoucherRow } from './ledger.ts';
+
+type Row = Record<string, unknown>;
+type Value = string | number | Uint8Array | null;
+
+const SQLITE_FULL = 13;
+
+function storageError(error: unknown): unknown {
+  if ((error as { errcode?: number }).errcode !== SQLITE_FULL) return error;
+  return new CodedError('STORAGE_FULL', 'the disk is full: the ledger cannot be written', {}, { cause: error });
+}
+
+// Amounts are text: SQLite's integers end at 2^63.
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS channels (
+  channel TEXT PRIMARY KEY, terms TEXT NOT NULL, client_key BLOB NOT NULL, state TEXT NOT NULL,
+  deposited TEXT NOT NULL, claimed TEXT NOT NULL, viewed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS delegations (
+  payment_ref BLOB PRIMARY KEY, channel TEXT NOT NULL, session_key BLOB NOT NULL UNIQUE,
+  spend_limit TEXT NOT NULL, not_after INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS batches (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, root BLOB NOT NULL, log_index INTEGER) STRICT;
+CREATE TABLE IF NOT EXISTS receipts (
+  digest BLOB PRIMARY KEY, channel TEXT NOT NULL, session_key BLOB NOT NULL, request_id BLOB NOT NULL,
+  kind INTEGER NOT NULL, amount TEXT NOT NULL, object BLOB NOT NULL, signature BLOB NOT NULL,
+  stored_at INTEGER NOT NULL, superseded INTEGER NOT NULL DEFAULT 0,
+  batch INTEGER REFERENCES batches(id), place INTEGER) STRICT;
+CREATE INDEX IF NOT EXISTS receipts_by_request ON receipts (session_key, request_id);
+CREATE INDEX IF NOT EXISTS receipts_by_channel ON receipts (channel);
+CREATE INDEX IF NOT EXISTS receipts_unbatched ON receipts (stored_at) WHERE batch IS NULL;
+CREATE TABLE IF NOT EXISTS vouchers (
+  channel TEXT PRIMARY KEY, cumulative TEXT NOT NULL, receipts BLOB NOT NULL, signature BLOB NOT NULL,
+  leaves INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS voucher_leaves (
+  channel TEXT NOT NULL, place INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (channel, place)) STRICT;
+`;
+
+const bytes = (value: unknown): Bytes => Uint8Array.from(value as Uint8Array);
+
+const channelRow = (row: Row): ChannelRow => ({
+  channel: row.channel as string,
+  terms: row.terms as string,
+  clientKey: bytes(row.client_key),
+  state: row.state as string,
+  deposited: BigInt(row.deposited as string),
+  claimed: BigInt(row.claimed as string),
+  viewedAt: row.viewed_at as number,
+});
+
+const delegationRow = (row: Row): DelegationRow => ({
+  paymentRef: bytes(row.payment_ref),
+  channel: row.channel as string,
+  sessionKey: bytes(row.session_key),
+  limit: BigInt(row.spend_limit as string),
+  notAfter: row.not_after as number,
+});
+
+const receiptRow = (row: Row): ReceiptRow => ({
+  digest: bytes(row.digest),
+  channel: row.channel as string,
+  sessionKey: bytes(row.session_key),
+  requestId: bytes(row.request_id),
+  kind: row.kind as number,
+  amount: BigInt(row.amount as string),
+  object: bytes(row.object),
+  signature: bytes(row.signature),
+  storedAt: row.stored_at as number,
+});
+
+/**
+ * The embedded store: SQLite with a write-ahead log and an fsync for each commit, so what was acknowledged survives
+ * `kill -9` and a power cut.
+ * @throws CodedError STORAGE_UNUSABLE where the file cannot be opened or is not ours
+ */
+export function openSqliteLedger(file: string): Ledger {
+  let db: DatabaseSync;
+  try {
+    db = new DatabaseSync(file);
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
+    db.exec(SCHEMA);
+  } catch (cause) {
+    throw new CodedError(
+      'STORAGE_UNUSABLE',
+      'the ledger cannot be opened: is it a file of this version?',
+      {},
+      { cause },
+    );
+  }
+  const statements = new Map<string, StatementSync>();
+  const prepared = (sql: string): StatementSync => {
+    const known = statements.get(sql) ?? db.prepare(sql);
+    statements.set(sql, known);
+    return known;
+  };
+  const get = (sql: string, ...args: Value[]): Row | null => (prepared(sql).get(...args) as Row | undefined) ?? null;
+  const all = (sql: string, ...args: Value[]): Row[] => prepared(sql).all(...args) as Row[];
+  const run = (sql: string, ...args: Value[]): number => {
+    try {
+      return Number(prepared(sql).run(...args).lastInsertRowid);
+    } catch (error) {
+      throw storageError(error);
+    }
+  };
+  const atomically = <Result>(work: () => Result): Result => {
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw storageError(error);
+    }
+  };
+  /** U of each channel, kept beside the table: the credit rule asks for it at every request. */
+  const totals = new Map<string, { amount: bigint; count: number }>();
+  const totalOf = (channel: string): { amount: bigint; count: number } => {
+    const known = totals.get(channel);
+    if (known !== undefined) return known;
+    const rows = all('SELECT amount FROM receipts WHERE channel = ? AND superseded = 0', channel);
+    const sum = { amount: total(rows), count: rows.length };
+    totals.set(channel, sum);
+    return sum;
+  };
+  const total = (rows: readonly Row[]) => rows.reduce((sum, row) => sum + BigInt(row.amount as string), 0n);
+  const batch = (row: Row): BatchRow => ({
+    id: row.id as number,
+    root: bytes(row.root),
+    leaves: all('SELECT digest FROM receipts WHERE batch = ? ORDER BY place', row.id as number).map((r) =>
+      bytes(r.digest),
+    ),
+    logIndex: row.log_index as number | null,
+  });
+
+  return {
+    putChannel: (row) =>
+      void run(
+        'INSERT INTO channels VALUES (?,?,?,?,?,?,?) ON CONFLICT (channel) DO UPDATE SET state = excluded.state, deposited = excluded.deposited, claimed = excluded.claimed, viewed_at = excluded.viewed_at',
+        ...[row.channel, row.terms, row.clientKey, row.state, String(row.deposited), String(row.claimed), row.viewedAt],
+      ),
+    channel: (channel) => {
+      const row = get('SELECT * FROM channels WHERE channel = ?', channel);
+      return row && channelRow(row);
+    },
+    channels: () => all('SELECT * FROM channels').map(channelRow),
+    putDelegation: (row) =>
+      void run(
+        'INSERT INTO delegations VALUES (?,?,?,?,?)',
+        ...[row.paymentRef, row.channel, row.sessionKey, String(row.limit), row.notAfter],
+      ),
+    delegation: (paymentRef) => {
+      const row = get('SELECT * FROM delegations WHERE payment_ref = ?', paymentRef);
+      return row && delegationRow(row);
+    },
+    delegationOfKey: (sessionKey) => {
+      const row = get('SELECT * FROM delegations WHERE session_key = ?', sessionKey);
+      return row && delegationRow(row);
+    },
+    putReceipt: (row) => {
+      const sum = totalOf(row.channel);
+      const change = atomically(() => {
+        if (get('SELECT 1 AS found FROM receipts WHERE digest = ?', row.digest) !== null) return null;
+        const of = [row.sessionKey, row.requestId] as const;
+        const earlier = all(
+          'SELECT amount FROM receipts WHERE session_key = ? AND request_id = ? AND superseded = 0',
+          ...of,
+        );
+        run('UPDATE receipts SET superseded = 1 WHERE session_key = ? AND request_id = ?', ...of);
+        run(
+          'INSERT INTO receipts (digest, channel, session_key, request_id, kind, amount, object, signature, stored_at) VALUES (?,?,?,?,?,?,?,?,?)',
+          ...[row.digest, row.channel, row.sessionKey, row.requestId, row.kind, String(row.amount)],
+          ...[row.object, row.signature, row.storedAt],
+        );
+        return { amount: row.amount - total(earlier), count: 1 - earlier.length };
+      });
+      if (change === null) return;
+      sum.amount += change.amount;
+      sum.count += change.count;
+    },
+    receipt: (digest) => {
+      const row = get('SELECT * FROM receipts WHERE digest = ?', digest);
+      return row && receiptRow(row);
+    },
+    receipted: (channel) => ({ ...totalOf(channel) }),
+    receiptedByKey: (sessionKey) =>
+      total(all('SELECT amount FROM receipts WHERE session_key = ? AND superseded = 0', sessionKey)),
+    voucher: (channel) => {
+      const row = get('SELECT * FROM vouchers WHERE channel = ?', channel);
+      return (
+        row && {
+          channel,
+          cumulative: BigInt(row.cumulative as string),
+          receipts: bytes(row.receipts),
+          signature: bytes(row.signature),
+          leaves: row.leaves as number,
+        }
+      );
+    },
+    voucherLeaves: (channel) =>
+      all('SELECT digest FROM voucher_leaves WHERE channel = ? ORDER BY place', channel).map((row) =>
+        bytes(row.digest),
+      ),
+    putVoucher: (row: VoucherRow, newLeaves) =>
+      atomically(() => {
+        const first = row.leaves - newLeaves.length;
+        for (const [i, digest] of newLeaves.entries()) {
+          run('INSERT INTO voucher_leaves VALUES (?,?,?)', row.channel, first + i, digest);
+        }
+        run(
+          'INSERT INTO vouchers VALUES (?,?,?,?,?) ON CONFLICT (channel) DO UPDATE SET cumulative = excluded.cumulative, receipts = excluded.receipts, signature = excluded.signature, leaves = excluded.leaves',
+          ...[row.channel, String(row.cumulative), row.receipts, row.signature, row.leaves],
+        );
+      }),
+    newBatch: (max, rootOf) =>
+      atomically(() => {
+        const rows = all('SELECT digest FROM receipts WHERE batch IS NULL ORDER BY stored_at, digest LIMIT ?', max);
+        if (rows.length === 0) return null;
+        const leaves = rows.map((row) => bytes(row.digest));
+        const root = rootOf(leaves);
+        const id = run('INSERT INTO batches (root) VALUES (?)', root);
+        for (const [place, digest] of leaves.entries()) {
+          run('UPDATE receipts SET batch = ?, place = ? WHERE digest = ?', id, place, digest);
+        }
+        return { id, root, leaves, logIndex: null };
+      }),
+    unloggedBatches: () => all('SELECT * FROM batches WHERE log_index IS NULL ORDER BY id').map(batch),
+    markLogged: (id, logIndex) => void run('UPDATE batches SET log_index = ? WHERE id = ?', logIndex, id),
+    batchOf: (receiptDigest) => {
+      const row = get('SELECT b.* FROM batches b JOIN receipts r ON r.batch = b.id WHERE r.digest = ?', receiptDigest);
+      return row && batch(row);
+    },
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,67 @@
+import {
+  bootEvents,
+  bundleReportData,
+  type EvidenceBundle,
+  encodeEvidenceBundle,
+  evidenceDigest,
+  type Tee,
+} from '../attestation/index.ts';
+import { type Beacon, type Bytes, type Keyset, keysetDigest, type NonceProof, nonceTree } from '../core/index.ts';
+
+/** The machine under the worker: a TEE's quote door and its runtime measurement register. */
+export type Machine = Readonly<{
+  tee: Tee;
+  /** Extends RTMR3 with SHA-384 of these bytes; cannot be taken back. */
+  extendRtmr3(event: Bytes): void;
+  /** @param reportData 64 bytes */
+  quote(reportData: Bytes): Promise<Bytes>;
+}>;
+
+export type MadeEvidence = Readonly<{ bundle: Bytes; evidenceDigest: Bytes; proofs: readonly NonceProof[] }>;
+
+/**
+ * Gathers Evidence of this boot (AIS/1 section 3). The identity, devices and model events are extended once, when the
+ * attester is made: before IK signs anything and before the engine starts.
+ */
+export function createAttester(
+  machine: Machine,
+  boot: Readonly<{ keyset: Keyset; modelDigest: Bytes; firmwareLog: Bytes }>,
+) {
+  const runtimeEvents = bootEvents({
+    keysetDigest: keysetDigest(boot.keyset),
+    deviceIds: [],
+    verdict: 'none',
+    modelDigest: boot.modelDigest,
+  });
+  for (const event of runtimeEvents) machine.extendRtmr3(event);
+  let inFlight: Promise<unknown> = Promise.resolve();
+
+  return {
+    /**
+     * One quote that answers all these nonces. Quotes are made one after the other: a TDX module is serial.
+     * @param nonceInputs leaf inputs, 1 to 65,536
+     */
+    evidence(nonceInputs: readonly Bytes[], beacon: Beacon, epochKeyDigests: readonly Bytes[]): Promise<MadeEvidence> {
+      const make = async (): Promise<MadeEvidence> => {
+        const { root, proofs } = nonceTree(nonceInputs);
+        const claims: Omit<EvidenceBundle, 'quote' | 'eventLog'> = {
+          tee: machine.tee,
+          keyset: boot.keyset,
+          nonceRoot: root,
+          beacon,
+          modelDigest: boot.modelDigest,
+          epochKeyDigests,
+          devices: [],
+        };
+        const quote = await machine.quote(bundleReportData(claims));
+        const bundle: EvidenceBundle = { ...claims, quote, eventLog: { firmware: boot.firmwareLog, runtimeEvents } };
+        return { bundle: encodeEvidenceBundle(bundle), evidenceDigest: evidenceDigest(bundle), proofs };
+      };
+      const made = inFlight.then(make, make);
+      inFlight = made.catch(() => undefined);
+      return made;
+    },
+  };
+}
+
+export type Attester = ReturnType<typeof createAttester>;

@@ -1,0 +1,4 @@
+export { createAttester, type Machine } from './attester.ts';
+export * from './engines/index.ts';
+export type { RouterLink, ServedRequest, ServePart } from './links.ts';
+export { createWorker, type WorkerDeps, type WorkerEvent, type WorkerOptions } from './worker.ts';

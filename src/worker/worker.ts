@@ -1,0 +1,323 @@
+import { ed25519Key } from '#crypto';
+import {
+  type Beacon,
+  type Bytes,
+  type Clock,
+  CodedError,
+  clientNonceInput,
+  encodeNonceProof,
+  type Keyset,
+  type MonotonicClock,
+  parseBeacon,
+  type Randomness,
+  routerNonceInput,
+  toHex,
+  workerId,
+} from '../core/index.ts';
+import {
+  createWorkerSession,
+  helloDigest,
+  KEM_X25519,
+  KEM_XWING,
+  type PriceSheet,
+  parseHello,
+  parsePriceSheet,
+  priceId,
+  type RouterToWorker,
+  VERSION,
+} from '../session/index.ts';
+import { answer } from './answer.ts';
+import { createAttester, type Machine, type MadeEvidence } from './attester.ts';
+import type { Engine } from './engines/index.ts';
+import type { RouterLink, ServedRequest, ServePart } from './links.ts';
+
+export type WorkerOptions = Readonly<{
+  name: string;
+  modelDigest: Bytes;
+  concurrencyMax: number;
+  /** TON account that is paid for this worker's receipts. */
+  payee: Keyset['payee'];
+  transportSpkiSha256: Bytes;
+}>;
+
+export type WorkerDeps = Readonly<{
+  machine: Machine;
+  engine: Engine;
+  connect: () => RouterLink;
+  now: Clock;
+  monotonic: MonotonicClock;
+  randomness: Randomness;
+  /** Told of each change that an operator wants to see; facts only, nothing of a request. */
+  report: (event: WorkerEvent) => void;
+}>;
+
+export type WorkerEvent =
+  | Readonly<{ event: 'admitted'; workerId: string; logIndex: number; expiresAt: number }>
+  | Readonly<{ event: 'refused'; code: string; message: string; failedChecks: readonly string[] }>
+  | Readonly<{ event: 'disconnected'; code: string; retryInMs: number }>
+  | Readonly<{ event: 'draining'; reason: string }>;
+
+const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
+const KEYSET_LIFETIME_MS = 7 * 24 * 3_600_000;
+const SPARE_STREAMS = 4;
+/** Half an epoch: evidence and beacon are never much older. */
+const RENEWAL_MS = 5 * 60_000;
+const RECONNECT_MS = { least: 250, most: 15_000 };
+/** Hellos of mode 2 that may wait for the next quote. */
+const QUOTE_WAITERS_MAX = 1024;
+const USED_MAX = 1_000_000;
+const CONTEXTS_MAX = 10_000;
+
+/** One boot of a worker: its keys exist from here to `stop()`, and nowhere else. */
+export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
+  const { engine, now, randomness } = deps;
+  const identityKey = ed25519Key(randomness(32));
+  const receiptKey = ed25519Key(randomness(32));
+  const keyset: Keyset = {
+    identityKey: identityKey.publicKey,
+    receiptKey: receiptKey.publicKey,
+    transportSpkiSha256: options.transportSpkiSha256,
+    versions: [VERSION],
+    suites: [KEM_XWING, KEM_X25519],
+    payee: options.payee,
+    notAfter: now() + KEYSET_LIFETIME_MS,
+  };
+  const attester = createAttester(deps.machine, {
+    keyset,
+    modelDigest: options.modelDigest,
+    firmwareLog: new Uint8Array(0),
+  });
+  let price: Readonly<{ id: string; sheet: PriceSheet }> | null = null;
+  let dispatchKey: Bytes | null = null;
+  const session = createWorkerSession({
+    identityKey,
+    receiptKey,
+    keyset,
+    model: options.modelDigest,
+    now,
+    monotonic: deps.monotonic,
+    randomness,
+    priceSheet: (id) => (price !== null && price.id === toHex(id) ? price.sheet : null),
+    dispatchKey: () => {
+      if (dispatchKey === null) throw new CodedError('DISPATCH_REFUSED', 'no lease yet');
+      return dispatchKey;
+    },
+    limits: {
+      requestBytesMax: REQUEST_BYTES_MAX,
+      outputTokensMax: engine.contextTokensMax,
+      usedMax: USED_MAX,
+      contextsMax: CONTEXTS_MAX,
+    },
+  });
+  const id = workerId(identityKey.publicKey);
+  let beacon: Beacon | null = null;
+  let running = 0;
+  let stopped = false;
+  let link: RouterLink | null = null;
+  const stopSignal = new AbortController();
+
+  /** Anyone may hand the enclave a beacon; it never goes back (AIS/1 section 3). */
+  const adopt = (offered: Bytes): Beacon => {
+    const next = parseBeacon(offered);
+    if (beacon === null || (next.seqno >= beacon.seqno && next.logSize >= beacon.logSize)) beacon = next;
+    return beacon;
+  };
+
+  const makeEvidence = async (
+    inputs: readonly Bytes[],
+    at: Beacon,
+  ): Promise<MadeEvidence & { epoch: number; beacon: Beacon }> => {
+    const { epoch, digests } = await session.epochKeyDigests();
+    return { ...(await attester.evidence(inputs, at, digests)), epoch, beacon: at };
+  };
+
+  const answerChallenge = async (to: RouterLink, nonce: Bytes, offered: Bytes): Promise<void> => {
+    const made = await makeEvidence([routerNonceInput(nonce)], adopt(offered));
+    session.setEvidence({ evidenceDigest: made.evidenceDigest, beacon: made.beacon });
+    const certificate = await session.issueEpochCertificate(KEM_XWING);
+    to.send({
+      kind: 'evidence',
+      bundle: made.bundle,
+      nonceProof: encodeNonceProof(made.proofs[0] as MadeEvidence['proofs'][number]),
+      epochCertificate: certificate.certificate,
+      epochSignature: certificate.signature,
+    });
+  };
+
+  const quoted = quoteBatches(async (inputs) => {
+    if (beacon === null) throw new CodedError('OFFER_REFUSED', 'no beacon yet', { check: 'evidence' });
+    return makeEvidence(inputs, beacon);
+  });
+
+  const answerHello = async (to: RouterLink, helloId: number, hello: Bytes): Promise<void> => {
+    const nothing = new Uint8Array(0);
+    try {
+      if (parseHello(hello).mode !== 2) {
+        to.send({ kind: 'offer', id: helloId, offer: await session.makeOffer(hello), bundle: nothing });
+        return;
+      }
+      const made = await quoted(clientNonceInput(helloDigest(hello)));
+      const offer = await session.makeOffer(hello, {
+        evidenceDigest: made.evidenceDigest,
+        beacon: made.beacon,
+        epoch: made.epoch,
+        nonceProof: made.proof,
+      });
+      to.send({ kind: 'offer', id: helloId, offer, bundle: made.bundle });
+    } catch (error) {
+      to.send({
+        kind: 'offerRefused',
+        id: helloId,
+        reason: error instanceof CodedError ? error.code : 'INVARIANT_BROKEN',
+      });
+    }
+  };
+
+  async function* serve(request: ServedRequest, cancelled: AbortSignal): AsyncGenerator<ServePart> {
+    if (running >= options.concurrencyMax || stopped) {
+      yield { kind: 'refused', reason: 'BUSY' };
+      return;
+    }
+    running += 1;
+    try {
+      const accepted = await session.accept(request).catch((error: unknown) => {
+        const unknown = error instanceof CodedError && error.code === 'SESSION_UNKNOWN';
+        return unknown ? ('SESSION_UNKNOWN' as const) : ('OPEN_FAILED' as const);
+      });
+      if (typeof accepted === 'string') {
+        yield { kind: 'refused', reason: accepted };
+        return;
+      }
+      const leftMs = Math.max(1, Math.min(request.timeLeftMs, accepted.header.deadline - now(), 2 ** 31 - 1));
+      const signal = AbortSignal.any([cancelled, stopSignal.signal, AbortSignal.timeout(leftMs)]);
+      yield* answer(accepted, engine, signal);
+    } finally {
+      running -= 1;
+    }
+  }
+
+  let served: string | null = null;
+  const onMessage = (to: RouterLink, message: RouterToWorker): void => {
+    switch (message.kind) {
+      case 'challenge':
+        void answerChallenge(to, message.nonce, message.beacon).catch(() => to.close());
+        return;
+      case 'lease': {
+        dispatchKey = message.dispatchKey;
+        price = { id: toHex(priceId(message.priceSheet)), sheet: parsePriceSheet(message.priceSheet) };
+        const lease = toHex(message.lease);
+        if (served !== lease) to.serve(message.lease, SPARE_STREAMS, serve);
+        served = lease;
+        const { logIndex, expiresAt } = message;
+        deps.report({ event: 'admitted', workerId: toHex(id), logIndex, expiresAt });
+        return;
+      }
+      case 'refusal':
+        deps.report({
+          event: 'refused',
+          code: message.code,
+          message: message.message,
+          failedChecks: message.failedChecks,
+        });
+        if (message.retryAfterMs > 0) setTimeout(() => to.send({ kind: 'renewal' }), message.retryAfterMs).unref();
+        return;
+      case 'hello':
+        void answerHello(to, message.id, message.hello);
+        return;
+      case 'drain':
+        deps.report({ event: 'draining', reason: message.reason });
+        return;
+    }
+  };
+
+  const attachOnce = async (): Promise<void> => {
+    const to = deps.connect();
+    link = to;
+    served = null;
+    const renewal = setInterval(() => to.send({ kind: 'renewal' }), RENEWAL_MS);
+    const expiry = setInterval(() => session.expire(), 1_000);
+    try {
+      to.send({
+        kind: 'join',
+        join: {
+          versions: keyset.versions,
+          name: options.name,
+          modelDigest: options.modelDigest,
+          modelName: engine.modelId,
+          contextTokensMax: engine.contextTokensMax,
+          concurrencyMax: options.concurrencyMax,
+        },
+      });
+      for await (const message of to.messages) onMessage(to, message);
+      throw new CodedError('ROUTER_UNREACHABLE', 'the router closed the connection');
+    } finally {
+      clearInterval(renewal);
+      clearInterval(expiry);
+      to.close();
+    }
+  };
+
+  return {
+    workerId: id,
+    /** Keeps attached until `stop()`: reconnects with growing, jittered pauses. */
+    async run(): Promise<void> {
+      for (let pause = RECONNECT_MS.least; !stopped; ) {
+        const started = deps.monotonic();
+        const error = await attachOnce().then(
+          () => null,
+          (thrown: unknown) => thrown,
+        );
+        if (stopped) return;
+        if (deps.monotonic() - started > RECONNECT_MS.most) pause = RECONNECT_MS.least;
+        const jitter = (randomness(1)[0] as number) / 255;
+        const retryInMs = Math.round(pause * (0.5 + jitter / 2));
+        deps.report({
+          event: 'disconnected',
+          code: error instanceof CodedError ? error.code : 'INVARIANT_BROKEN',
+          retryInMs,
+        });
+        await new Promise((resolve) => setTimeout(resolve, retryInMs));
+        pause = Math.min(pause * 2, RECONNECT_MS.most);
+      }
+    },
+    /** Erases this boot's keys; running answers end. */
+    stop(): void {
+      stopped = true;
+      stopSignal.abort();
+      link?.close();
+      session.erase();
+    },
+  };
+}
+
+type Quoted = Omit<MadeEvidence, 'proofs'> &
+  Readonly<{ epoch: number; beacon: Beacon; proof: MadeEvidence['proofs'][number] }>;
+
+/** Gathers nonces while a quote is being made; the next quote answers all of them. */
+function quoteBatches(make: (inputs: readonly Bytes[]) => Promise<MadeEvidence & { epoch: number; beacon: Beacon }>) {
+  type Waiter = Readonly<{ input: Bytes; resolve: (quoted: Quoted) => void; reject: (error: unknown) => void }>;
+  let waiting: Waiter[] = [];
+  let busy = false;
+  const next = async (): Promise<void> => {
+    if (busy || waiting.length === 0) return;
+    busy = true;
+    const batch = waiting;
+    waiting = [];
+    try {
+      const { proofs, ...made } = await make(batch.map(({ input }) => input));
+      for (const [i, { resolve }] of batch.entries()) resolve({ ...made, proof: proofs[i] as Quoted['proof'] });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    } finally {
+      busy = false;
+      void next();
+    }
+  };
+  return (input: Bytes): Promise<Quoted> =>
+    new Promise((resolve, reject) => {
+      if (waiting.length >= QUOTE_WAITERS_MAX)
+        return reject(new CodedError('ROUTER_BUSY', 'too many wait for a quote'));
+      waiting.push({ input, resolve, reject });
+      void next();
+    });
+}

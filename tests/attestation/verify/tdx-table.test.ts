@@ -1,0 +1,265 @@
+import { describe, expect, test } from 'vitest';
+import {
+  type IntelCollateral,
+  loadIntelEndorsements,
+  parseTdxQuote,
+  raiseCrlFloors,
+  TDX_CHECKS,
+  type TdxCheckName,
+  type TdxVerdict,
+  type TdxVerifyOptions,
+  type TrustAnchor,
+  verifyTdxQuote,
+} from '../../../src/attestation/index.ts';
+import {
+  type CollateralDefects,
+  type ComponentStatus,
+  createSimulatedIntel,
+  type MachineOptions,
+  openSimulatedIntel,
+  type PlatformStatus,
+  type QuoteRequest,
+} from '../../../src/attestation/simulate/index.ts';
+import { concat, utf8 } from '../../../src/core/index.ts';
+
+// What no real quote shows: one line a case, judged by the same verifier as Intel's. `failed` is the whole list.
+const NOW = 1_780_000_000;
+const DAY = 86_400;
+const intel = openSimulatedIntel(createSimulatedIntel((length) => new Uint8Array(length).fill(11)));
+const stranger = openSimulatedIntel(createSimulatedIntel((length) => new Uint8Array(length).fill(12)));
+const reportData = new Uint8Array(64).fill(5);
+const good = intel.collateral(NOW);
+
+type Case = Readonly<{
+  machine?: MachineOptions & { platformStatus?: PlatformStatus };
+  quote?: Partial<QuoteRequest>;
+  rewrite?: (quote: Uint8Array) => Uint8Array;
+  defects?: CollateralDefects;
+  collateral?: IntelCollateral;
+  anchors?: readonly TrustAnchor[];
+  now?: number;
+  options?: TdxVerifyOptions;
+}>;
+
+async function judge(given: Case): Promise<TdxVerdict> {
+  const { machine = {}, rewrite = (quote) => quote, anchors = [intel.trustAnchor], now = NOW, options = {} } = given;
+  const quote = rewrite(intel.machine({ name: 'alder', ...machine }).quote({ reportData, ...given.quote }));
+  const collateral = given.collateral ?? (given.defects === undefined ? good : intel.collateral(NOW, given.defects));
+  return verifyTdxQuote(parseTdxQuote(quote), await loadIntelEndorsements(collateral, anchors), anchors, now, options);
+}
+
+const failedOf = ({ checks }: TdxVerdict) => TDX_CHECKS.filter((name) => checks[name].outcome === 'failed');
+
+// Statuses that converge. Columns: what the module or the quoting enclave is, the other being UpToDate.
+const CONVERGENCE = [
+  // platform                           UpToDate                             OutOfDate                       Revoked
+  ['UpToDate', 'UpToDate', 'OutOfDate', 'Revoked'],
+  ['SWHardeningNeeded', 'SWHardeningNeeded', 'OutOfDate', 'Revoked'],
+  ['ConfigurationNeeded', 'ConfigurationNeeded', 'OutOfDateConfigurationNeeded', 'Revoked'],
+  ['ConfigurationAndSWHardeningNeeded', 'ConfigurationAndSWHardeningNeeded', 'OutOfDateConfigurationNeeded', 'Revoked'],
+  ['OutOfDate', 'OutOfDate', 'OutOfDate', 'Revoked'],
+  ['OutOfDateConfigurationNeeded', 'OutOfDateConfigurationNeeded', 'OutOfDateConfigurationNeeded', 'Revoked'],
+  ['Revoked', 'Revoked', 'Revoked', 'Revoked'],
+  ['unsupported', 'NotSupported', 'NotSupported', 'NotSupported'],
+] as const;
+const COLUMNS = ['UpToDate', 'OutOfDate', 'Revoked'] as const;
+
+type Convergence = [platform: PlatformStatus, part: 'module' | 'qe', status: ComponentStatus, expected: string];
+const cells: Convergence[] = CONVERGENCE.flatMap(([platform, ...expected]) =>
+  (['module', 'qe'] as const).flatMap((part) => [
+    ...COLUMNS.map((status, index): Convergence => [platform, part, status, expected[index] ?? '']),
+    [platform, part, 'unsupported', 'NotSupported'],
+  ]),
+);
+
+describe('convergence', () => {
+  test.each(cells)('platform %s, %s %s: %s', async (platformStatus, part, status, expected) => {
+    const verdict = await judge({ machine: { platformStatus, [part]: status } });
+    expect(verdict.tcb?.status).toBe(expected);
+    const isRefused = expected === 'Revoked' || expected === 'NotSupported';
+    expect(verdict.verdict).toBe(isRefused ? 'refused' : 'verified');
+    const hasRevoked = [platformStatus, status].includes('Revoked');
+    const failed = [
+      ...(expected === 'NotSupported' ? ['tcbLevel'] : []),
+      ...(hasRevoked && isRefused ? ['tcbNotRevoked'] : []),
+    ];
+    expect(failedOf(verdict)).toEqual(failed);
+    if (isRefused) return;
+    // Advisories are united from every part that has some, whatever the status converges to.
+    const parts = [platformStatus, status].filter((one) => one !== 'UpToDate').map((one) => `CHRYSALIS-SIM-${one}`);
+    expect(verdict.tcb?.advisoryIds).toEqual([...new Set(parts)].sort());
+  });
+});
+
+// Version 5, the module the TD was started with out of date; what runs now decides whether a relaunch would help.
+const RELAUNCH: [PlatformStatus, ComponentStatus, ComponentStatus, string][] = [
+  // platform                 running     quoting enclave
+  ['UpToDate', 'UpToDate', 'UpToDate', 'TDRelaunchAdvised'],
+  ['SWHardeningNeeded', 'UpToDate', 'UpToDate', 'TDRelaunchAdvised'],
+  ['ConfigurationNeeded', 'UpToDate', 'UpToDate', 'TDRelaunchAdvisedConfigurationNeeded'],
+  ['ConfigurationAndSWHardeningNeeded', 'UpToDate', 'UpToDate', 'TDRelaunchAdvisedConfigurationNeeded'],
+  ['OutOfDate', 'UpToDate', 'UpToDate', 'OutOfDate'],
+  ['OutOfDateConfigurationNeeded', 'UpToDate', 'UpToDate', 'OutOfDateConfigurationNeeded'],
+  ['UpToDate', 'OutOfDate', 'UpToDate', 'OutOfDate'],
+  ['UpToDate', 'Revoked', 'UpToDate', 'OutOfDate'],
+  ['UpToDate', 'UpToDate', 'OutOfDate', 'OutOfDate'],
+  ['ConfigurationNeeded', 'UpToDate', 'OutOfDate', 'OutOfDateConfigurationNeeded'],
+  ['UpToDate', 'UpToDate', 'Revoked', 'Revoked'],
+  ['UpToDate', 'UpToDate', 'unsupported', 'NotSupported'],
+  ['Revoked', 'UpToDate', 'UpToDate', 'Revoked'],
+  ['unsupported', 'UpToDate', 'UpToDate', 'NotSupported'],
+];
+
+describe('relaunch', () => {
+  test.each(RELAUNCH)('platform %s, running module %s, enclave %s: %s', async (platformStatus, running, qe, status) => {
+    const machine = { platformStatus, module: 'OutOfDate', qe } as const;
+    for (const bodyType of [3, 4] as const) {
+      const verdict = await judge({ machine, quote: { version: 5, bodyType, runningModule: running } });
+      expect(verdict.tcb?.status).toBe(status);
+      expect(verdict.verdict).toBe(status === 'Revoked' || status === 'NotSupported' ? 'refused' : 'verified');
+    }
+  });
+
+  test('a version 4 quote does not say what runs now, and an up-to-date module needs no relaunch', async () => {
+    expect((await judge({ machine: { module: 'OutOfDate' } })).tcb?.status).toBe('OutOfDate');
+    expect((await judge({ quote: { version: 5 } })).tcb?.status).toBe('UpToDate');
+  });
+});
+
+/** The quote with another PCK chain, which nothing in it signs. */
+function withChain(quote: Uint8Array, pem: string): Uint8Array {
+  const chain = utf8(pem);
+  const out = concat(quote.subarray(0, 1258), chain);
+  const view = new DataView(out.buffer);
+  view.setUint32(632, out.length - 636, true);
+  view.setUint32(766, out.length - 770, true);
+  view.setUint32(1254, chain.length, true);
+  return out;
+}
+
+const EVERYTHING = ['tcbInfo', 'qeIdentity', 'rootCrl', 'pckCrl'] as const;
+const DATED: TdxCheckName[] = ['rootCaCrl', 'pckCrl', 'tcbInfoCurrent', 'qeIdentityCurrent'];
+const foreign = stranger.collateral(NOW);
+const foreignChain = new TextDecoder().decode(
+  parseTdxQuote(stranger.machine({ name: 'alder' }).quote({ reportData })).certificationData,
+);
+const otherChain = new TextDecoder().decode(
+  parseTdxQuote(intel.machine({ name: 'birch' }).quote({ reportData })).certificationData,
+);
+const seen = await judge({});
+const floorsOf = (crlNumber: number, now: number) =>
+  judge({ collateral: intel.collateral(now, { crlNumber }), now }).then(({ crls }) => crls);
+
+const CASES: [title: string, given: Case, failed: TdxCheckName[]][] = [
+  ['nothing wrong, version 4', {}, []],
+  ['nothing wrong, version 5', { quote: { version: 5 } }, []],
+  ['nothing wrong, TDX 1.5ex', { quote: { version: 5, bodyType: 4 } }, []],
+  ['a debug TD is genuine', { machine: { debug: true } }, []],
+  // revocation
+  ['PCK leaf revoked', { defects: { revokedMachines: ['alder'] } }, ['pckChainNotRevoked']],
+  ["another machine's leaf revoked", { defects: { revokedMachines: ['birch'] } }, []],
+  ['intermediate CA revoked', { defects: { revokedAuthorities: ['platformCa'] } }, ['pckChainNotRevoked']],
+  ['TCB signer revoked', { defects: { revokedAuthorities: ['tcbSigning'] } }, ['collateralSignersNotRevoked']],
+  [
+    'all of them revoked',
+    { defects: { revokedMachines: ['alder'], revokedAuthorities: ['platformCa', 'tcbSigning'] } },
+    ['pckChainNotRevoked', 'collateralSignersNotRevoked'],
+  ],
+  // the quoting enclave
+  ["somebody else's enclave", { machine: { qeMrSigner: new Uint8Array(32).fill(7) } }, ['qeIdentity']],
+  ['a debug enclave', { machine: { qeDebug: true } }, ['qeIdentity']],
+  ['an identity that names another signer', { defects: { qeMrSigner: '07'.repeat(32) } }, ['qeIdentity']],
+  ["the SGX enclave's identity, validly signed", { defects: { qeIdentityId: 'QE' } }, ['qeIdentitySigned']],
+  ['a key that the enclave did not certify', { machine: { strangeAttestationKey: true } }, ['attestationKeyBound']],
+  // TCB info
+  ['the SGX TCB info, validly signed', { defects: { tcbInfoId: 'SGX' } }, ['tcbInfoSigned']],
+  ['the TCB info of another platform', { defects: { fmspc: '00806f050000' } }, ['tcbInfoMatchesFmspc']],
+  // chain confusion
+  ["another vendor's chain", { rewrite: (quote) => withChain(quote, foreignChain) }, ['pckChainToPinnedRoot']],
+  ["another machine's chain", { rewrite: (quote) => withChain(quote, otherChain) }, ['qeReportSignature']],
+  [
+    'a TCB signer as PCK leaf',
+    { rewrite: (quote) => withChain(quote, good.tcb_info_issuer_chain) },
+    ['pckChainToPinnedRoot'],
+  ],
+  ['a CA as PCK leaf', { rewrite: (quote) => withChain(quote, good.pck_crl_issuer_chain) }, ['pckChainToPinnedRoot']],
+  ['a PCK leaf as TCB signer', { collateral: { ...good, tcb_info_issuer_chain: otherChain } }, ['tcbInfoSigned']],
+  [
+    'a CA as signer of the QE identity',
+    { collateral: { ...good, qe_identity_issuer_chain: good.pck_crl_issuer_chain } },
+    ['qeIdentitySigned'],
+  ],
+  [
+    'the lists exchanged',
+    { collateral: { ...good, pck_crl: good.root_ca_crl, root_ca_crl: good.pck_crl } },
+    ['rootCaCrl', 'pckCrl'],
+  ],
+  [
+    'collateral of another root that the caller trusts too',
+    { collateral: foreign, anchors: [intel.trustAnchor, stranger.trustAnchor] },
+    ['rootCaCrl', 'pckCrl', 'tcbInfoSigned', 'qeIdentitySigned'],
+  ],
+  // time
+  ['TCB info expired', { defects: { expired: ['tcbInfo'] } }, ['tcbInfoCurrent']],
+  ['QE identity expired', { defects: { expired: ['qeIdentity'] } }, ['qeIdentityCurrent']],
+  ["root's list expired", { defects: { expired: ['rootCrl'] } }, ['rootCaCrl']],
+  ['PCK list expired', { defects: { expired: ['pckCrl'] } }, ['pckCrl']],
+  ['all documents expired', { defects: { expired: EVERYTHING } }, DATED],
+  ['all documents of tomorrow', { defects: { notYetValid: EVERYTHING } }, DATED],
+  ['everything expired, certificates too', { now: Date.UTC(2051, 0, 1) / 1000 }, ['pckChainCurrent', ...DATED]],
+  ['before everything', { now: Date.UTC(2019, 0, 1) / 1000 }, ['pckChainCurrent', ...DATED]],
+  // signatures
+  ['TCB info by a stranger', { defects: { wronglySigned: ['tcbInfo'] } }, ['tcbInfoSigned']],
+  ['QE identity by a stranger', { defects: { wronglySigned: ['qeIdentity'] } }, ['qeIdentitySigned']],
+  ["root's list by a stranger", { defects: { wronglySigned: ['rootCrl'] } }, ['rootCaCrl']],
+  ['PCK list by a stranger', { defects: { wronglySigned: ['pckCrl'] } }, ['pckCrl']],
+  // floors of the caller
+  ['lists as new as the ones seen', { options: { crlFloors: seen.crls } }, []],
+  ['lists older than the ones seen', { options: { crlFloors: await floorsOf(1, NOW + DAY) } }, ['rootCaCrl', 'pckCrl']],
+  ['lists with a lower number', { options: { crlFloors: await floorsOf(2, NOW) } }, ['rootCaCrl', 'pckCrl']],
+  ['lists with a higher number', { defects: { crlNumber: 300 }, options: { crlFloors: await floorsOf(299, NOW) } }, []],
+  [
+    'a list with a lower number of more digits less',
+    { defects: { crlNumber: 255 }, options: { crlFloors: await floorsOf(256, NOW) } },
+    ['rootCaCrl', 'pckCrl'],
+  ],
+  ['floors of other CAs', { options: { crlFloors: floorsElsewhere() } }, []],
+  ['collateral as old as allowed', { now: NOW + DAY, options: { collateralAgeSecondsMax: 2 * DAY } }, []],
+  [
+    'collateral older than allowed',
+    { now: NOW + 2 * DAY, options: { collateralAgeSecondsMax: 2 * DAY } },
+    ['tcbInfoCurrent', 'qeIdentityCurrent'],
+  ],
+  ['the evaluation number asked for', { options: { evaluationNumberMin: 20 } }, []],
+  ['too low an evaluation number', { options: { evaluationNumberMin: 21 } }, ['tcbInfoCurrent', 'qeIdentityCurrent']],
+];
+
+function floorsElsewhere() {
+  return [{ issuerSpkiSha256: new Uint8Array(32), thisUpdate: NOW + 10 * DAY, crlNumber: 'ffff' }];
+}
+
+describe('one case a line', () => {
+  test.each(CASES)('%s', async (_, given, failed) => {
+    const verdict = await judge(given);
+    expect(failedOf(verdict)).toEqual(failed);
+    expect(verdict.verdict).toBe(failed.length === 0 ? 'verified' : 'refused');
+  });
+});
+
+test('the floors that a caller keeps never go down, whatever it sees later', async () => {
+  const [early, late] = [await floorsOf(7, NOW), await floorsOf(3, NOW + DAY)];
+  expect(early.length).toBe(2);
+  for (const raised of [raiseCrlFloors(early, late), raiseCrlFloors(late, early)]) {
+    expect(raised.length).toBe(2);
+    for (const floor of raised) {
+      expect(floor.crlNumber).toBe('07');
+      expect(floor.thisUpdate).toBe(late[0]?.thisUpdate);
+    }
+  }
+  expect(raiseCrlFloors([], early)).toEqual(early);
+});
+
+test('what a stranger signed is no floor', async () => {
+  const { crls } = await judge({ defects: { wronglySigned: ['rootCrl', 'pckCrl'] } });
+  expect(crls).toEqual([]);
+});

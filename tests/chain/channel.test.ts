@@ -1,0 +1,433 @@
+import { Address, beginCell, type Cell, toNano } from '@ton/core';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { Emulator } from '../../src/chain/dev/emulator.ts';
+import {
+  CHANNEL_RESERVE,
+  type ChannelConfig,
+  channelAddress,
+  channelMessage,
+  DEVELOPMENT_NETWORK,
+  signVoucher,
+  TESTNET,
+  type Voucher,
+  voucherCell,
+} from '../../src/chain/index.ts';
+import { ed25519Key } from '../../src/core/crypto/node.ts';
+import { ChannelBench, type Outcome } from './channel-bench.ts';
+import { expectedOf, type Order } from './channel-model.ts';
+
+/** Operations in all; more in the hours before a release. */
+const OPERATIONS = Number(process.env.CHRYSALIS_FUZZ_OPERATIONS ?? 300);
+const OPERATIONS_PER_RUN = 30;
+/** More than any message's fees: what a refused action phase may have been short of. */
+const FEES_MAX = toNano('0.005');
+/** More than any operation's gas, and the codes of a contract that had too little: not run, stopped, stopped later. */
+const GAS_MAX = toNano('0.001');
+const OUT_OF_GAS = [-1, -14, 13];
+
+const party = (byte: number) => new Address(0, Buffer.alloc(32, byte));
+const client = party(0xaa);
+const payee = party(0xbb);
+const stranger = party(0xcc);
+const clientKey = ed25519Key(new Uint8Array(32).fill(7));
+const otherKey = ed25519Key(new Uint8Array(32).fill(8));
+const config: ChannelConfig = {
+  network: DEVELOPMENT_NETWORK,
+  clientKey: clientKey.publicKey,
+  closeDelaySeconds: 86_400,
+  salt: 1n,
+  client,
+  payee,
+};
+const OPERATION = toNano('0.05');
+
+let emulator: Emulator;
+beforeAll(async () => {
+  emulator = await Emulator.create(DEVELOPMENT_NETWORK);
+});
+
+const bench = (of: ChannelConfig = config) => new ChannelBench(emulator, of);
+
+async function claimBody(voucher: Voucher, key = clientKey): Promise<Cell> {
+  return channelMessage.claim(voucher, await signVoucher(voucher, key), 5n);
+}
+
+async function opened(deposit = toNano('1'), of: ChannelConfig = config): Promise<ChannelBench> {
+  const channel = bench(of);
+  const outcome = await channel.send(client, deposit + toNano('0.07'), channelMessage.topUp(deposit));
+  expect(outcome.exitCode).toBe(0);
+  return channel;
+}
+
+const voucher = (channel: ChannelBench, cumulative: bigint): Voucher => ({
+  channel: channel.address,
+  cumulative,
+  receipts: new Uint8Array(32).fill(0x22),
+});
+
+/** Refused: the state is as it was, and what was sent goes back but for fees. */
+async function expectRefused(channel: ChannelBench, exitCode: number, send: () => Promise<Outcome>): Promise<void> {
+  const before = { state: channel.state, balance: channel.balance };
+  const outcome = await send();
+  expect(outcome.exitCode).toBe(exitCode);
+  expect(outcome.aborted).toBe(true);
+  expect(channel.state).toEqual(before.state);
+  expect(channel.balance).toBeLessThanOrEqual(before.balance);
+  expect(outcome.outgoing.map((out) => out.bounced)).toEqual([true]);
+}
+
+async function body(order: Order, channel: ChannelBench): Promise<Cell> {
+  switch (order.kind) {
+    case 'topUp':
+      return channelMessage.topUp(order.amount);
+    case 'claim': {
+      const to = order.channel === 'own' ? channel.address : party(0x11);
+      const key = order.signedBy === 'client' ? clientKey : otherKey;
+      return claimBody({ ...voucher(channel, order.cumulative), channel: to }, key);
+    }
+    case 'unknown':
+      return beginCell().storeUint(0x43480006, 32).storeUint(0, 64).endCell();
+    case 'plain':
+      return beginCell().endCell();
+    default:
+      return channelMessage[order.kind]();
+  }
+}
+
+/** One order on contract and model; they must agree on all that can be seen. */
+async function step(channel: ChannelBench, order: Order): Promise<void> {
+  const before = channel.state!;
+  const balanceBefore = channel.balance;
+  const outcome = await channel.send(order.from, order.value, await body(order, channel));
+  const byRule = expectedOf(before, channel.config, DEVELOPMENT_NETWORK, order, outcome.base, channel.now);
+  // Too little even for gas: the contract did not run, or not to its end.
+  const starved = order.value < GAS_MAX && OUT_OF_GAS.includes(outcome.exitCode);
+  const expected = starved ? { ...byRule, exitCode: outcome.exitCode } : byRule;
+  expect(outcome.exitCode).toBe(expected.exitCode);
+  const toSender = outcome.outgoing
+    .filter((out) => out.to.equals(order.from))
+    .reduce((sum, out) => sum + out.value, 0n);
+  const ruled = expected.payout?.to.equals(order.from) ? expected.payout.amount : 0n;
+  expect(toSender, 'nobody gets back more than it sent, beside what a rule pays').toBeLessThanOrEqual(
+    order.value + ruled,
+  );
+  expect(outcome.outgoing.every((out) => !out.bounce)).toBe(true);
+
+  if (expected.exitCode !== 0 || outcome.aborted) {
+    expect(channel.state).toEqual(before);
+    // What is too little for the fees of going back stays.
+    const kept = outcome.outgoing.length === 0 && order.value < GAS_MAX ? order.value : 0n;
+    expect(channel.balance).toBeLessThanOrEqual(balanceBefore + kept);
+    if (expected.exitCode === 0) {
+      // The action phase failed: only where the account was truly short of what must stay on it.
+      expect(outcome.actionCode).not.toBe(0);
+      const needed = expected.keep! + (expected.payout?.amount ?? 0n);
+      expect(outcome.base + order.value - needed).toBeLessThan(FEES_MAX);
+    }
+    return;
+  }
+  expect(channel.state).toEqual(expected.state);
+  if (expected.payout !== null) {
+    const paid = outcome.outgoing.filter((out) => out.to.equals(expected.payout!.to)).map((out) => out.value);
+    expect(paid).toContain(expected.payout.amount);
+  }
+  if (expected.keep !== null) {
+    expect(channel.balance).toBeGreaterThanOrEqual(expected.keep);
+    expect(channel.balance - expected.keep).toBeLessThan(FEES_MAX);
+    const { deposited, claimed } = channel.state!;
+    expect(channel.balance).toBeGreaterThanOrEqual(deposited - claimed);
+  }
+}
+
+describe('contract and model agree', () => {
+  const from = fc.constantFrom(client, payee, stranger);
+  const nano = (max: string) => fc.bigInt({ min: 0n, max: toNano(max) });
+  const value = fc.oneof(
+    { weight: 1, arbitrary: fc.constantFrom(0n, toNano('0.0199'), toNano('0.02')) },
+    { weight: 3, arbitrary: fc.constant(OPERATION) },
+    { weight: 1, arbitrary: nano('0.5') },
+  );
+  const order = (fields: Record<string, fc.Arbitrary<unknown>>) => fc.record({ from, value, ...fields });
+  const action = fc.oneof(
+    // Half of the time the value covers the deposit.
+    { weight: 3, arbitrary: order({ kind: fc.constant('topUp'), amount: nano('0.3'), more: fc.boolean() }) },
+    {
+      weight: 5,
+      arbitrary: order({
+        kind: fc.constant('claim'),
+        // Of the deposit, in hundredths: also nothing, less than was claimed, and more than there is.
+        share: fc.integer({ min: 0, max: 110 }),
+        signedBy: fc.constantFrom('client', 'client', 'client', 'other'),
+        channel: fc.constantFrom('own', 'own', 'own', 'other'),
+      }),
+    },
+    { weight: 2, arbitrary: order({ kind: fc.constantFrom('startClose', 'finishClose', 'payeeClose') }) },
+    { weight: 1, arbitrary: order({ kind: fc.constantFrom('unknown', 'plain') }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('wait'), seconds: fc.constantFrom(1, 86_400, 31_536_000 * 3) }),
+    },
+  );
+
+  type Drawn = Record<string, unknown> & { kind: string; value: bigint };
+  function orderOf(drawn: Drawn, channel: ChannelBench): Order {
+    if (drawn.kind === 'topUp' && drawn.more === true) {
+      return { ...drawn, value: (drawn.amount as bigint) + OPERATION + drawn.value } as unknown as Order;
+    }
+    if (drawn.kind !== 'claim') return drawn as unknown as Order;
+    const cumulative = (channel.state!.deposited * BigInt(drawn.share as number)) / 100n;
+    return { ...drawn, cumulative } as unknown as Order;
+  }
+
+  test(`over ${OPERATIONS} operations drawn at random, with years between some`, async () => {
+    const runs = Math.max(1, Math.ceil(OPERATIONS / OPERATIONS_PER_RUN));
+    const length = { minLength: OPERATIONS_PER_RUN, maxLength: OPERATIONS_PER_RUN };
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, length), async (actions) => {
+        const channel = await opened();
+        for (const drawn of actions as unknown as Drawn[]) {
+          if (drawn.kind === 'wait') channel.now += drawn.seconds as number;
+          else await step(channel, orderOf(drawn, channel));
+        }
+      }),
+      { numRuns: runs },
+    );
+  });
+});
+
+describe('a claim', () => {
+  test('pays exactly the difference, with the pool’s receipt, and not twice', async () => {
+    const channel = await opened();
+    for (const [cumulative, paid] of [
+      [toNano('0.25'), toNano('0.25')],
+      [toNano('0.7'), toNano('0.45')],
+      [toNano('1'), toNano('0.3')],
+    ] as const) {
+      const body = await claimBody(voucher(channel, cumulative));
+      const outcome = await channel.send(stranger, OPERATION, body);
+      const payment = outcome.outgoing.find((out) => out.to.equals(payee))!;
+      expect(payment.value).toBe(paid);
+      const receipt = payment.body.beginParse();
+      expect([receipt.loadUint(32), receipt.loadUint(64), receipt.loadCoins()]).toEqual([0x43480010, 5, cumulative]);
+      receipt.endParse();
+      await expectRefused(channel, 403, () => channel.send(stranger, OPERATION, body));
+    }
+  });
+
+  test('is good while closing, also after the hour has come, until the close is finished', async () => {
+    const channel = await opened();
+    await channel.send(client, OPERATION, channelMessage.startClose());
+    channel.now += 86_400 + 1;
+    expect((await channel.send(stranger, OPERATION, await claimBody(voucher(channel, 1n)))).exitCode).toBe(0);
+    await channel.send(stranger, OPERATION, channelMessage.finishClose());
+    expect(channel.state).toMatchObject({ state: 'closed', deposited: 1n, claimed: 1n });
+    const late = await claimBody(voucher(channel, 2n));
+    await expectRefused(channel, 460, () => channel.send(stranger, OPERATION, late));
+  });
+
+  test('of another key, channel, network, salt, above the deposit, not above what was claimed: refused', async () => {
+    const channel = await opened();
+    const send =
+      (of: Voucher, key = clientKey) =>
+      async () =>
+        channel.send(stranger, OPERATION, await claimBody(of, key));
+    const good = voucher(channel, toNano('0.5'));
+    await expectRefused(channel, 401, send(good, otherKey));
+    for (const other of [
+      { ...config, salt: 2n },
+      { ...config, network: TESTNET },
+      { ...config, closeDelaySeconds: 1 },
+    ]) {
+      await expectRefused(channel, 402, send({ ...good, channel: channelAddress(other) }));
+    }
+    await expectRefused(channel, 403, send(voucher(channel, toNano('1') + 1n)));
+    await expectRefused(channel, 403, send(voucher(channel, 0n)));
+    expect((await send(good)()).exitCode).toBe(0);
+    await expectRefused(channel, 403, send(voucher(channel, toNano('0.5') - 1n)));
+  });
+
+  test('with one bit of signature or voucher flipped is refused', async () => {
+    const channel = await opened();
+    const good = voucher(channel, toNano('0.5'));
+    const signature = await signVoucher(good, clientKey);
+    const bits = voucherCell(good).bits;
+    for (let bit = 0; bit < bits.length; bit += 37) {
+      const flipped = beginCell();
+      for (let i = 0; i < bits.length; i++) flipped.storeBit(i === bit ? !bits.at(i) : bits.at(i));
+      const body = beginCell().storeUint(0x43480002, 32).storeUint(0, 64).storeBuffer(Buffer.from(signature));
+      const message = body.storeRef(flipped.endCell()).endCell();
+      await expectRefused(channel, 401, () => channel.send(stranger, OPERATION, message));
+    }
+    for (let bit = 0; bit < 512; bit += 41) {
+      const flipped = Uint8Array.from(signature);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      await expectRefused(channel, 401, () => channel.send(stranger, OPERATION, channelMessage.claim(good, flipped)));
+    }
+  });
+
+  test('of a signed cell that is no voucher, or has bits or cells left over, is refused', async () => {
+    const channel = await opened();
+    const { ed25519Sign } = await import('../../src/core/crypto/node.ts');
+    const fields = voucherCell(voucher(channel, toNano('0.5'))).beginParse();
+    const whole = () => beginCell().storeSlice(fields);
+    const cells: [number, Cell][] = [
+      [402, beginCell().storeUint(0x57564331, 32).storeSlice(fields.clone().skip(32)).endCell()],
+      [9, whole().storeBit(0).endCell()],
+      [9, whole().storeRef(beginCell().endCell()).endCell()],
+      [9, beginCell().storeUint(0x43484e31, 32).endCell()],
+    ];
+    for (const [exitCode, cell] of cells) {
+      const body = beginCell().storeUint(0x43480002, 32).storeUint(0, 64);
+      body.storeBuffer(Buffer.from(await ed25519Sign(clientKey, cell.hash()))).storeRef(cell);
+      await expectRefused(channel, exitCode, () => channel.send(stranger, OPERATION, body.endCell()));
+    }
+  });
+});
+
+describe('a deposit', () => {
+  test('of nothing, or more than the value covers, or on another network, is refused', async () => {
+    const channel = await opened();
+    await expectRefused(channel, 403, () => channel.send(client, OPERATION, channelMessage.topUp(0n)));
+    await expectRefused(channel, 451, () =>
+      channel.send(client, OPERATION, channelMessage.topUp(toNano('0.030000001'))),
+    );
+    const foreign = bench({ ...config, network: TESTNET });
+    const refused = await foreign.send(client, toNano('1.1'), channelMessage.topUp(toNano('1')));
+    expect(refused.exitCode).toBe(463);
+  });
+
+  test('that is a plain transfer is none, and comes back to the client at the close', async () => {
+    const channel = await opened();
+    const plain = await channel.send(stranger, toNano('3'), beginCell().endCell(), { bounce: false });
+    expect(plain).toMatchObject({ exitCode: 0, outgoing: [] });
+    expect(channel.state).toMatchObject({ deposited: toNano('1'), claimed: 0n });
+    const next = await channel.send(stranger, OPERATION, await claimBody(voucher(channel, toNano('0.4'))));
+    expect(next.outgoing.find((out) => out.to.equals(stranger))!.value).toBeLessThan(OPERATION);
+    const closed = await channel.send(payee, OPERATION, channelMessage.payeeClose());
+    const back = closed.outgoing.find((out) => out.to.equals(client))!.value;
+    expect(back).toBeGreaterThan(toNano('3.59'));
+    expect(channel.balance).toBe(CHANNEL_RESERVE);
+  });
+});
+
+describe('closing', () => {
+  test('only by whom and when the rules say', async () => {
+    const channel = await opened();
+    const send = (from: Address, body: Cell) => () => channel.send(from, OPERATION, body);
+    for (const from of [payee, stranger]) await expectRefused(channel, 405, send(from, channelMessage.startClose()));
+    for (const from of [client, stranger]) await expectRefused(channel, 405, send(from, channelMessage.payeeClose()));
+    await expectRefused(channel, 460, send(client, channelMessage.finishClose()));
+    await send(client, channelMessage.startClose())();
+    expect(channel.state).toMatchObject({ state: 'closing', closeAt: channel.now + 86_400 });
+    await expectRefused(channel, 460, send(client, channelMessage.startClose()));
+    await expectRefused(channel, 460, () => channel.send(client, toNano('1'), channelMessage.topUp(toNano('0.5'))));
+    channel.now += 86_399;
+    await expectRefused(channel, 461, send(client, channelMessage.finishClose()));
+    channel.now += 1;
+    const closed = await send(stranger, channelMessage.finishClose())();
+    expect(closed.outgoing.find((out) => out.to.equals(client))!.value).toBeGreaterThanOrEqual(toNano('1'));
+    for (const body of [channelMessage.finishClose(), channelMessage.payeeClose(), channelMessage.startClose()]) {
+      for (const from of [client, payee]) await expectRefused(channel, 460, send(from, body));
+    }
+    expect((await send(stranger, beginCell().endCell())()).exitCode).toBe(0);
+    expect(channel.state).toMatchObject({ state: 'closed' });
+  });
+});
+
+describe('messages that are none of the contract’s', () => {
+  test('too little value is refused for every operation', async () => {
+    const channel = await opened();
+    const bodies = [
+      channelMessage.topUp(1n),
+      await claimBody(voucher(channel, 1n)),
+      channelMessage.startClose(),
+      channelMessage.finishClose(),
+      channelMessage.payeeClose(),
+    ];
+    for (const body of bodies) {
+      await expectRefused(channel, 450, () => channel.send(client, toNano('0.02') - 1n, body));
+    }
+  });
+
+  test('bodies that are cut short, go on or are unknown throw, and change nothing', async () => {
+    const channel = await opened();
+    const good = [channelMessage.topUp(toNano('0.01')), channelMessage.startClose(), channelMessage.payeeClose()];
+    for (const body of good) {
+      for (const length of [1, 31, 32, 33, body.bits.length - 1]) {
+        const cut = beginCell().storeBits(body.bits.substring(0, length)).endCell();
+        const outcome = await channel.send(client, OPERATION, cut);
+        expect([9, 0xffff]).toContain(outcome.exitCode);
+      }
+      const longer = beginCell().storeSlice(body.beginParse()).storeBit(0).endCell();
+      await expectRefused(channel, 9, () => channel.send(client, OPERATION, longer));
+      const withCell = beginCell().storeSlice(body.beginParse()).storeRef(longer).endCell();
+      await expectRefused(channel, 9, () => channel.send(client, OPERATION, withCell));
+    }
+    const onlyCell = beginCell().storeRef(beginCell().endCell()).endCell();
+    const unknown = beginCell().storeUint(0, 32).storeUint(0, 64).endCell();
+    for (const body of [onlyCell, unknown]) {
+      await expectRefused(channel, 0xffff, () => channel.send(client, OPERATION, body));
+    }
+    expect(channel.state).toMatchObject({ state: 'open', deposited: toNano('1') });
+  });
+
+  test('a bounced message changes nothing', async () => {
+    const channel = await opened();
+    const before = channel.state;
+    const outcome = await channel.send(payee, OPERATION, channelMessage.payeeClose(), { bounced: true, bounce: false });
+    expect(outcome).toMatchObject({ exitCode: 0, outgoing: [] });
+    expect(channel.state).toEqual(before);
+  });
+
+  test('an external message is never accepted', async () => {
+    const channel = await opened();
+    await expect(channel.sendExternal(channelMessage.finishClose())).rejects.toMatchObject({ code: 'CHAIN_REFUSED' });
+    expect(channel.state).toMatchObject({ state: 'open' });
+  });
+
+  test('forged initial data gives another address, and at the right one nothing is deployed', async () => {
+    const honest = channelAddress(config);
+    const rich = bench({ ...config, salt: 99n });
+    const forged = new ChannelBench(emulator, { ...config, salt: 99n }, honest);
+    const outcome = await forged.send(client, toNano('1.1'), channelMessage.topUp(toNano('1')));
+    expect(outcome.exitCode).toBe(-1);
+    expect(forged.state).toBeNull();
+    expect(rich.address.equals(honest)).toBe(false);
+  });
+});
+
+describe('forty idle years', () => {
+  test('eat the reserve: a small claim bounces, a larger one heals the account and later ones pay the rest', async () => {
+    const channel = await opened();
+    channel.now += 40 * 31_536_000;
+    const small = await channel.send(stranger, toNano('0.02'), await claimBody(voucher(channel, toNano('0.6'))));
+    expect(small).toMatchObject({ exitCode: 0, aborted: true });
+    expect(small.actionCode).not.toBe(0);
+    expect(channel.state).toMatchObject({ claimed: 0n });
+    const healed = await channel.send(stranger, toNano('0.1'), await claimBody(voucher(channel, toNano('0.6'))));
+    expect(healed.aborted).toBe(false);
+    const last = await channel.send(stranger, OPERATION, await claimBody(voucher(channel, toNano('1'))));
+    expect(last.outgoing.find((out) => out.to.equals(payee))!.value).toBe(toNano('0.4'));
+    expect(channel.balance).toBe(CHANNEL_RESERVE);
+  });
+});
+
+describe('get-methods', () => {
+  test('tell state and configuration', async () => {
+    const channel = await opened(toNano('0.5'));
+    const ints = (await channel.get('channel_state')).stack.map((item) => (item.type === 'int' ? item.value : null));
+    expect(ints).toEqual([1n, 0n, toNano('0.5'), 0n, 0n]);
+    const { stack } = await channel.get('channel_config');
+    const [network, key, delay, salt, ofClient, ofPayee] = stack;
+    expect(network).toEqual({ type: 'int', value: BigInt(DEVELOPMENT_NETWORK) });
+    expect(key).toEqual({ type: 'int', value: BigInt(`0x${Buffer.from(clientKey.publicKey).toString('hex')}`) });
+    expect([delay, salt]).toEqual([
+      { type: 'int', value: 86_400n },
+      { type: 'int', value: 1n },
+    ]);
+    const address = (item: typeof ofClient) => (item?.type === 'slice' ? item.cell.beginParse().loadAddress() : null);
+    expect(address(ofClient)?.equals(client)).toBe(true);
+    expect(address(ofPayee)?.equals(payee)).toBe(true);
+  });
+});

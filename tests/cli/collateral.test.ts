@@ -1,0 +1,97 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { INTEL_SGX_ROOT } from '../../src/attestation/index.ts';
+import { openCollateral } from '../../src/cli/compose/collateral.ts';
+import { evidence, intel } from '../attestation/appraise/scene.ts';
+import { codeOf, PATH, serveSet } from '../attestation/collateral/intel-vendor.ts';
+import { startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
+
+const set = intel.collateral(Math.floor(Date.now() / 1000));
+const anchors = [intel.trustAnchor];
+const bundle = evidence();
+
+let server: VendorServer;
+let data: string;
+beforeAll(async () => {
+  server = await startVendorServer();
+  vi.spyOn(console, 'error').mockImplementation(() => undefined);
+});
+afterAll(async () => {
+  await server.close();
+  vi.restoreAllMocks();
+});
+beforeEach(() => {
+  server.clear();
+  data = mkdtempSync(join(tmpdir(), 'chrysalis-collateral-'));
+  return () => rmSync(data, { recursive: true });
+});
+
+const statesOf = (endorsements: Awaited<ReturnType<Awaited<ReturnType<typeof openCollateral>>['endorsementsFor']>>) =>
+  (['tcbInfo', 'qeIdentity', 'rootCrl', 'pckCrl', 'pckCrlIssuer'] as const).map((name) => endorsements[name].state);
+const ALL_OK = Array.from({ length: 5 }, () => 'ok');
+
+test('from a service: for the platform of the evidence, and the same text for clients', async () => {
+  serveSet(server, set, 'hex');
+  const collateral = await openCollateral({ collateralUrl: server.url, data }, anchors);
+  expect(collateral.textFor(bundle)).toBe('{}');
+  expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
+  expect(JSON.parse(collateral.textFor(bundle))).toEqual(set);
+  // Another quote of the same machine.
+  expect(JSON.parse(collateral.textFor(evidence({ quote: { reportData: new Uint8Array(64) } })))).toEqual(set);
+  await collateral.close();
+  const bundled = readFileSync(join(data, 'collateral-bundle.json'), 'utf8');
+
+  server.clear(); // what was kept on disk is enough for the next start, and as a file elsewhere
+  const again = await openCollateral({ collateralUrl: server.url, data }, anchors);
+  expect(statesOf(await again.endorsementsFor(bundle))).toEqual(ALL_OK);
+  await again.close();
+  const file = join(data, 'bundle.json');
+  writeFileSync(file, bundled);
+  const offline = await openCollateral({ collateral: file, data }, anchors);
+  expect(statesOf(await offline.endorsementsFor(bundle))).toEqual(ALL_OK);
+  await offline.close();
+  expect(server.requests()).toBe(0);
+});
+
+test('a service that has nothing: unavailable, for as long as it has nothing', async () => {
+  const collateral = await openCollateral({ collateralUrl: server.url, data }, anchors);
+  expect(await codeOf(collateral.endorsementsFor(bundle))).toBe('ENDORSEMENT_MISSING');
+  await collateral.close();
+});
+
+test('evidence of a vendor that nobody trusts: the service is not even asked', async () => {
+  serveSet(server, set);
+  const collateral = await openCollateral({ collateralUrl: server.url, data }, [INTEL_SGX_ROOT]);
+  expect(new Set(statesOf(await collateral.endorsementsFor(bundle)))).toEqual(new Set(['missing']));
+  expect(server.counts()[PATH.tcb]).toBeUndefined();
+  await collateral.close();
+});
+
+test('from a file, as before; a bundle that is not genuine is refused at the start', async () => {
+  const file = join(data, 'collateral.json');
+  writeFileSync(file, JSON.stringify(set));
+  const collateral = await openCollateral({ collateral: file, data }, anchors);
+  expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
+  expect(JSON.parse(collateral.textFor(bundle))).toEqual(set);
+  writeFileSync(file, '{"kind":"chrysalis-collateral-bundle","version":2}');
+  expect(await codeOf(openCollateral({ collateral: file, data }, anchors))).toBe('COLLATERAL_MALFORMED');
+});
+
+test('bytes that are no evidence are refused as such, and clients are given nothing for them', async () => {
+  const collateral = await openCollateral({ collateralUrl: server.url, data }, anchors);
+  const bytes = new Uint8Array(100);
+  expect(await codeOf(collateral.endorsementsFor(bytes))).toBe('OBJECT_MALFORMED');
+  expect(collateral.textFor(bytes)).toBe('{}');
+  await collateral.close();
+});
+
+test.each([
+  [{}, 'USAGE_INVALID'],
+  [{ collateral: 'a.json', collateralUrl: 'https://pccs.example' }, 'USAGE_INVALID'],
+  [{ collateralUrl: 'http://pccs.example' }, 'CONFIG_INVALID'],
+  [{ collateral: '/nowhere/at/all.json' }, 'CONFIG_INVALID'],
+])('options %j: %s', async (options, code) => {
+  expect(await codeOf(openCollateral({ ...options, data }, anchors))).toBe(code);
+});

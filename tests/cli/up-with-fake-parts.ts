@@ -1,0 +1,20 @@
+/** `chrysalis up` over the parts of fake-parts.ts: same supervisor, tour and screen. Arguments: JSON of its options. */
+import { fileURLToPath } from 'node:url';
+import { printError, processSink } from '../../src/cli/output.ts';
+import { runUp } from '../../src/cli/up/run.ts';
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const main = fileURLToPath(new URL('./fake-parts.ts', import.meta.url));
+try {
+  process.exitCode = await runUp(
+    { tour: true, color: false, ...options },
+    {
+      runtime: process.execPath,
+      main,
+      stopGraceMs: 1_000,
+      restartAfterMs: [50, 50, 50],
+    },
+  );
+} catch (thrown) {
+  process.exitCode = printError(thrown, processSink(false), { json: options.json });
+}

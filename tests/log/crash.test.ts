@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process';
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { fromBase64, toBase64 } from '../../src/core/index.ts';
+import { parseLeaf, parseVkey, verifyCheckpoint, verifyConsistency } from '../../src/log/index.ts';
+import { type BatchStep, type Log, openLog } from '../../src/log/writer/index.ts';
+import { codeOf, folder, heartbeat, ORIGIN, options } from './support.ts';
+
+const APPENDER = fileURLToPath(new URL('./appender.ts', import.meta.url));
+type Said = { id?: string; index?: number; checkpoint: string };
+
+/** Runs a child until it dies: by itself at `step`, or killed after `lines` acknowledgements. Whole lines only. */
+async function runAndKill(directory: string, step: string, lines: number): Promise<Said[]> {
+  const child = spawn(process.execPath, [APPENDER, directory, ORIGIN, step], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    errors += part;
+  });
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+    if (text.split('\n').length > lines) child.kill('SIGKILL');
+  });
+  const signal = await new Promise((resolve) => child.on('close', (_, by) => resolve(by)));
+  expect(errors).toBe('');
+  expect(signal).toBe('SIGKILL');
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Said);
+}
+
+async function requireKept(log: Log, said: readonly Said[], seen: readonly Said[]): Promise<void> {
+  const { size, root } = log.head();
+  const known = new Map<number, unknown>();
+  for (let from = 0; from < size; from += 4096) {
+    for (const { index, entry } of await log.entries(from, Math.min(size, from + 4096))) {
+      known.set(index, (parseLeaf(entry).leaf.body as Record<string, unknown>).id);
+    }
+  }
+  for (const { id, index } of said) if (index !== undefined) expect(known.get(index)).toBe(id);
+  for (const note of new Set(seen.map(({ checkpoint }) => checkpoint))) {
+    const { checkpoint } = await verifyCheckpoint(fromBase64(note), [parseVkey(log.vkey)], ORIGIN);
+    if (checkpoint.size === 0) continue;
+    const proof = await log.consistency(checkpoint.size);
+    expect(verifyConsistency(checkpoint.size, size, checkpoint.root, root, proof)).toBe(true);
+  }
+}
+
+test('kill -9, a dozen times: nothing acknowledged is lost, no checkpoint is contradicted', {
+  timeout: 60_000,
+}, async () => {
+  const directory = folder();
+  const said: Said[] = [];
+  const steps: (BatchStep | '')[] = [
+    'staged',
+    'committed',
+    'applied',
+    'published',
+    '',
+    '',
+    'committed',
+    'staged',
+    '',
+    'published',
+    'applied',
+    '',
+  ];
+  for (const [round, step] of steps.entries()) {
+    const seen = await runAndKill(directory, step, step === '' ? 30 + 17 * round : 5000);
+    said.push(...seen);
+    const log = await openLog(options(directory));
+    await requireKept(log, said, round === steps.length - 1 ? said : seen);
+    const last = said.findLast(({ id }) => id !== undefined)!;
+    expect(await log.append(heartbeat(), { idempotencyKey: last.id! })).toMatchObject({
+      index: last.index,
+      repeated: true,
+    });
+    await log.close();
+    expect(readdirSync(join(directory, 'staging'))).toEqual([]);
+  }
+  expect(said.length).toBeGreaterThan(300);
+});
+
+test('a batch that was committed is finished from staging; without its staging file the log refuses', async () => {
+  for (const step of ['staged', 'committed', 'applied'] as const) {
+    const directory = folder();
+    let armed = false;
+    const log = await openLog(
+      options(directory, {
+        onStep: (at) => {
+          if (armed && at === step) throw new Error('crash');
+        },
+      }),
+    );
+    await log.append(heartbeat(1));
+    armed = true;
+    expect(await codeOf(log.append(heartbeat(2), { idempotencyKey: 'second' }))).toBe('LOG_WRITE_FAILED');
+    expect((await log.failed).code).toBe('LOG_WRITE_FAILED');
+    expect(await codeOf(log.append(heartbeat(3)))).toBe('LOG_WRITE_FAILED');
+    await log.close();
+    const without = folder();
+    cpSync(directory, without, { recursive: true });
+    rmSync(join(without, 'staging'), { recursive: true });
+    expect(await codeOf(openLog(options(without)).then((opened) => opened.close()))).toBe(
+      step === 'staged' ? 'no error' : 'LOG_INCONSISTENT',
+    );
+    const again = await openLog(options(directory));
+    expect(again.head().size).toBe(step === 'staged' ? 2 : 3);
+    const retried = await again.append(heartbeat(2), { idempotencyKey: 'second' });
+    expect(retried).toMatchObject({ index: 2, repeated: step !== 'staged' });
+    await again.close();
+  }
+});
+
+/** Files of a folder, deepest included. */
+function filesUnder(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(directory, name)).isFile(),
+  );
+}
+
+test('a flipped byte in any tile, bundle or checkpoint of the current tree is refused at start', async () => {
+  const directory = folder();
+  const log = await openLog(options(directory));
+  await Promise.all(Array.from({ length: 299 }, (_, i) => log.append(heartbeat(i))));
+  await log.close();
+  const files = filesUnder(directory).filter((name) => name.startsWith('tile/') || name === 'checkpoint');
+  const current = files.filter((name) => !/\.p\/(?!44$|1$)/.test(name) && !/\/001\.p\/1$/.test(name));
+  expect(current.length).toBe(6);
+  for (const name of current) {
+    const path = join(directory, name);
+    const bytes = readFileSync(path);
+    for (const at of [0, bytes.length >> 1, bytes.length - 1]) {
+      writeFileSync(
+        path,
+        bytes.map((byte, i) => (i === at ? byte ^ 1 : byte)),
+      );
+      expect(await codeOf(openLog(options(directory))), `${name} at ${at}`).not.toBe('no error');
+    }
+    writeFileSync(path, bytes);
+  }
+  for (const name of current) {
+    const path = join(directory, name);
+    const bytes = readFileSync(path);
+    rmSync(path);
+    expect(await codeOf(openLog(options(directory))), `${name} gone`).toBe('LOG_INCONSISTENT');
+    writeFileSync(path, bytes);
+  }
+  const whole = await openLog(options(directory));
+  expect(whole.head().size).toBe(300);
+  expect(await codeOf(openLog(options(directory)))).toBe('LOG_IN_USE');
+  await whole.close();
+});
+
+test('a restored backup, another origin, a lost key and a lost lock store are refused', async () => {
+  const directory = folder();
+  const first = await openLog(options(directory));
+  await first.append(heartbeat());
+  await first.close();
+  const backup = folder();
+  cpSync(directory, backup, { recursive: true });
+  const second = await openLog(options(directory));
+  await second.append(heartbeat(5));
+  const newer = { ...second.head(), checkpoint: toBase64(second.checkpoint()) };
+  await second.close();
+  expect(await codeOf(openLog(options(backup, { knownHeads: [newer] })))).toBe('LOG_INCONSISTENT');
+  expect(await codeOf(openLog(options(directory, { knownHeads: [{ size: 2, root: new Uint8Array(32) }] })))).toBe(
+    'LOG_INCONSISTENT',
+  );
+  expect(await codeOf(openLog(options(directory, { origin: 'other.chrysalis/log' })))).not.toBe('no error');
+  writeFileSync(join(backup, 'checkpoint'), fromBase64(newer.checkpoint)); // published ahead of the lock store
+  expect(await codeOf(openLog(options(backup)))).toBe('LOG_INCONSISTENT');
+  rmSync(join(directory, 'log.key'));
+  expect(await codeOf(openLog(options(directory)))).toBe('CONFIG_INVALID');
+  for (const name of readdirSync(backup)) if (name.startsWith('log.db')) rmSync(join(backup, name));
+  expect(await codeOf(openLog(options(backup)))).toBe('LOG_INCONSISTENT');
+});

@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CodedError } from '../../src/core/index.ts';
+import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
+
+let network: InProcess;
+beforeAll(async () => {
+  network = await startInProcess({ workers: 2, engine: echoEngine({ delayMs: 1 }) });
+});
+afterAll(() => network.close());
+
+test('a sealed request is verified, answered, receipted, paid and found in the log', async () => {
+  const { answer, done, events } = await ask(network.client, 'one two three');
+  expect(answer).toBe('one two three ');
+  expect(events.map(({ kind }) => kind)).toEqual(['verifying', 'worker', 'text', 'text', 'text', 'done', 'paid']);
+  const worker = events.find((event) => event.kind === 'worker')?.worker;
+  expect(worker?.simulated).toBe(true);
+  expect(worker?.candidates).toBe(2);
+  expect(done?.usage).toEqual({ tokensIn: 3, tokensCached: 0, tokensOut: 3 });
+  expect(done?.receipt.tokensIn).toBe(128);
+  expect(done?.receipt.amount).toBe(19_200n);
+  const logged = await network.client.receiptInLog(done!.receipt);
+  expect(logged.checks.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);
+  expect((await network.client.settle()).claimed).toBeGreaterThanOrEqual(19_200n);
+});
+
+test('mode 2: the evidence is made after the nonce and covers the epoch key', async () => {
+  const { answer, events } = await ask(network.client, 'fresh', { mode: 2 });
+  expect(answer).toBe('fresh ');
+  const worker = events.find((event) => event.kind === 'worker')?.worker;
+  expect(worker?.mode).toBe(2);
+  expect(worker?.checks.binding?.find(({ name }) => name === 'nonce')?.outcome).toBe('passed');
+});
+
+test('forty requests at the same time are not mixed up', async () => {
+  const prompts = Array.from({ length: 40 }, (_, i) => `request number ${i} says word${i}`);
+  const client = network.newClient();
+  const answers = await Promise.all(prompts.map((prompt) => ask(client, prompt)));
+  expect(answers.map(({ answer }) => answer)).toEqual(prompts.map((prompt) => `${prompt} `));
+  const digests = new Set(answers.map(({ done }) => done?.receipt.id));
+  expect(digests.size).toBe(40);
+});
+
+test('a cancelled request stops the engine and is told as cancelled', async () => {
+  const engine = echoEngine({ delayMs: 5, tokens: 1000 });
+  const slow = await startInProcess({ engine });
+  const abort = new AbortController();
+  try {
+    let seen = 0;
+    const run = (async () => {
+      for await (const event of slow.client.chat(
+        { messages: [{ role: 'user', content: 'go on' }], maxTokens: 1000 },
+        { signal: abort.signal },
+      )) {
+        if (event.kind === 'text' && ++seen === 3) abort.abort();
+      }
+    })();
+    await expect(run).rejects.toMatchObject({ code: 'REQUEST_CANCELLED' });
+    const atCancel = engine.generated;
+    await new Promise((done) => setTimeout(done, 300));
+    expect(engine.generated - atCancel).toBeLessThan(20);
+  } finally {
+    await slow.close();
+  }
+});
+
+test('an answer that takes longer than the deadline ends at the deadline', async () => {
+  const slow = await startInProcess({ engine: echoEngine({ delayMs: 20, tokens: 1000 }) });
+  try {
+    const started = performance.now();
+    const error = await ask(slow.client, 'go on', { deadlineMs: 700 }, 1000).then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(error === null || error instanceof CodedError).toBe(true);
+    if (error instanceof CodedError) expect(error.code).toBe('DEADLINE_EXCEEDED');
+  } finally {
+    await slow.close();
+  }
+});
+
+test('a debug TD is not admitted, and the router says which check it failed', async () => {
+  const refused = await startInProcess({ machine: { debug: true } });
+  try {
+    const [event] = refused.events;
+    expect(event).toMatchObject({ event: 'refused', code: 'ADMISSION_REFUSED' });
+    expect(event?.event === 'refused' ? event.failedChecks : []).toContain('policy.debugOff');
+    await expect(ask(refused.client, 'hello')).rejects.toMatchObject({ code: 'NO_WORKER' });
+  } finally {
+    await refused.close();
+  }
+});

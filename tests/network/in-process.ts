@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ed25519Key, type SigningKey, sha256 } from '#crypto';
+import {
+  appraise,
+  type KnownBlock,
+  loadIntelEndorsements,
+  loadPolicy,
+  policyDigest,
+  trustUnder,
+} from '../../src/attestation/index.ts';
+import {
+  createSimulatedIntel,
+  type MachineOptions,
+  openSimulatedIntel,
+  openSimulatedTdxMachine,
+} from '../../src/attestation/simulate/index.ts';
+import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
+import { type Client, createClient, type RouterTransport } from '../../src/client/index.ts';
+import { type Beacon, type Bytes, fromUtf8, type Randomness, toHex, utf8 } from '../../src/core/index.ts';
+import { parseCheckpoint, parseNote } from '../../src/log/index.ts';
+import { openLog } from '../../src/log/writer/index.ts';
+import { type BeaconSource, createRouter, type LogPort } from '../../src/router/index.ts';
+import { attachToRouter, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
+import { encodePriceSheet } from '../../src/session/index.ts';
+import { openSqliteLedger } from '../../src/store/index.ts';
+import { createWorker, type Engine, type RouterLink, type WorkerEvent } from '../../src/worker/index.ts';
+
+const POLICY = resolve(import.meta.dirname, '../../attestation-policies/development-simulated.json');
+export const randomness: Randomness = (length) => Uint8Array.from(randomBytes(length));
+
+/** An engine whose answer is known: the words of the last message, one token each, after `delayMs` a token. */
+export function echoEngine(
+  options: Readonly<{ delayMs?: number; tokens?: number }> = {},
+): Engine & { generated: number } {
+  const engine = {
+    modelId: 'echo',
+    manifest: { files: [] } as unknown as Engine['manifest'],
+    contextTokensMax: 4096,
+    generated: 0,
+    async *generate(request: Parameters<Engine['generate']>[0], signal: AbortSignal) {
+      const words = (request.messages.at(-1)?.content ?? request.prompt ?? '').split(' ');
+      const count = Math.min(options.tokens ?? words.length, request.maxTokens);
+      for (let i = 0; i < count; i++) {
+        if (options.delayMs !== undefined) await new Promise((done) => setTimeout(done, options.delayMs));
+        if (signal.aborted) {
+          yield { kind: 'done', finish: 'cancelled', tokensIn: words.length, tokensOut: i } as const;
+          return;
+        }
+        engine.generated += 1;
+        yield { kind: 'token', text: `${words[i % words.length]} `, tokenId: i } as const;
+      }
+      yield { kind: 'done', finish: 'stop', tokensIn: words.length, tokensOut: count } as const;
+    },
+    close: async () => undefined,
+  };
+  return engine;
+}
+
+export type InProcessOptions = Readonly<{
+  engine?: Engine;
+  machine?: MachineOptions;
+  /** Stands between client and router: what it changes, the client must notice. */
+  tamper?: (transport: RouterTransport) => RouterTransport;
+  workers?: number;
+}>;
+
+export type InProcess = Readonly<{
+  client: Client;
+  address: string;
+  events: readonly WorkerEvent[];
+  /** @param pays whether it pays its receipts; one that does not is served only past the router */
+  newClient(tamper?: InProcessOptions['tamper'], pays?: boolean): Client;
+  transport(): RouterTransport;
+  router: ReturnType<typeof createRouter>;
+  logKey: string;
+  /** Signs dispatches; a benchmark that goes to the worker directly needs it. */
+  dispatchKey: SigningKey;
+  /** What the first worker runs for each request, once it is admitted. */
+  serve: () => Parameters<RouterLink['serve']>[2];
+  close(): Promise<void>;
+}>;
+
+/**
+ * A whole network in one process: real router, gRPC on loopback, log, ledger, workers with simulated TDX machines and the
+ * real verifier; only the chain is a table and the engine is scripted.
+ */
+export async function startInProcess(options: InProcessOptions = {}): Promise<InProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'chrysalis-network-'));
+  const vendor = openSimulatedIntel(createSimulatedIntel(randomness));
+  const collateral = vendor.collateral(Math.floor(Date.now() / 1000));
+  const text = readFileSync(POLICY, 'utf8');
+  const policy = loadPolicy(text);
+  const trust = trustUnder(policy, [vendor.trustAnchor]);
+  const endorsements = await loadIntelEndorsements(collateral, trust.trustAnchors);
+  const log = await openLog({
+    directory: join(folder, 'log'),
+    origin: 'test.chrysalis/log',
+    randomness,
+    clock: Date.now,
+  });
+  const logPort: LogPort = {
+    append: log.append,
+    proof: log.proof,
+    checkpoint: async () => fromUtf8(log.checkpoint(), 'checkpoint'),
+    entry: async (index) => (await log.entries(index, index + 1))[0]!.entry,
+  };
+  const block: KnownBlock = {
+    network: DEVELOPMENT_NETWORK,
+    seqno: 7,
+    rootHash: sha256(utf8('block 7')),
+    at: Date.now(),
+  };
+  const beacon = async (): Promise<BeaconSource> => {
+    const { origin, size, root } = parseCheckpoint(parseNote(log.checkpoint()).text);
+    const made: Beacon = {
+      network: block.network,
+      seqno: block.seqno,
+      blockRootHash: block.rootHash as Bytes,
+      logOriginSha256: sha256(utf8(origin)),
+      logSize: BigInt(size),
+      logRoot: root,
+    };
+    return { beacon: made, checkpoint: fromUtf8(log.checkpoint(), 'checkpoint'), madeAt: block.at };
+  };
+  const payee = `0:${'bb'.repeat(32)}`;
+  /** One channel a client, as in production: two processes never sign for one client key. */
+  const channels = new Map<string, { state: string; deposited: bigint; claimed: bigint; closeAt: number }>();
+  const channelOf = ({ clientKey }: ChannelTerms) => {
+    const known = channels.get(toHex(clientKey)) ?? { state: 'open', deposited: 10n ** 12n, claimed: 0n, closeAt: 0 };
+    channels.set(toHex(clientKey), known);
+    return known;
+  };
+  const ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
+  const dispatchKey = ed25519Key(randomness(32));
+  const router = createRouter({
+    log: logPort,
+    chain: {
+      head: async () => ({ network: block.network, seqno: block.seqno, rootHash: block.rootHash as Bytes }),
+      channel: async (of) => channelOf(of),
+      claim: async (of, voucher) => Object.assign(channelOf(of), { claimed: voucher.cumulative }),
+    },
+    ledger,
+    appraise: (bundle, nonce) =>
+      appraise({ ...trust, bundle, endorsements, now: Date.now(), expectedNonce: nonce, knownBlocks: [block] }),
+    beacon,
+    collateral: () => JSON.stringify(collateral),
+    policy: { text, number: policy.number, digest: policyDigest(policy) },
+    dispatchKey,
+    priceSheet: encodePriceSheet({
+      currency: `TON/${DEVELOPMENT_NETWORK}`,
+      perMillionIn: 50_000_000n,
+      perMillionCached: 10_000_000n,
+      perMillionOut: 200_000_000n,
+      unitIn: 128,
+      unitOut: 64,
+      notAfter: Date.now() + 86_400_000,
+    }),
+    network: DEVELOPMENT_NETWORK,
+    payee,
+    source: 'router-test',
+    now: Date.now,
+    randomness,
+  });
+  const server = await serveRouter(router, paymentHandlers, { host: '127.0.0.1', port: 0, now: Date.now });
+  const address = `127.0.0.1:${server.port}`;
+  const events: WorkerEvent[] = [];
+  let serving: Parameters<RouterLink['serve']>[2] | undefined;
+  const workers = Array.from({ length: options.workers ?? 1 }, (_, i) => {
+    const machine = openSimulatedTdxMachine(vendor.machineState(`host-${i}`), options.machine ?? {});
+    return createWorker(
+      {
+        machine: {
+          tee: 'tdx',
+          extendRtmr3: (event) => machine.extendRtmr3(event),
+          quote: async (reportData) => machine.quote({ reportData }),
+        },
+        engine: options.engine ?? echoEngine(),
+        connect: () => {
+          const link = attachToRouter(address);
+          return {
+            ...link,
+            serve: (lease, spare, serve) => {
+              serving ??= serve;
+              link.serve(lease, spare, serve);
+            },
+          };
+        },
+        now: Date.now,
+        monotonic: () => performance.now(),
+        randomness,
+        report: (event) => events.push(event),
+      },
+      {
+        name: `worker-${i}`,
+        modelDigest: sha256(utf8('echo')),
+        concurrencyMax: 64,
+        payee: { workchain: 0, account: new Uint8Array(32) },
+        transportSpkiSha256: new Uint8Array(32),
+      },
+    );
+  });
+  const running = workers.map((worker) => worker.run());
+  const clients: Client[] = [];
+  const newClient = (tamper?: InProcessOptions['tamper'], pays = true): Client => {
+    const transport = connectToRouter(address);
+    const clientSeed = randomness(32);
+    const terms: ChannelTerms = {
+      network: DEVELOPMENT_NETWORK,
+      clientKey: ed25519Key(clientSeed).publicKey,
+      closeDelaySeconds: 86_400,
+      salt: 1n,
+      client: `0:${'aa'.repeat(32)}`,
+      payee,
+    };
+    let book = { cumulative: 0n, leaves: [] as readonly Bytes[] };
+    const client = createClient({
+      transport: tamper === undefined ? transport : tamper(transport),
+      policy,
+      policyDigest: policyDigest(policy),
+      trust,
+      logKey: log.vkey,
+      blockAt: async (seqno) => (seqno === block.seqno ? block : null),
+      now: Date.now,
+      randomness,
+      payments: pays
+        ? {
+            terms,
+            clientSeed,
+            store: {
+              load: async () => book,
+              save: async (next) => {
+                book = next;
+              },
+            },
+            onChain: async () => channelOf(terms),
+          }
+        : null,
+    });
+    clients.push(client);
+    return client;
+  };
+  const expected = workers.length;
+  for (
+    let waited = 0;
+    events.filter(({ event }) => event === 'admitted' || event === 'refused').length < expected;
+    waited += 20
+  ) {
+    if (waited > 10_000) throw new Error('the workers were neither admitted nor refused in 10 s');
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  return {
+    client: newClient(options.tamper),
+    address,
+    events,
+    newClient,
+    transport: () => connectToRouter(address),
+    router,
+    logKey: log.vkey,
+    dispatchKey,
+    serve: () => {
+      if (serving === undefined) throw new Error('no worker was admitted');
+      return serving;
+    },
+    close: async () => {
+      for (const client of clients) await client.close();
+      for (const worker of workers) worker.stop();
+      await server.close(200);
+      await Promise.race([Promise.all(running), new Promise((done) => setTimeout(done, 1_000))]);
+      await router.close();
+      ledger.close();
+      await log.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The whole answer of a request, and what the client said of it. */
+export async function ask(
+  client: Client,
+  content: string,
+  options: Parameters<Client['chat']>[1] = {},
+  maxTokens = 64,
+) {
+  const events = await collect(client.chat({ messages: [{ role: 'user', content }], maxTokens }, options));
+  const answer = events.map((event) => (event.kind === 'text' ? event.text : '')).join('');
+  return { answer, done: events.find((event) => event.kind === 'done'), events };
+}
+
+async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

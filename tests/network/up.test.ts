@@ -1,0 +1,73 @@
+/** The whole product as people start it: every part a process of its own, the real model, the real verifier. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { MAIN } from '../../src/cli/paths.ts';
+import { startUp, type UpDocument } from './run-up.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'chrysalis-network-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let first: UpDocument;
+beforeAll(async () => {
+  const run = startUp(folder, ['--once']);
+  const code = await run.exit;
+  expect(run.err()).not.toContain('✗');
+  expect(code).toBe(0);
+  first = JSON.parse(run.out()) as UpDocument;
+}, 120_000);
+
+test('the first request: every fact of it was checked, in under a minute', () => {
+  expect(first.answer.trim().length).toBeGreaterThan(10);
+  expect(first.simulated && first.worker.simulated).toBe(true);
+  for (const group of ['cpu', 'binding', 'policy', 'log', 'session']) {
+    expect(first.checks[group]?.length).toBeGreaterThan(0);
+    expect(first.checks[group]?.filter((check) => check.outcome === 'failed')).toEqual([]);
+  }
+  expect(first.checks.cpu?.map((check) => check.name)).toContain('quoteSignature');
+  expect(first.receipt.id).toMatch(/^r_[0-9a-f]{16}$/);
+  expect(first.receipt.checks.every((check) => check.outcome === 'passed')).toBe(true);
+  expect(first.logProof.receipt.checks.every((check) => check.outcome === 'passed')).toBe(true);
+  expect(first.logProof.receipt.index).toBeGreaterThan(first.logProof.admission.index);
+  expect(first.payment).toMatchObject({ onChain: true, claimed: first.receipt.amount });
+  expect(first.totalMs).toBeLessThan(60_000);
+});
+
+test('no question and no answer stands in any file of any part but the ones people asked for', () => {
+  const canaries = ['sentence about the sea', first.answer.trim().slice(0, 40)];
+  let looked = 0;
+  for (const entry of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const path = join(folder, entry);
+    if (!statSync(path).isFile()) continue;
+    looked++;
+    const bytes = readFileSync(path);
+    for (const canary of canaries) expect([path, bytes.includes(canary)]).toEqual([path, false]);
+  }
+  expect(looked).toBeGreaterThan(10);
+});
+
+test('a second start finds its channel and its log again, an OpenAI client and chat can use it, and Ctrl-C ends it', async () => {
+  const run = startUp(folder, []);
+  const second = await run.document();
+  expect(second.payment.channel).toBe(first.payment.channel);
+  expect(BigInt(second.payment.claimed)).toBe(BigInt(first.payment.claimed) + BigInt(second.receipt.amount));
+  expect(second.logProof.receipt.size).toBeGreaterThan(first.logProof.receipt.size);
+  expect(second.answer).toBe(first.answer); // greedy decoding repeats
+  const openai = new OpenAI({ baseURL: `${second.urls.gateway}/v1`, apiKey: 'none', maxRetries: 0 });
+  const messages = [{ role: 'user' as const, content: 'Tell me of a ship.' }];
+  const answer = await openai.chat.completions.create({ model: second.model, messages, max_tokens: 16 });
+  expect(answer.choices[0]?.message.content).not.toBe('');
+  const page = await (await fetch(second.urls.gateway)).text();
+  expect(page).toContain('Simulated enclaves');
+  const chat = spawnSync(process.execPath, [MAIN, 'chat', '--data', folder, '--message', 'A storm came.', '--json'], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  expect(chat.stderr).toBe('');
+  expect(JSON.parse(chat.stdout)).toMatchObject({ worker: { simulated: true }, receipt: { id: expect.any(String) } });
+  run.child.kill('SIGINT');
+  expect(await run.exit).toBe(0);
+}, 120_000);

@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { leafHash, merkleRoot } from '../../src/core/index.ts';
+import { openSqliteLedger, type ReceiptRow } from '../../src/store/index.ts';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function ledgerFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'chrysalis-ledger-'));
+  folders.push(folder);
+  return join(folder, 'ledger.sqlite');
+}
+
+const bytes = (fill: number, length = 32) => new Uint8Array(length).fill(fill);
+const receipt = (n: number, request: number, kind: number, amount: bigint): ReceiptRow => ({
+  digest: bytes(n),
+  channel: '0:aa',
+  sessionKey: bytes(1),
+  requestId: bytes(request, 16),
+  kind,
+  amount,
+  object: bytes(n, 3),
+  signature: bytes(n, 64),
+  storedAt: n,
+});
+
+test('a later receipt of a request takes the place of an earlier one; the same one counts once; a restart sums the same', () => {
+  const file = ledgerFile();
+  const ledger = openSqliteLedger(file);
+  ledger.putReceipt(receipt(1, 1, 1, 10n));
+  ledger.putReceipt(receipt(2, 1, 2, 25n));
+  ledger.putReceipt(receipt(2, 1, 2, 25n));
+  ledger.putReceipt(receipt(3, 2, 2, 5n));
+  expect(ledger.receipted('0:aa')).toEqual({ amount: 30n, count: 2 });
+  ledger.close();
+  const again = openSqliteLedger(file);
+  expect(again.receipted('0:aa')).toEqual({ amount: 30n, count: 2 });
+  expect(again.receiptedByKey(bytes(1))).toBe(30n);
+  expect(again.receipt(bytes(3))).toEqual(receipt(3, 2, 2, 5n));
+  again.close();
+});
+
+test('receipts enter exactly one batch each, oldest first, and a batch is logged once', () => {
+  const ledger = openSqliteLedger(ledgerFile());
+  for (let n = 1; n <= 5; n++) ledger.putReceipt(receipt(n, n, 2, 1n));
+  const root = (digests: readonly Uint8Array[]) => merkleRoot(digests.map(leafHash));
+  const first = ledger.newBatch(3, root)!;
+  const second = ledger.newBatch(3, root)!;
+  expect(first.leaves).toEqual([bytes(1), bytes(2), bytes(3)]);
+  expect(second.leaves).toEqual([bytes(4), bytes(5)]);
+  expect(ledger.newBatch(3, root)).toBeNull();
+  expect(ledger.unloggedBatches().map(({ id }) => id)).toEqual([first.id, second.id]);
+  ledger.markLogged(first.id, 77);
+  expect(ledger.unloggedBatches().map(({ id }) => id)).toEqual([second.id]);
+  expect(ledger.batchOf(bytes(2))).toEqual({ ...first, logIndex: 77 });
+  expect(ledger.batchOf(bytes(9))).toBeNull();
+  ledger.close();
+});
+
+test('a voucher and the leaves it adds are stored together, in order', () => {
+  const ledger = openSqliteLedger(ledgerFile());
+  ledger.putVoucher({ channel: '0:aa', cumulative: 5n, receipts: bytes(7), signature: bytes(8, 64), leaves: 2 }, [
+    bytes(1),
+    bytes(2),
+  ]);
+  const next = { channel: '0:aa', cumulative: 2n ** 70n, receipts: bytes(9), signature: bytes(8, 64), leaves: 3 };
+  ledger.putVoucher(next, [bytes(3)]);
+  expect(ledger.voucher('0:aa')).toEqual(next);
+  expect(ledger.voucherLeaves('0:aa')).toEqual([bytes(1), bytes(2), bytes(3)]);
+  // A leaf that would take another's place is refused, and nothing of its voucher stays.
+  expect(() => ledger.putVoucher({ ...next, cumulative: 2n ** 71n, leaves: 3 }, [bytes(4)])).toThrow();
+  expect(ledger.voucher('0:aa')).toEqual(next);
+  ledger.close();
+});
