@@ -85,7 +85,6 @@ export const KIND_OF_CODE = {
   LOG_SIZE_INVALID: 'rejected',
   LOG_TILE_INVALID: 'rejected',
   LOG_KEY_INVALID: 'rejected',
-  LOG_KEY_UNSUPPORTED: 'rejected',
   LOG_NOTE_MALFORMED: 'rejected',
   LOG_SIGNATURE_INVALID: 'rejected',
   LOG_SIGNATURE_MISSING: 'rejected',

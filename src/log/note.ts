@@ -1,5 +1,6 @@
-import { ed25519Verify, sha256 } from '#crypto';
-import { type Bytes, CodedError, concat, fromBase64, fromUtf8, toBase64, toHex, utf8 } from '../core/index.ts';
+import { ed25519Verify, ML_DSA_44, mlDsa44Verify, sha256 } from '#crypto';
+import { type Bytes, CodedError, concat, fromBase64, fromUtf8, toBase64, toHex, u8, u64, utf8 } from '../core/index.ts';
+import { parseSize } from './size.ts';
 
 /** C2SP signed-note: a text, an empty line, signature lines. Bounds: ML-DSA lines take some 3.3 kB each. */
 export const NOTE_BYTES_MAX = 512 * 1024;
@@ -110,16 +111,43 @@ export function cosignedMessage(timestamp: number, checkpointBody: string): Byte
   return utf8(`cosignature/v1\ntime ${timestamp}\n${checkpointBody}`);
 }
 
+/**
+ * The bytes an ML-DSA-44 cosigner signs (type 0x06): the tree alone, under the cosigner's own name. Extension lines of
+ * the checkpoint aren't covered.
+ * @param checkpointBody a checkpoint's three lines, more are ignored
+ * @throws CodedError LOG_CHECKPOINT_MALFORMED for a text that is no checkpoint
+ */
+export function cosignedSubtree(cosigner: string, timestamp: number, checkpointBody: string): Bytes {
+  const [origin = '', size = '', root = ''] = checkpointBody.split('\n');
+  const names = [utf8(cosigner), utf8(origin)] as const;
+  const hash = /^[A-Za-z0-9+/]{43}=$/.test(root) ? fromBase64(root, 'checkpoint root') : new Uint8Array(0);
+  if (hash.length !== 32 || names.some(({ length }) => length < 1 || length > 255)) {
+    throw new CodedError('LOG_CHECKPOINT_MALFORMED', 'an ML-DSA cosignature is over a checkpoint');
+  }
+  const [name, log] = names;
+  return concat(
+    utf8('subtree/v1\n\0'),
+    u8(name.length),
+    name,
+    u64(timestamp),
+    u8(log.length),
+    log,
+    u64(0),
+    u64(parseSize(size, 'checkpoint size')),
+    hash,
+  );
+}
+
 async function signatureHolds(text: string, key: VerifierKey, payload: Bytes): Promise<boolean> {
   if (key.type === KEY_TYPE.ed25519) return ed25519Verify(key.publicKey, utf8(text), payload);
+  const signature = payload.subarray(8);
   if (key.type === KEY_TYPE.cosignature) {
     if (payload.length !== 8 + 64) return false;
-    const message = cosignedMessage(cosignatureTimestamp(payload), text);
-    return ed25519Verify(key.publicKey, message, payload.subarray(8));
+    return ed25519Verify(key.publicKey, cosignedMessage(cosignatureTimestamp(payload), text), signature);
   }
-  throw new CodedError('LOG_KEY_UNSUPPORTED', `signatures of type ${key.type} are not verified here`, {
-    type: key.type,
-  });
+  if (payload.length !== 8 + ML_DSA_44.signatureBytes) return false;
+  const message = cosignedSubtree(key.name, cosignatureTimestamp(payload), text);
+  return mlDsa44Verify(key.publicKey, message, signature);
 }
 
 /**

@@ -5,6 +5,8 @@
  */
 import * as crypto from 'node:crypto';
 
+export * from './node-ml-dsa.ts';
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A view of the same memory: Node answers with Buffers of their own allocation. */
