@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { toBase64 } from '../../src/core/index.ts';
 import { readVector, readVectorJson, vectorsFolder, WHY_SKIPPED } from '../vectors.ts';
+import { type Answer, batch } from './batch.ts';
 
 type Evaluation = { collateral: string; time: string; verdict: string; tcbStatus: string; advisoryIDs: string[] };
 type Vector = {
@@ -16,39 +15,9 @@ type Vector = {
   files: { quote: string };
   evaluations?: Evaluation[];
 };
-type Answer = {
-  id: string;
-  verdict: string;
-  error: { code: string } | null;
-  checks: Record<string, { outcome: string; reason: string }>;
-  tcb: { status: string; advisoryIds: string[] } | null;
-  claims: Record<string, unknown>;
-};
 
 const found = vectorsFolder('tdx');
 const folder = found ?? '';
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-
-/** One run of the command as a person runs it: requests on stdin, one answer a line on stdout. */
-async function batch(requests: readonly object[]): Promise<Answer[]> {
-  const child = spawn(process.execPath, [main, 'verify', '--batch'], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const said = { out: '', err: '' };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.err += text;
-  });
-  child.stdin.end(requests.map((request) => `${JSON.stringify(request)}\n`).join(''));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject).on('close', resolve);
-  });
-  expect({ code, err: said.err }).toEqual({ code: 0, err: '' });
-  return said.out
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Answer);
-}
 
 describe.skipIf(found === null)(`the command on all real TDX quotes (${WHY_SKIPPED} otherwise)`, () => {
   const vectors = found === null ? [] : readVectorJson<{ vectors: Vector[] }>(folder, 'vectors.json').vectors;

@@ -161,7 +161,7 @@ describe('the command', () => {
       text: expect.stringContaining('REFUSED  not genuine'),
     });
     expect(await run(...trusting)).toMatchObject({ code: 3, text: expect.stringContaining('COULD NOT FIND OUT') });
-    expect(await run('--kind', 'snp-report', file)).toMatchObject({ code: 2 });
+    expect(await run('--kind', 'composite', file)).toMatchObject({ code: 2 });
     expect((await run(...trusting, '--require', 'signature')).text).toContain('revocation not checked');
   });
 

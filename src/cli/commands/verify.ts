@@ -82,7 +82,9 @@ async function verifyFile(file: string, flags: VerifyFlags, io: VerifyIo, verifi
   }
   const response = await verifier.answer(request);
   const isUsage = response.error?.code === 'EVIDENCE_KIND_UNSUPPORTED' || response.error?.code === 'USAGE_INVALID';
-  const text = flags.json ? `${JSON.stringify(response)}\n` : formatResponse(response, painter(io.colour), io.width);
+  const text = flags.json
+    ? `${JSON.stringify(response)}\n`
+    : formatResponse(request.kind, response, painter(io.colour), io.width);
   await io.write(text);
   io.exit(isUsage ? EXIT.usage : EXIT_OF_VERDICT[response.verdict]);
 }
@@ -119,7 +121,7 @@ export function registerVerify(program: Command, io: () => VerifyIo = processIo)
     .option('--trust-anchor <sha256>', 'trust this root instead of the pinned ones; may be repeated', digestHex)
     .addOption(new Option('--revocation <mode>', 'revocation lists').choices([...REVOCATION_MODES]).default('require'))
     .addOption(new Option('--require <what>', 'ask for signatures and bindings only').choices(['signature']))
-    .option('--report-data <hex>', '64 bytes that REPORTDATA must equal')
+    .option('--report-data <hex>', '64 bytes that REPORT_DATA must equal')
     .option('--policy <name>', 'judge by this policy too')
     .option('--batch', 'one JSON request per line on stdin, one answer per line, in order')
     .option('--json', 'one JSON document on stdout')

@@ -5,6 +5,7 @@ import { createNvidiaGpuVerifier } from './nvidia-gpu.ts';
 import { createNvidiaRimVerifier } from './nvidia-rim.ts';
 import { type Kind, parseRequestLine, parseVerifyRequest, requestIdOf, type VerifyRequest } from './request.ts';
 import { refusal, type VerifyResponse } from './response.ts';
+import { createSnpReportVerifier } from './snp-report.ts';
 import { createTdxQuoteVerifier } from './tdx-quote.ts';
 
 export type Verifier = Readonly<{
@@ -27,7 +28,7 @@ export function createVerifier(): Verifier {
   const nvidiaCache = new VerificationCache();
   const answerOf: Readonly<Record<Kind, AnswerKind>> = {
     'tdx-quote': createTdxQuoteVerifier(),
-    'snp-report': notYet,
+    'snp-report': createSnpReportVerifier(),
     'nvidia-gpu': createNvidiaGpuVerifier(nvidiaCache),
     'nvidia-devices': notYet,
     'nvidia-rim': createNvidiaRimVerifier(nvidiaCache),

@@ -1,8 +1,11 @@
-import type { EventLogCheckName, TdxCheckName } from '../../attestation/index.ts';
+import type { EventLogCheckName, SnpCheckName, TdxCheckName } from '../../attestation/index.ts';
 import type { ErrorCode } from '../../core/index.ts';
+import type { Kind } from './request.ts';
+import type { VerifyError } from './response.ts';
+import { ADVICE_OF_CODE_FOR_SNP, ADVICE_OF_SNP_CHECK, WORDS_OF_SNP_CHECK } from './words-snp.ts';
 
 /** What each check is about, in people's words. A check without words of its own is shown by its name. */
-export const WORDS_OF_CHECK: Readonly<Record<TdxCheckName | EventLogCheckName, string>> = {
+export const WORDS_OF_CHECK: Readonly<Record<TdxCheckName | EventLogCheckName | SnpCheckName, string>> = {
   pckChainToPinnedRoot: 'platform certificate (PCK) chain to a pinned root',
   pckChainCurrent: 'platform certificate chain in date',
   rootCaCrl: "root's revocation list",
@@ -23,7 +26,7 @@ export const WORDS_OF_CHECK: Readonly<Record<TdxCheckName | EventLogCheckName, s
   noTrailingBytes: 'nothing after the end of the quote',
   tcbLevel: 'TCB level',
   tcbNotRevoked: 'TCB level not revoked',
-  expectedReportData: 'REPORTDATA as expected',
+  ...WORDS_OF_SNP_CHECK,
   eventDigests: 'every event has a SHA-384 digest',
   rtmr0Replayed: 'the events lead to RTMR0',
   rtmr1Replayed: 'the events lead to RTMR1',
@@ -34,7 +37,8 @@ export const WORDS_OF_CHECK: Readonly<Record<TdxCheckName | EventLogCheckName, s
   runtimeEventDigests: 'runtime events are what was measured',
 };
 
-type Advice = Readonly<{ means: string; todo: string }>;
+/** For a person: what it means, and what to do. */
+export type Advice = Readonly<{ means: string; todo: string }>;
 
 const NOT_THIS_QUOTE: Advice = {
   means: 'These bytes were not signed as they stand by the quoting enclave of a genuine machine.',
@@ -46,7 +50,7 @@ const BAD_COLLATERAL: Advice = {
 };
 
 /** What a code means for the person, and what they can do. */
-export const ADVICE_OF_CODE: Partial<Record<ErrorCode, Advice>> = {
+const ADVICE_OF_CODE: Partial<Record<ErrorCode, Advice>> = {
   EVIDENCE_CHAIN_INVALID: {
     means: "The platform's certificate does not come from a root you trust: it may be no real machine at all.",
     todo: "Don't rely on it. For simulated evidence, name its root with --trust-anchor.",
@@ -128,7 +132,22 @@ export const ADVICE_OF_CODE: Partial<Record<ErrorCode, Advice>> = {
   },
 };
 
-export const ADVICE_OTHERWISE: Advice = {
+const ADVICE_OTHERWISE: Advice = {
   means: 'The input is not well-formed evidence.',
   todo: 'Check the file and --kind; pass what the machine gave, unchanged.',
 };
+
+/** By kind of evidence: what is wrong with a report is not said in words of a quote. */
+export function adviceOf(kind: Kind, error: VerifyError | null): Advice {
+  if (error === null) return ADVICE_OTHERWISE;
+  if (kind === 'snp-report') {
+    const ofCheck = error.code === 'ENDORSEMENT_MISSING' ? undefined : snpCheckAdvice(error.facts.check);
+    const special = ofCheck ?? ADVICE_OF_CODE_FOR_SNP[error.code];
+    if (special !== undefined) return special;
+  }
+  return ADVICE_OF_CODE[error.code] ?? ADVICE_OTHERWISE;
+}
+
+function snpCheckAdvice(check: string | number | undefined): Advice | undefined {
+  return (ADVICE_OF_SNP_CHECK as Readonly<Record<string, Advice>>)[String(check)];
+}
