@@ -1,5 +1,6 @@
 import { CipherSuite, DhkemX25519HkdfSha256, ExportOnly, HkdfSha256 } from '@hpke/core';
 import { XWing } from '@hpke/hybridkem-x-wing';
+import * as panva from 'hpke';
 import { describe, expect, test } from 'vitest';
 import { type KemId, kemDecapsulate, kemPrivateKey } from '#crypto';
 import { fromHex, toHex, utf8 } from '../../src/core/index.ts';
@@ -72,6 +73,25 @@ for (const kem of [KEM_XWING, KEM_X25519] as KemId[]) {
     const sender = await suite.createSenderContext({ recipientPublicKey: publicKey, info: buffer(info) });
     const received = await setupReceiver(own, new Uint8Array(sender.enc), info);
     expect(received?.exportRaw(utf8('y'), 32)).toEqual(new Uint8Array(await sender.export(buffer(utf8('y')), 32)));
+  });
+}
+
+const PANVA = { [KEM_XWING]: panva.KEM_MLKEM768_X25519, [KEM_X25519]: panva.KEM_DHKEM_X25519_HKDF_SHA256 };
+
+for (const kem of [KEM_XWING, KEM_X25519] as KemId[]) {
+  test(`a second independent implementation agrees on KEM ${kem.toString(16)}, in both directions`, async () => {
+    const suite = new panva.CipherSuite(PANVA[kem], panva.KDF_HKDF_SHA256, panva.AEAD_EXPORT_ONLY);
+    const info = utf8('info of both');
+    const pair = await suite.GenerateKeyPair();
+    const sent = await setupSender(kem, await suite.SerializePublicKey(pair.publicKey), info);
+    const recipient = await suite.SetupRecipient(pair.privateKey, sent.enc, { info });
+    expect(sent.exporter.exportRaw(utf8('x'), 44)).toEqual(await recipient.Export(utf8('x'), 44));
+
+    const own = await kemPrivateKey(kem, new Uint8Array(32).fill(9));
+    const publicKey = await suite.DeserializePublicKey(own.publicKey);
+    const { encapsulatedSecret, ctx } = await suite.SetupSender(publicKey, { info });
+    const received = await setupReceiver(own, Uint8Array.from(encapsulatedSecret), info);
+    expect(received?.exportRaw(utf8('y'), 32)).toEqual(await ctx.Export(utf8('y'), 32));
   });
 }
 
