@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { registerChain } from './commands/chain.ts';
 import { registerChat } from './commands/chat.ts';
+import { registerCollateral } from './commands/collateral.ts';
 import { registerGateway } from './commands/gateway.ts';
 import { registerLog } from './commands/log.ts';
 import { registerRouter } from './commands/router.ts';
@@ -18,6 +19,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerGateway,
   registerChat,
   registerVerify,
+  registerCollateral,
   registerLog,
   registerChain,
 ];

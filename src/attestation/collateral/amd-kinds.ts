@@ -9,14 +9,15 @@ import {
   toHex,
   type X509Certificate,
 } from '../../core/index.ts';
+import { isSnpLine, productLine, type SnpLine } from '../evidence/snp/index.ts';
 import { type AmdCa, parseAmdCa } from './amd-ca.ts';
-import { AMD_LINES, AMD_TCB_PARTS, type AmdEndorsementKey, type AmdLine, isAmdLine, tcbOfText } from './amd-lines.ts';
+import { AMD_TCB_PARTS, type AmdEndorsementKey, tcbOfText } from './amd-tcb.ts';
 import { type DocumentKind, type Parts, within } from './document.ts';
 import { wellFormed, windowOfCertificate, windowOfCrl } from './intel-kinds.ts';
 import type { KdsClient } from './kds-client.ts';
 
 /** A root key of AMD (an ARK) that the caller trusts for one product line. */
-export type AmdRoot = Readonly<{ line: AmdLine; spkiSha256: Uint8Array }>;
+export type AmdRoot = Readonly<{ line: SnpLine; spkiSha256: Uint8Array }>;
 
 export type AmdKind = 'amd-chain' | 'amd-crl' | 'amd-vcek';
 
@@ -35,13 +36,13 @@ type Chain = Readonly<{ intermediate: AmdCa; root: AmdCa }>;
 export function amdKinds(
   client: KdsClient | null,
   roots: readonly AmdRoot[],
-  keptChain: (line: AmdLine, key: AmdEndorsementKey) => Promise<Parts>,
+  keptChain: (line: SnpLine, key: AmdEndorsementKey) => Promise<Parts>,
 ): Readonly<Record<AmdKind, DocumentKind>> {
   const online = (): KdsClient => {
     if (client !== null) return client;
     throw new CodedError('ENDORSEMENT_UNREACHABLE', 'no key distribution service of AMD is configured');
   };
-  const chainOf = (line: AmdLine, key: AmdEndorsementKey, parts: Parts): Chain => {
+  const chainOf = (line: SnpLine, key: AmdEndorsementKey, parts: Parts): Chain => {
     const intermediate = parseAmdCa(fromHex(parts.intermediate as string, 'intermediate'));
     const root = rootOf(line, parts, roots);
     const name = key === 'vcek' ? `SEV-${line}` : `SEV-VLEK-${line}`;
@@ -52,23 +53,25 @@ export function amdKinds(
   return {
     'amd-chain': {
       isImmutable: false,
-      fetch: ([line, key]) => online().chain(line as AmdLine, key as AmdEndorsementKey),
+      isOnline: client !== null,
+      fetch: ([line, key]) => online().chain(line as SnpLine, key as AmdEndorsementKey),
       verify: async ([line = '', key = ''], parts) => {
-        wellFormed(isAmdLine(line) && isKey(key), parts, ['intermediate', 'root']);
-        const { intermediate, root } = chainOf(line as AmdLine, key as AmdEndorsementKey, parts);
+        wellFormed(isSnpLine(line) && isKey(key), parts, ['intermediate', 'root']);
+        const { intermediate, root } = chainOf(line as SnpLine, key as AmdEndorsementKey, parts);
         const version = BigInt(intermediate.notBefore);
         return { window: within(windowOfCertificate(intermediate), windowOfCertificate(root)), version };
       },
     },
     'amd-crl': {
       isImmutable: false,
+      isOnline: client !== null,
       fetch: async ([line, key]) => {
-        const { root } = await keptChain(line as AmdLine, key as AmdEndorsementKey);
-        return { crl: await online().crl(line as AmdLine, key as AmdEndorsementKey), root: root as string };
+        const { root } = await keptChain(line as SnpLine, key as AmdEndorsementKey);
+        return { crl: await online().crl(line as SnpLine, key as AmdEndorsementKey), root: root as string };
       },
       verify: async ([line = '', key = ''], parts) => {
-        wellFormed(isAmdLine(line) && isKey(key), parts, ['crl', 'root']);
-        const root = rootOf(line as AmdLine, parts, roots);
+        wellFormed(isSnpLine(line) && isKey(key), parts, ['crl', 'root']);
+        const root = rootOf(line as SnpLine, parts, roots);
         const crl = parseCrl(fromHex(parts.crl as string, 'crl'));
         if (!equalBytes(crl.issuer.der, root.subject.der)) throw wrong('the CRL has another issuer');
         signed(crl, root, 'the CRL');
@@ -78,20 +81,21 @@ export function amdKinds(
     },
     'amd-vcek': {
       isImmutable: true,
+      isOnline: client !== null,
       fetch: async ([line = '', hwid = '', tcb = '']) => {
-        const svns = tcbOfText(line as AmdLine, tcb);
+        const svns = tcbOfText(line as SnpLine, tcb);
         if (svns === null) throw new CodedError('INVARIANT_BROKEN', 'a document id without a TCB');
-        const chain = await keptChain(line as AmdLine, 'vcek');
-        return { ...chain, certificate: await online().vcek(line as AmdLine, hwid, svns) };
+        const chain = await keptChain(line as SnpLine, 'vcek');
+        return { ...chain, certificate: await online().vcek(line as SnpLine, hwid, svns) };
       },
       verify: async ([line = '', hwid = '', tcb = ''], parts) => {
-        const svns = isAmdLine(line) ? tcbOfText(line, tcb) : null;
+        const svns = isSnpLine(line) ? tcbOfText(line, tcb) : null;
         wellFormed(svns !== null && /^[0-9a-f]*$/.test(hwid), parts, ['certificate', 'intermediate', 'root']);
-        const { intermediate, root } = chainOf(line as AmdLine, 'vcek', parts);
+        const { intermediate, root } = chainOf(line as SnpLine, 'vcek', parts);
         const leaf = parseCertificate(fromHex(parts.certificate as string, 'certificate'));
         issued(leaf, intermediate);
         if (leaf.subject.commonName !== VCEK_NAME) throw wrong('the certificate is not a VCEK');
-        if (toHex(hwidOf(leaf, AMD_LINES[line as AmdLine].hwidBytes)) !== hwid)
+        if (toHex(hwidOf(leaf, productLine(line as SnpLine).hwidBytes)) !== hwid)
           throw wrong('the VCEK is of another chip');
         for (const [part, svn] of svns ?? []) {
           if (splOf(leaf, AMD_TCB_PARTS[part].oid) !== svn) throw wrong(`the VCEK is of another TCB (${part})`);
@@ -108,7 +112,7 @@ const wrong = (why: string) => new CodedError('ENDORSEMENT_CHAIN_INVALID', why);
 const isKey = (text: string): text is AmdEndorsementKey => text === 'vcek' || text === 'vlek';
 
 /** The root that came with the answer, where it is the pinned one of this line: it is never trusted for itself. */
-function rootOf(line: AmdLine, parts: Parts, roots: readonly AmdRoot[]): AmdCa {
+function rootOf(line: SnpLine, parts: Parts, roots: readonly AmdRoot[]): AmdCa {
   const root = parseAmdCa(fromHex(parts.root as string, 'root'));
   const isPinned = roots.some((pin) => pin.line === line && equalBytes(pin.spkiSha256, root.spkiSha256));
   if (!isPinned) throw wrong(`the chain does not end at the pinned root of ${line}`);

@@ -90,7 +90,9 @@ export class DocumentStore {
 
   /** Fetches what will end soon or is no longer fresh. @returns how many are current afterwards, of how many that were due */
   async prefetch(): Promise<{ due: number; current: number }> {
-    const due = [...this.#kept.values()].filter((kept) => !this.isCurrent(kept) || this.#due(kept) !== 'no');
+    const due = [...this.#kept.values()].filter(
+      (kept) => this.#kindOf(kept.id).kind.isOnline && (!this.isCurrent(kept) || this.#due(kept) !== 'no'),
+    );
     let current = 0;
     for (const { id } of due) {
       try {
@@ -151,7 +153,7 @@ export class DocumentStore {
 
   #due(kept: KeptDocument): 'no' | 'soon' | 'wait' {
     const { kind } = this.#kindOf(kept.id);
-    if (kind.isImmutable) return 'no';
+    if (kind.isImmutable || !kind.isOnline) return 'no';
     const now = this.#seconds();
     const age = now - kept.fetchedAt;
     if (age < 0 || age >= this.#freshness.staleSeconds) return 'wait'; // fetched in the future: the clock went back
@@ -186,8 +188,9 @@ export class DocumentStore {
     try {
       const parts = await kind.fetch(args);
       const { window, version } = await kind.verify(args, parts);
-      const known = this.#current(id);
-      if (known !== null && version < known.version) {
+      const known = this.#kept.get(id);
+      // Also where the newer one has ended; one “of the future” says only that the clock went back.
+      if (known !== undefined && known.window.from <= this.#seconds() && version < known.version) {
         throw new CodedError('ENDORSEMENT_UNREACHABLE', 'an older document than the one that is kept');
       }
       const fetched = { id, parts, sha256: partsSha256(parts), window, version, fetchedAt: this.#seconds() };

@@ -32,6 +32,8 @@ export type KeptDocument = Readonly<{
 export type DocumentKind = Readonly<{
   /** Never changes once issued, so never fetched again before it ends. */
   isImmutable: boolean;
+  /** Whether a service is configured that has it; otherwise what bundles hold is all there is. */
+  isOnline: boolean;
   /** @throws CodedError */
   fetch: (args: readonly string[]) => Promise<Parts>;
   /** Signature, chain to a pinned root, subject; not the time. @throws CodedError */

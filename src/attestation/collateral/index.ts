@@ -1,7 +1,7 @@
 /** Vendors' collateral, fetched and kept: the only part of attestation that knows a network. Only `src/cli/` composes it. */
 export type { AmdRoot } from './amd-kinds.ts';
-export { AMD_LINES, type AmdEndorsementKey, type AmdLine, type AmdTcb, type AmdTcbPart } from './amd-lines.ts';
-export { type BundledDocument, isCollateralBundle, parseCollateralBundle } from './bundle.ts';
+export type { AmdEndorsementKey } from './amd-tcb.ts';
+export { BUNDLE_CHARACTERS_MAX, type BundledDocument, isCollateralBundle, parseCollateralBundle } from './bundle.ts';
 export type { CollateralEvent } from './document.ts';
 export { FRESHNESS, type Freshness } from './document-store.ts';
 export type { EvaluationNumbers } from './evaluation-numbers.ts';
@@ -16,13 +16,16 @@ export {
   type TcbChannel,
 } from './intel-service.ts';
 export { AMD_KDS_URL } from './kds-client.ts';
-export { claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
+export { claimedAmdPlatform, claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
 export {
+  type AmdAsk,
   type AmdChain,
+  type AmdCollateralSet,
   type CollateralDeps,
   type CollateralDisk,
   type CollateralOptions,
   type CollateralService,
+  type DocumentState,
   type IntelAsk,
   type IntelCollateralSet,
   openCollateralService,

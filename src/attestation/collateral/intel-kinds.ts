@@ -49,6 +49,7 @@ export function intelKinds(
   const rootSeen = (chain: IntelChain): void => void roots.set(toHex(chain.root.spkiSha256), chain.root);
   const kind = (fetch: DocumentKind['fetch'], verify: DocumentKind['verify']): DocumentKind => ({
     isImmutable: false,
+    isOnline: client !== null,
     fetch,
     verify,
   });

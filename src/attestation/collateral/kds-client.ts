@@ -1,5 +1,6 @@
 import { CodedError, fromUtf8, parsePem, toHex } from '../../core/index.ts';
-import { AMD_TCB_PARTS, type AmdEndorsementKey, type AmdLine, type AmdTcbPart } from './amd-lines.ts';
+import type { SnpLine, SnpTcbPart } from '../evidence/snp/index.ts';
+import { AMD_TCB_PARTS, type AmdEndorsementKey } from './amd-tcb.ts';
 import { CRL_ANSWER_BYTES_MAX, crlDer } from './crl-encoding.ts';
 import type { Fetcher } from './fetcher.ts';
 
@@ -11,10 +12,10 @@ export const AMD_CHAIN_BYTES_MAX = 16 * 1024;
 /** Fetches AMD's documents, DER in hexadecimal. Nothing is verified here. */
 export type KdsClient = Readonly<{
   /** ASK or ASVK, then the root. */
-  chain: (line: AmdLine, key: AmdEndorsementKey) => Promise<Readonly<{ intermediate: string; root: string }>>;
-  crl: (line: AmdLine, key: AmdEndorsementKey) => Promise<string>;
+  chain: (line: SnpLine, key: AmdEndorsementKey) => Promise<Readonly<{ intermediate: string; root: string }>>;
+  crl: (line: SnpLine, key: AmdEndorsementKey) => Promise<string>;
   /** @param hwid lower-case hexadecimal */
-  vcek: (line: AmdLine, hwid: string, tcb: ReadonlyMap<AmdTcbPart, number>) => Promise<string>;
+  vcek: (line: SnpLine, hwid: string, tcb: ReadonlyMap<SnpTcbPart, number>) => Promise<string>;
 }>;
 
 /** AMD Key Distribution Service (57230): `/vcek/v1/…` and `/vlek/v1/…`. */

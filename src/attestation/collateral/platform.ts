@@ -1,4 +1,4 @@
-import { CodedError, fromUtf8, parseCertificate, parsePem, toHex } from '../../core/index.ts';
+import { CodedError, fromUtf8, isZero, parseCertificate, parsePem, toHex } from '../../core/index.ts';
 import {
   CHAIN_CERTIFICATES_MAX,
   CHAIN_CHARACTERS_MAX,
@@ -7,8 +7,10 @@ import {
   type VerificationCache,
   verifyPckChain,
 } from '../endorsements/index.ts';
+import { type ParsedSnpReport, productLine, readTcb, type SnpLine, snpLineOfCpu } from '../evidence/snp/index.ts';
 import type { ParsedTdxQuote } from '../evidence/tdx/index.ts';
 import type { PckCa } from './intel-service.ts';
+import type { AmdAsk } from './service.ts';
 
 export type IntelPlatform = Readonly<{ fmspc: string; ca: PckCa }>;
 
@@ -43,4 +45,26 @@ export function claimedIntelPlatform(quote: ParsedTdxQuote): IntelPlatform | nul
     if (error instanceof CodedError) return null;
     throw error;
   }
+}
+
+/**
+ * Which of AMD's documents a report is judged with, by what it says of itself: whether it is genuine is not known from
+ * it. The key distribution service has VCEKs alone, by chip; a VLEK comes from the cloud provider, and a report with a
+ * masked chip comes with its certificate.
+ * @param stated the product line, for reports of version 2, which do not say it
+ * @throws CodedError USAGE_INVALID where nobody says the line; EVIDENCE_UNSUPPORTED for a processor of no known line;
+ *   EVIDENCE_MALFORMED where reserved bytes of the TCB are set
+ */
+export function claimedAmdPlatform(report: ParsedSnpReport, stated: SnpLine | null): AmdAsk {
+  const { cpuid, chipId, reportedTcb, signer } = report;
+  const line = cpuid === null ? stated : snpLineOfCpu(cpuid.family, cpuid.model);
+  if (line === null) {
+    if (cpuid === null) throw new CodedError('USAGE_INVALID', 'a report of version 2 does not say its product line');
+    throw new CodedError('EVIDENCE_UNSUPPORTED', 'the processor is of no known product line');
+  }
+  if (signer === 'VLEK') return { line, key: 'vlek', leaf: null };
+  const tcb = readTcb(reportedTcb, line);
+  if (tcb === null) throw new CodedError('EVIDENCE_MALFORMED', `reserved bytes of a TCB of ${line} are set`);
+  if (isZero(chipId)) return { line, key: 'vcek', leaf: null };
+  return { line, key: 'vcek', leaf: { hwid: chipId.subarray(0, productLine(line).hwidBytes), tcb } };
 }

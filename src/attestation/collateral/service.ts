@@ -1,10 +1,11 @@
 import { sha256 } from '#crypto';
 import { type Bytes, CodedError, canonicalJsonBytes, fromHex, toHex, type UnixSeconds } from '../../core/index.ts';
 import type { IntelCollateral, TrustAnchor } from '../endorsements/index.ts';
+import { isSnpLine, productLine, type SnpLine, type SnpTcb } from '../evidence/snp/index.ts';
 import { type AmdRoot, amdKinds } from './amd-kinds.ts';
-import { AMD_LINES, type AmdEndorsementKey, type AmdLine, type AmdTcb, isAmdLine, tcbText } from './amd-lines.ts';
+import { type AmdEndorsementKey, tcbText } from './amd-tcb.ts';
 import { encodeCollateralBundle, importBundle } from './bundle.ts';
-import type { CollateralEvent, KeptDocument } from './document.ts';
+import type { CollateralEvent, DocumentId, KeptDocument } from './document.ts';
 import { DocumentStore, FRESHNESS, type Freshness } from './document-store.ts';
 import type { EvaluationNumbers } from './evaluation-numbers.ts';
 import { createFetcher, FETCH_LIMITS, type FetcherDeps, type FetchLimits } from './fetcher.ts';
@@ -47,6 +48,27 @@ export type IntelCollateralSet = Readonly<{
   fetchedAt: UnixSeconds;
 }>;
 
+/** Which of AMD's documents a report is judged with. */
+export type AmdAsk = Readonly<{
+  line: SnpLine;
+  key: AmdEndorsementKey;
+  /** The chip and the TCB whose VCEK signed; null where the service has no leaf to give: a VLEK, a masked chip. */
+  leaf: Readonly<{ hwid: Uint8Array; tcb: SnpTcb }> | null;
+}>;
+
+/** Leaf (where it can be had), intermediate and root, and the root's list: DER. */
+export type AmdCollateralSet = Readonly<{ certificates: readonly Bytes[]; crl: Bytes; until: UnixSeconds }>;
+
+/** One kept document, for people: nothing of its content. */
+export type DocumentState = Readonly<{
+  id: DocumentId;
+  sha256: string;
+  from: UnixSeconds;
+  until: UnixSeconds;
+  fetchedAt: UnixSeconds;
+  isCurrent: boolean;
+}>;
+
 export type AmdChain = Readonly<{ intermediate: Bytes; root: Bytes; until: UnixSeconds }>;
 
 /** Vendors' collateral: fetched, verified, kept. Everything it gives is current at that moment. */
@@ -61,11 +83,15 @@ export type CollateralService = Readonly<{
   /** Which sets of TCB levels Intel has for TDX. */
   getEvaluationNumbers(): Promise<EvaluationNumbers>;
   /** ASK or ASVK and the root, DER. @throws as {@link getIntelCollateral} */
-  getAmdChain(line: AmdLine, key: AmdEndorsementKey): Promise<AmdChain>;
+  getAmdChain(line: SnpLine, key: AmdEndorsementKey): Promise<AmdChain>;
   /** DER. */
-  getAmdCrl(line: AmdLine, key: AmdEndorsementKey): Promise<Bytes>;
+  getAmdCrl(line: SnpLine, key: AmdEndorsementKey): Promise<Bytes>;
   /** One chip's certificate for one TCB, DER. @param hwid 64 bytes, 8 for Turin */
-  getVcek(ask: Readonly<{ line: AmdLine; hwid: Uint8Array; tcb: AmdTcb }>): Promise<Bytes>;
+  getVcek(ask: Readonly<{ line: SnpLine; hwid: Uint8Array; tcb: SnpTcb }>): Promise<Bytes>;
+  /** All that a report is verified with. @throws as {@link getIntelCollateral} */
+  getAmdCollateral(ask: AmdAsk): Promise<AmdCollateralSet>;
+  /** What is kept, current or not, by id. */
+  documents(): readonly DocumentState[];
   /** Fetches anew what is due; call it now and then (every ten minutes). */
   prefetch(): Promise<Readonly<{ due: number; current: number }>>;
   /** All that is kept as one text, content-addressed; the same documents give the same text. */
@@ -86,7 +112,7 @@ export async function openCollateralService(
   const intel = options.intel === null ? null : createIntelClient(options.intel, fetcher);
   const amdUrl = options.amd?.url ?? null;
   const kds = amdUrl === null ? null : createKdsClient(amdUrl, fetcher);
-  const keptChain = async (line: AmdLine, key: AmdEndorsementKey) =>
+  const keptChain = async (line: SnpLine, key: AmdEndorsementKey) =>
     (await store.get(`amd-chain/${line}/${key}`)).parts;
   const kinds = { ...intelKinds(intel, options.anchors), ...amdKinds(kds, options.amd?.roots ?? [], keptChain) };
   const disk = deps.disk === undefined ? null : createDiskWriter(deps.disk, () => store.all(), report);
@@ -103,12 +129,16 @@ export async function openCollateralService(
       return { intermediate: part(parts, 'intermediate'), root: part(parts, 'root'), until: window.until };
     },
     getAmdCrl: async (line, key) => part((await store.get(`amd-crl/${checkedLine(line)}/${key}`)).parts, 'crl'),
-    getVcek: async ({ line, hwid, tcb }) => {
-      if (hwid.length !== AMD_LINES[checkedLine(line)].hwidBytes) {
-        throw new CodedError('USAGE_INVALID', `a chip of ${line} has an id of ${AMD_LINES[line].hwidBytes} bytes`);
-      }
-      return part((await store.get(`amd-vcek/${line}/${toHex(hwid)}/${tcbText(line, tcb)}`)).parts, 'certificate');
-    },
+    getVcek: async ({ line, hwid, tcb }) => part((await store.get(vcekId(line, hwid, tcb))).parts, 'certificate'),
+    getAmdCollateral: (ask) => amdSet(store, ask),
+    documents: () =>
+      store
+        .all()
+        .map((kept) => {
+          const { id, sha256, window, fetchedAt } = kept;
+          return { id, sha256, ...window, fetchedAt, isCurrent: store.isCurrent(kept) };
+        })
+        .sort((a, b) => (a.id < b.id ? -1 : 1)),
     prefetch: () => store.prefetch(),
     exportBundle: () => encodeCollateralBundle(store.all()),
     importBundle: (text) => importBundle(text, store),
@@ -118,9 +148,33 @@ export async function openCollateralService(
 
 const part = (parts: KeptDocument['parts'], name: string): Bytes => fromHex(parts[name] as string, name);
 
-function checkedLine(line: AmdLine): AmdLine {
-  if (isAmdLine(line)) return line;
+function checkedLine(line: SnpLine): SnpLine {
+  if (isSnpLine(line)) return line;
   throw new CodedError('USAGE_INVALID', 'not a product line of AMD');
+}
+
+function vcekId(line: SnpLine, hwid: Uint8Array, tcb: SnpTcb): DocumentId {
+  const { hwidBytes } = productLine(checkedLine(line));
+  if (hwid.length === hwidBytes) return `amd-vcek/${line}/${toHex(hwid)}/${tcbText(line, tcb)}`;
+  throw new CodedError('USAGE_INVALID', `a chip of ${line} has an id of ${hwidBytes} bytes`);
+}
+
+async function amdSet(store: DocumentStore, { line, key, leaf }: AmdAsk): Promise<AmdCollateralSet> {
+  const ids = [`amd-crl/${checkedLine(line)}/${key}`, `amd-chain/${line}/${key}`];
+  if (leaf !== null) ids.unshift(vcekId(line, leaf.hwid, leaf.tcb));
+  const documents = stillCurrent(store, await Promise.all(ids.map((id) => store.get(id))));
+  const parts = Object.assign({}, ...documents.map((document) => document.parts)) as KeptDocument['parts'];
+  const certificates = [...(leaf === null ? [] : ['certificate']), 'intermediate', 'root'].map((name) =>
+    part(parts, name),
+  );
+  const until = Math.min(...documents.map(({ window }) => window.until));
+  return { certificates, crl: part(parts, 'crl'), until };
+}
+
+/** The documents, where all are current now: one may have ended while another was waited for. */
+function stillCurrent<T extends readonly KeptDocument[]>(store: DocumentStore, documents: T): T {
+  if (documents.every((document) => store.isCurrent(document))) return documents;
+  throw new CodedError('ENDORSEMENT_UNREACHABLE', 'a document ended while another was waited for');
 }
 
 async function intelSet(store: DocumentStore, ask: IntelAsk): Promise<IntelCollateralSet> {
@@ -136,6 +190,7 @@ async function intelSet(store: DocumentStore, ask: IntelAsk): Promise<IntelColla
   ]);
   // Last: which root's list to expect is known from the others' chains.
   const rootCrl = await store.get('root-crl');
+  const documents = stillCurrent(store, [tcbInfo, qeIdentity, pckCrl, rootCrl]);
   const collateral: IntelCollateral = {
     pck_crl_issuer_chain: pckCrl.parts.issuerChain,
     root_ca_crl: rootCrl.parts.crl,
@@ -147,10 +202,6 @@ async function intelSet(store: DocumentStore, ask: IntelAsk): Promise<IntelColla
     qe_identity: qeIdentity.parts.text,
     qe_identity_signature: qeIdentity.parts.signature,
   };
-  const documents = [tcbInfo, qeIdentity, pckCrl, rootCrl];
-  if (!documents.every((document) => store.isCurrent(document))) {
-    throw new CodedError('ENDORSEMENT_UNREACHABLE', 'a document ended while another was waited for');
-  }
   return {
     collateral,
     digest: sha256(canonicalJsonBytes(collateral)),

@@ -1,10 +1,11 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { CodedError, fromUtf8, type Json, parseStrictJson, toBase64, type UnixSeconds } from '../../core/index.ts';
 import { EXIT, type ExitCode, painter, wantsColour } from '../output.ts';
 import type { Verifier } from '../verify/answer.ts';
 import { KINDS, REVOCATION_MODES } from '../verify/request.ts';
 import type { VerdictWord } from '../verify/response.ts';
+import { addVendorOptions, type VendorFlags } from './vendor-options.ts';
 
 export const INPUT_FILE_BYTES_MAX = 16 * 1024 * 1024;
 const EXIT_OF_VERDICT: Readonly<Record<VerdictWord, ExitCode>> = {
@@ -24,31 +25,25 @@ export type VerifyIo = Readonly<{
   exit(code: ExitCode): void;
 }>;
 
-type VerifyFlags = Readonly<{
-  kind?: (typeof KINDS)[number];
-  collateral?: string;
-  at?: string;
-  trustAnchor?: readonly string[];
-  revocation?: (typeof REVOCATION_MODES)[number];
-  require?: string;
-  reportData?: string;
-  policy?: string;
-  batch?: boolean;
-  json?: boolean;
-}>;
+export type VerifyFlags = VendorFlags &
+  Readonly<{
+    kind?: (typeof KINDS)[number];
+    collateral?: string;
+    fetch?: boolean;
+    at?: string;
+    revocation?: (typeof REVOCATION_MODES)[number];
+    require?: string;
+    reportData?: string;
+    policy?: string;
+    batch?: boolean;
+    json?: boolean;
+  }>;
 
 function readBounded(path: string): Uint8Array {
   if (statSync(path).size > INPUT_FILE_BYTES_MAX) {
     throw new CodedError('USAGE_INVALID', `an input file has at most ${INPUT_FILE_BYTES_MAX} bytes`, { path });
   }
   return readFileSync(path);
-}
-
-function digestHex(text: string, previous: readonly string[] = []): readonly string[] {
-  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
-    throw new InvalidArgumentError('a trust anchor is the SHA-256 of its key (SPKI), 64 hexadecimal digits.');
-  }
-  return [...previous, text];
 }
 
 /** The request that the flags spell, in the same form that a batch line has. */
@@ -72,15 +67,17 @@ function requestOf(file: string, flags: VerifyFlags, now: UnixSeconds): Json {
 async function verifyFile(file: string, flags: VerifyFlags, io: VerifyIo, verifier: Verifier): Promise<void> {
   const { parseVerifyRequest } = await import('../verify/request.ts');
   const { formatResponse } = await import('../verify/print.ts');
-  let request: ReturnType<typeof parseVerifyRequest>;
+  const { findCollateral } = await import('../collateral/for-verify.ts');
+  let given: ReturnType<typeof parseVerifyRequest>;
   try {
-    request = parseVerifyRequest(requestOf(file, flags, io.now()));
+    given = parseVerifyRequest(requestOf(file, flags, io.now()));
   } catch (cause) {
     // On the command line a request that cannot be read is a mistake of usage, not a verdict.
     if (!(cause instanceof CodedError) || cause.code === 'USAGE_INVALID') throw cause;
     throw new CodedError('USAGE_INVALID', cause.message, cause.facts, { cause });
   }
-  const response = await verifier.answer(request);
+  const { request, explain } = await findCollateral(given, flags);
+  const response = explain(await verifier.answer(request));
   const isUsage = response.error?.code === 'EVIDENCE_KIND_UNSUPPORTED' || response.error?.code === 'USAGE_INVALID';
   const text = flags.json
     ? `${JSON.stringify(response)}\n`
@@ -112,13 +109,14 @@ function processIo(): VerifyIo {
 
 /** Adds `chrysalis verify`: is this evidence genuine? */
 export function registerVerify(program: Command, io: () => VerifyIo = processIo): void {
-  program
+  const command = program
     .command('verify [file]')
-    .description('whether evidence is genuine: who signed it, is it in date, is it revoked')
+    .description('whether evidence is genuine: who signed it, is it in date, is it revoked');
+  addVendorOptions(command)
     .addOption(new Option('--kind <kind>', 'what the file is').choices([...KINDS]))
-    .option('--collateral <file>', "the vendor's endorsements, as JSON")
+    .option('--collateral <file>', "the vendor's endorsements: as JSON, or a bundle of chrysalis collateral")
+    .option('--fetch', 'ask the vendor for them; what was fetched is kept')
     .option('--at <time>', 'judge as of this time, RFC 3339 (default: now)')
-    .option('--trust-anchor <sha256>', 'trust this root instead of the pinned ones; may be repeated', digestHex)
     .addOption(new Option('--revocation <mode>', 'revocation lists').choices([...REVOCATION_MODES]).default('require'))
     .addOption(new Option('--require <what>', 'ask for signatures and bindings only').choices(['signature']))
     .option('--report-data <hex>', '64 bytes that REPORT_DATA must equal')
@@ -131,6 +129,7 @@ export function registerVerify(program: Command, io: () => VerifyIo = processIo)
 Exit codes: 0 verified, 1 refused, 2 usage, 3 could not find out. A batch exits 0: each line has its verdict.
 
 Example:
+  $ npx chrysalis verify --kind tdx-quote quote.bin --fetch
   $ npx chrysalis verify --kind tdx-quote quote.bin --collateral collateral.json --at 2026-03-01T00:00:00Z
   $ npx chrysalis verify --batch < requests.jsonl > answers.jsonl`,
     )

@@ -1,15 +1,10 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  type CollateralDeps,
-  type CollateralEvent,
   type CollateralService,
   claimedIntelPlatform,
   type IntelPlatform,
   intelPlatformOf,
-  intelSourceAt,
   isCollateralBundle,
-  openCollateralService,
 } from '../../attestation/collateral/index.ts';
 import {
   BoundedMap,
@@ -23,16 +18,16 @@ import {
   VerificationCache,
 } from '../../attestation/index.ts';
 import { asCodedError, type Bytes, CodedError, parseStrictJson, toHex } from '../../core/index.ts';
-import { readIfThere, readText, systemRandomness, writeDurably } from './files.ts';
+import { openService, reportOnStderr, type VendorUrls } from './collateral-service.ts';
+import { readText } from './files.ts';
 
 export type CollateralOptions = Readonly<{
   /** File with one platform's collateral, or a bundle. */
   collateral?: string;
-  /** Intel's service, or a PCCS. */
-  collateralUrl?: string;
   /** Folder where what was fetched is kept. */
   data: string;
-}>;
+}> &
+  VendorUrls;
 
 /** Vendors' collateral as a router uses it. */
 export type Collateral = Readonly<{
@@ -53,15 +48,14 @@ export async function openCollateral(options: CollateralOptions, anchors: readon
     throw new CodedError('USAGE_INVALID', 'give either --collateral or --collateral-url');
   }
   if (url !== undefined) {
-    const path = join(options.data, 'collateral-bundle.json');
-    const disk = { read: async () => readIfThere(path), write: async (text: string) => writeDurably(path, text) };
-    const service = await openCollateralService({ ...systemDeps(), disk }, { intel: intelSourceAt(url), anchors });
+    const bundlePath = join(options.data, 'collateral-bundle.json');
+    const service = await openService({ urls: options, anchors, bundlePath, report: reportOnStderr });
     return fromService(service, anchors);
   }
   const text = readText(file as string);
   const value = parseStrictJson(text, 'collateral');
   if (isCollateralBundle(value)) {
-    const service = await openCollateralService(systemDeps(), { intel: null, anchors });
+    const service = await openService({ urls: null, anchors, report: reportOnStderr });
     await service.importBundle(text);
     return fromService(service, anchors);
   }
@@ -69,26 +63,6 @@ export async function openCollateral(options: CollateralOptions, anchors: readon
   const endorsements = await loadIntelEndorsements(collateral, anchors);
   const only = JSON.stringify(collateral);
   return { endorsementsFor: async () => endorsements, textFor: () => only, close: async () => undefined };
-}
-
-function systemDeps(): CollateralDeps {
-  return {
-    fetch: (input, init) => fetch(input, init),
-    now: Date.now,
-    monotonic: () => performance.now(),
-    sleep: (ms, signal) => sleep(ms, undefined, { signal }),
-    randomness: systemRandomness,
-    report,
-  };
-}
-
-/** For whoever runs it: documents and reasons, on stderr; what was fetched well is not worth a line. */
-function report(event: CollateralEvent): void {
-  if (event.event === 'failed' || event.event === 'diskFailed')
-    console.error(`collateral: ${event.why} [${event.code}]`);
-  if (event.event === 'keptOnOutage') {
-    console.error(`collateral: ${event.document} is kept until ${new Date(event.until * 1000).toISOString()}`);
-  }
 }
 
 function fromService(service: CollateralService, anchors: readonly TrustAnchor[]): Collateral {

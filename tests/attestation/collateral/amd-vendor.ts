@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto';
-import { AMD_TCB_PARTS } from '../../../src/attestation/collateral/amd-lines.ts';
-import type { AmdLine, AmdTcb, AmdTcbPart } from '../../../src/attestation/collateral/index.ts';
+import { AMD_TCB_PARTS } from '../../../src/attestation/collateral/amd-tcb.ts';
+import type { SnpLine, SnpTcb, SnpTcbPart } from '../../../src/attestation/index.ts';
 import * as der from '../../../src/attestation/simulate/der.ts';
 import { type Bytes, concat, toBase64 } from '../../../src/core/index.ts';
 
@@ -75,11 +75,11 @@ export const pem = (...certificates: readonly Uint8Array[]): string =>
     )
     .join('');
 
-export type VcekRequest = Readonly<{ hwid: Uint8Array; tcb: AmdTcb }> &
-  Partial<Readonly<{ subject: string; without: AmdTcbPart; saltLength: number; notAfter: number; isWrapped: boolean }>>;
+export type VcekRequest = Readonly<{ hwid: Uint8Array; tcb: SnpTcb }> &
+  Partial<Readonly<{ subject: string; without: SnpTcbPart; saltLength: number; notAfter: number; isWrapped: boolean }>>;
 
 /** A vendor like AMD for one line: root, both intermediates, leaves and lists. */
-export function createAmdVendor(line: AmdLine) {
+export function createAmdVendor(line: SnpLine) {
   const ark = signer(`ARK-${line}`);
   const ask = signer(`SEV-${line}`);
   const asvk = signer(`SEV-VLEK-${line}`);
@@ -92,7 +92,7 @@ export function createAmdVendor(line: AmdLine) {
     ...certificates,
     vcek: (request: VcekRequest): Bytes => {
       const spki = Uint8Array.from(chipKey.export({ type: 'spki', format: 'der' }));
-      const parts = (Object.keys(request.tcb) as AmdTcbPart[]).filter((part) => part !== request.without);
+      const parts = (Object.keys(request.tcb) as SnpTcbPart[]).filter((part) => part !== request.without);
       const hwid = request.isWrapped === true ? der.octetString(request.hwid) : request.hwid;
       const extensions = [
         ...parts.map((part) => extension(AMD_TCB_PARTS[part].oid, der.integer(request.tcb[part] as number))),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AmdLine, AmdTcb, CollateralOptions } from '../../../src/attestation/collateral/index.ts';
+import type { CollateralOptions } from '../../../src/attestation/collateral/index.ts';
+import type { SnpLine, SnpTcb } from '../../../src/attestation/index.ts';
 import { fromHex, toHex } from '../../../src/core/index.ts';
 import { readVector, readVectorJson, vectorsFolder, WHY_SKIPPED } from '../../vectors.ts';
 import { createAmdVendor, pem, type VcekRequest } from './amd-vendor.ts';
@@ -9,7 +10,7 @@ import { answerWith, startVendorServer, type VendorServer } from './vendor-serve
 const milan = createAmdVendor('Milan');
 const turin = createAmdVendor('Turin');
 const HWID = new Uint8Array(64).fill(4); // begins like an OCTET STRING
-const TCB: AmdTcb = { bootloader: 3, tee: 0, snp: 8, microcode: 219 };
+const TCB: SnpTcb = { bootloader: 3, tee: 0, snp: 8, microcode: 219 };
 const VCEK_PATH = `/vcek/v1/Milan/${toHex(HWID)}?blSPL=03&teeSPL=00&snpSPL=08&ucodeSPL=219`;
 
 let server: VendorServer;
@@ -55,7 +56,7 @@ describe('a good service', () => {
 
   test('Turin: eight bytes of chip, and an FMC', async () => {
     const hwid = new Uint8Array(8).fill(2);
-    const tcb: AmdTcb = { fmc: 1, bootloader: 1, tee: 1, snp: 4, microcode: 81 };
+    const tcb: SnpTcb = { fmc: 1, bootloader: 1, tee: 1, snp: 4, microcode: 81 };
     const certificate = turin.vcek({ hwid, tcb, isWrapped: true });
     server.route('/vcek/v1/Turin/cert_chain', answerWith(pem(turin.ask, turin.ark)));
     server.route(
@@ -168,7 +169,7 @@ describe('what is not that certificate is never kept, and refuses nobody', () =>
 
 test('what cannot be asked for is not asked for', async () => {
   const { service } = await open();
-  const asks: [string, Uint8Array, AmdTcb][] = [
+  const asks: [string, Uint8Array, SnpTcb][] = [
     ['Venice', HWID, TCB],
     ['Milan', HWID.subarray(1), TCB],
     ['Turin', HWID, { ...TCB, fmc: 1 }],
@@ -177,19 +178,19 @@ test('what cannot be asked for is not asked for', async () => {
     ['Milan', HWID, { bootloader: 1, tee: 1, snp: 1 }],
   ];
   for (const [line, hwid, tcb] of asks) {
-    expect(await codeOf(service.getVcek({ line: line as AmdLine, hwid, tcb }))).toBe('USAGE_INVALID');
+    expect(await codeOf(service.getVcek({ line: line as SnpLine, hwid, tcb }))).toBe('USAGE_INVALID');
   }
   expect(server.requests()).toBe(0);
 });
 
 const snp = vectorsFolder('snp');
 type Vectors = {
-  trust_anchors: Record<AmdLine, Record<'ark' | 'ask' | 'asvk', { file: string; spki_sha256: string }>>;
+  trust_anchors: Record<SnpLine, Record<'ark' | 'ask' | 'asvk', { file: string; spki_sha256: string }>>;
   crls: { file: string; issuer: string; this_update: string }[];
   vectors: {
     id: string;
     signer: string;
-    product: AmdLine;
+    product: SnpLine;
     verification_time: string;
     leaf?: { hwid: string | null; spl: Record<string, number | null> };
     files: Record<string, string>;
@@ -201,7 +202,7 @@ describe.skipIf(snp === null)(`AMD’s own certificates and lists${snp === null 
   const folder = snp as string;
   const vectors = snp === null ? null : readVectorJson<Vectors>(folder, 'vectors.json');
   const roots = Object.entries(vectors?.trust_anchors ?? {}).map(([line, { ark }]) => ({
-    line: line as AmdLine,
+    line: line as SnpLine,
     spkiSha256: fromHex(ark.spki_sha256),
   }));
 
@@ -218,7 +219,7 @@ describe.skipIf(snp === null)(`AMD’s own certificates and lists${snp === null 
   test('each list, in its year', async () => {
     expect(vectors!.crls.length).toBeGreaterThan(0);
     for (const { file, issuer, this_update } of vectors!.crls) {
-      const line = issuer.replace('ARK-', '') as AmdLine;
+      const line = issuer.replace('ARK-', '') as SnpLine;
       const { ark, ask } = vectors!.trust_anchors[line];
       server.route(
         `/vcek/v1/${line}/cert_chain`,
@@ -242,7 +243,7 @@ describe.skipIf(snp === null)(`AMD’s own certificates and lists${snp === null 
       server.route(`/vcek/v1/${product}/${leaf.hwid}`, answerWith(certificate));
       const { service, clock } = await open({ amd: { url: server.url, roots } });
       clock.seconds = Date.parse(verification_time) / 1000;
-      const tcb = Object.fromEntries(Object.entries(leaf.spl).filter(([, svn]) => svn !== null)) as AmdTcb;
+      const tcb = Object.fromEntries(Object.entries(leaf.spl).filter(([, svn]) => svn !== null)) as SnpTcb;
       const got = await service.getVcek({ line: product, hwid: fromHex(leaf.hwid), tcb });
       expect(toHex(got)).toBe(toHex(certificate));
       count++;

@@ -1,21 +1,11 @@
 import { CodedError } from '../../core/index.ts';
+import { type SnpLine, type SnpTcb, type SnpTcbPart, tcbPartsOf } from '../evidence/snp/index.ts';
 
-/** AMD's product lines as its Key Distribution Service names them (57230; sev-snp.md sections 3 and 4.4). */
-export const AMD_LINES = {
-  Milan: { hwidBytes: 64, parts: ['bootloader', 'tee', 'snp', 'microcode'] },
-  Genoa: { hwidBytes: 64, parts: ['bootloader', 'tee', 'snp', 'microcode'] },
-  Turin: { hwidBytes: 8, parts: ['fmc', 'bootloader', 'tee', 'snp', 'microcode'] },
-} as const satisfies Record<string, { hwidBytes: number; parts: readonly AmdTcbPart[] }>;
-
-export type AmdLine = keyof typeof AMD_LINES;
-export type AmdTcbPart = 'fmc' | 'bootloader' | 'tee' | 'snp' | 'microcode';
-/** SVNs of 0 to 255 by part; `fmc` for Turin alone. */
-export type AmdTcb = Readonly<Partial<Record<AmdTcbPart, number>>>;
 /** VCEK: a chip's own key. VLEK: a cloud provider's, whose leaves the service does not give out. */
 export type AmdEndorsementKey = 'vcek' | 'vlek';
 
-/** Query parameter and certificate extension of each part (sev-snp.md sections 4.2 and 4.4). */
-export const AMD_TCB_PARTS: Readonly<Record<AmdTcbPart, { query: string; oid: string }>> = {
+/** Query parameter and certificate extension of each part (AMD 57230). */
+export const AMD_TCB_PARTS: Readonly<Record<SnpTcbPart, { query: string; oid: string }>> = {
   fmc: { query: 'fmcSPL', oid: '1.3.6.1.4.1.3704.1.3.9' },
   bootloader: { query: 'blSPL', oid: '1.3.6.1.4.1.3704.1.3.1' },
   tee: { query: 'teeSPL', oid: '1.3.6.1.4.1.3704.1.3.2' },
@@ -23,16 +13,12 @@ export const AMD_TCB_PARTS: Readonly<Record<AmdTcbPart, { query: string; oid: st
   microcode: { query: 'ucodeSPL', oid: '1.3.6.1.4.1.3704.1.3.8' },
 };
 
-export function isAmdLine(text: string): text is AmdLine {
-  return Object.hasOwn(AMD_LINES, text);
-}
-
 /**
  * The SVNs of a TCB in the order of its line, `3-0-8-115`, as document ids hold them.
  * @throws CodedError USAGE_INVALID for a part that is missing, not of the line or out of range
  */
-export function tcbText(line: AmdLine, tcb: AmdTcb): string {
-  const { parts } = AMD_LINES[line];
+export function tcbText(line: SnpLine, tcb: SnpTcb): string {
+  const parts = tcbPartsOf(line);
   const invalid = () =>
     new CodedError('USAGE_INVALID', `a TCB of ${line} has the parts ${parts.join(', ')}, 0 to 255 each`);
   if (Object.keys(tcb).length !== parts.length) throw invalid();
@@ -46,8 +32,8 @@ export function tcbText(line: AmdLine, tcb: AmdTcb): string {
 }
 
 /** The SVNs back from {@link tcbText}, by part, or null where the text is not one. */
-export function tcbOfText(line: AmdLine, text: string): ReadonlyMap<AmdTcbPart, number> | null {
-  const { parts } = AMD_LINES[line];
+export function tcbOfText(line: SnpLine, text: string): ReadonlyMap<SnpTcbPart, number> | null {
+  const parts = tcbPartsOf(line);
   const given = text.split('-');
   if (given.length !== parts.length || !given.every((svn) => /^(?:0|[1-9]\d{0,2})$/.test(svn) && Number(svn) < 256))
     return null;

@@ -1,0 +1,117 @@
+import { readFileSync, statSync } from 'node:fs';
+import {
+  BUNDLE_CHARACTERS_MAX,
+  type CollateralEvent,
+  type CollateralService,
+  type PckCa,
+} from '../../attestation/collateral/index.ts';
+import type { TrustAnchor } from '../../attestation/index.ts';
+import { CodedError, fromUtf8 } from '../../core/index.ts';
+import type { VendorFlags } from '../commands/vendor-options.ts';
+import { openService, reportOnStderr } from '../compose/collateral-service.ts';
+import { writeDurably } from '../compose/files.ts';
+import { EXIT, painter, wantsColour } from '../output.ts';
+import { callerAnchor, parseInstant } from '../verify/request.ts';
+import { collateralForEvidence, FETCHED_KINDS, type FetchedKind } from './for-evidence.ts';
+import { collateralDocument, formatDocuments } from './print.ts';
+
+const EVIDENCE_FILES_MAX = 64;
+
+type Common = Readonly<{ json?: boolean; trustAnchor?: readonly string[] }>;
+export type FetchFlags = VendorFlags & Common & Readonly<{ kind?: FetchedKind; fmspc?: string; ca: PckCa }>;
+export type ShowFlags = Common & Readonly<{ at?: string }>;
+export type BundleFlags = Common & Readonly<{ out: string }>;
+
+/** `chrysalis collateral fetch`. @throws CodedError of kind unavailable where a document can't be had */
+export async function fetch(files: readonly string[], flags: FetchFlags): Promise<void> {
+  if (files.length > EVIDENCE_FILES_MAX) {
+    throw new CodedError('USAGE_INVALID', `at most ${EVIDENCE_FILES_MAX} files at a time`);
+  }
+  if (files.length > 0 && flags.kind === undefined) {
+    throw new CodedError('USAGE_INVALID', `--kind is missing: ${FETCHED_KINDS.join(', ')}`);
+  }
+  const anchors = anchorsOf(flags);
+  const disk = diskFailures();
+  const service = await openService({ urls: flags, anchors, bundlePath: flags.bundle, report: disk.report });
+  disk.check(); // a bundle that cannot be read is not written over
+  for (const file of files) await fetchFor(service, file, flags, anchors);
+  const { fmspc, ca, update: channel } = flags;
+  if (fmspc !== undefined) await service.getIntelCollateral({ fmspc, ca, channel });
+  if (files.length === 0 && fmspc === undefined) {
+    if (service.documents().length === 0) {
+      throw new CodedError('USAGE_INVALID', `name evidence or a platform: ${flags.bundle} holds nothing to fetch anew`);
+    }
+    await service.prefetch();
+  }
+  await service.flush();
+  disk.check();
+  print(service, Date.now(), flags);
+}
+
+async function fetchFor(
+  service: CollateralService,
+  file: string,
+  flags: FetchFlags,
+  anchors: readonly TrustAnchor[] | null,
+): Promise<void> {
+  const { kind = 'tdx-quote', line = null, update: channel } = flags;
+  const found = await collateralForEvidence(service, { kind, evidence: readBounded(file), anchors, line, channel });
+  if (found !== null) return;
+  const todo = 'chrysalis verify says what is wrong with it';
+  throw new CodedError('EVIDENCE_MALFORMED', `${file} is no ${kind} of a platform whose vendor is trusted`, { todo });
+}
+
+/** `chrysalis collateral show`. @throws CodedError for a bundle that is malformed or not genuine */
+export async function show(file: string, flags: ShowFlags): Promise<void> {
+  const at = flags.at === undefined ? Date.now() : parseInstant(flags.at) * 1000;
+  const service = await openService({ urls: null, anchors: anchorsOf(flags), now: () => at });
+  await service.importBundle(readBundle(file));
+  print(service, at, flags);
+}
+
+/** `chrysalis collateral bundle`. @throws CodedError as {@link show}; then nothing is written */
+export async function bundle(files: readonly string[], flags: BundleFlags): Promise<void> {
+  const service = await openService({ urls: null, anchors: anchorsOf(flags) });
+  for (const file of files) await service.importBundle(readBundle(file));
+  writeDurably(flags.out, service.exportBundle());
+  print(service, Date.now(), flags);
+}
+
+function anchorsOf({ trustAnchor }: Common): readonly TrustAnchor[] | null {
+  return trustAnchor?.map(callerAnchor) ?? null;
+}
+
+/** What the service only reports, since it can do without its disk, is what this command is for. */
+function diskFailures() {
+  let failure: CodedError | null = null;
+  return {
+    report: (event: CollateralEvent): void => {
+      if (event.event === 'diskFailed') failure ??= new CodedError(event.code, event.why);
+      else if (event.event === 'keptOnOutage') reportOnStderr(event);
+    },
+    check: (): void => {
+      if (failure !== null) throw failure;
+    },
+  };
+}
+
+function readBounded(path: string): Uint8Array {
+  if (statSync(path).size > BUNDLE_CHARACTERS_MAX) {
+    throw new CodedError('USAGE_INVALID', `an input file has at most ${BUNDLE_CHARACTERS_MAX} bytes`, { path });
+  }
+  return readFileSync(path);
+}
+
+const readBundle = (path: string): string => fromUtf8(readBounded(path), 'collateral bundle');
+
+function print(service: CollateralService, nowMs: number, { json }: Common): void {
+  const documents = service.documents();
+  const colour = wantsColour(process.stdout, process.env, !process.argv.includes('--no-color'));
+  const width = Math.min(process.stdout.columns ?? 120, 140);
+  const text =
+    json === true
+      ? `${JSON.stringify(collateralDocument(documents))}\n`
+      : formatDocuments(documents, Math.floor(nowMs / 1000), painter(colour), width);
+  process.stdout.write(text);
+  process.exitCode = documents.every(({ isCurrent }) => isCurrent) ? EXIT.accepted : EXIT.unavailable;
+}

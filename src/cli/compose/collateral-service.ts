@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AMD_KDS_URL,
+  type CollateralEvent,
+  type CollateralService,
+  INTEL_PCS_URL,
+  intelSourceAt,
+  openCollateralService,
+  serviceUrl,
+} from '../../attestation/collateral/index.ts';
+import { AMD_ROOTS, INTEL_SGX_ROOT, SNP_LINE_NAMES, type TrustAnchor } from '../../attestation/index.ts';
+import type { Clock } from '../../core/index.ts';
+import { readIfThere, systemRandomness, writeDurably } from './files.ts';
+
+/** Where vendors' collateral is asked for; vendors' own services unless others are named. */
+export type VendorUrls = Readonly<{
+  /** Intel's PCS, or a PCCS. */
+  collateralUrl?: string;
+  /** AMD's KDS, or a mirror of it. */
+  kdsUrl?: string;
+}>;
+
+export type ServiceOptions = Readonly<{
+  /** Null: nobody is asked, what bundles hold is all there is. */
+  urls: VendorUrls | null;
+  /** Roots of a caller in place of the vendors'; null for the vendors'. */
+  anchors: readonly TrustAnchor[] | null;
+  /** File where what was fetched is kept. */
+  bundlePath?: string;
+  /** The wall clock unless given: an archived bundle is read at its own time. */
+  now?: Clock;
+  report?: (event: CollateralEvent) => void;
+}>;
+
+/** The service with the real clock, network and disk. @throws CodedError CONFIG_INVALID for a URL that is none */
+export function openService(options: ServiceOptions): Promise<CollateralService> {
+  const { urls, anchors, bundlePath, now = Date.now, report } = options;
+  const disk = {
+    read: async () => readIfThere(bundlePath as string),
+    write: async (text: string) => writeDurably(bundlePath as string, text),
+  };
+  const roots =
+    anchors === null
+      ? AMD_ROOTS
+      : SNP_LINE_NAMES.flatMap((line) => anchors.map(({ spkiSha256 }) => ({ line, spkiSha256 })));
+  return openCollateralService(
+    {
+      fetch: (input, init) => fetch(input, init),
+      now,
+      monotonic: () => performance.now(),
+      sleep: (ms, signal) => sleep(ms, undefined, { signal }),
+      randomness: systemRandomness,
+      ...(report === undefined ? {} : { report }),
+      ...(bundlePath === undefined ? {} : { disk }),
+    },
+    {
+      intel: urls === null ? null : intelSourceAt(urls.collateralUrl ?? INTEL_PCS_URL),
+      anchors: anchors ?? [INTEL_SGX_ROOT],
+      amd: { url: urls === null ? null : serviceUrl(urls.kdsUrl ?? AMD_KDS_URL, 'key distribution service'), roots },
+    },
+  );
+}
+
+/** For whoever runs a service: documents and reasons, on stderr; what was fetched well is not worth a line. */
+export function reportOnStderr(event: CollateralEvent): void {
+  if (event.event === 'failed' || event.event === 'diskFailed')
+    console.error(`collateral: ${event.why} [${event.code}]`);
+  if (event.event === 'keptOnOutage') {
+    console.error(`collateral: ${event.document} is kept until ${new Date(event.until * 1000).toISOString()}`);
+  }
+}

@@ -1,0 +1,197 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { toHex } from '../../src/core/index.ts';
+import { crlIn, FMSPC, PATH, serveSet, stranger, vendor } from '../attestation/collateral/intel-vendor.ts';
+import { answerWith, startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const now = Math.floor(Date.now() / 1000);
+const set = vendor.collateral(now);
+const anchor = ['--trust-anchor', toHex(vendor.rootSpkiSha256)];
+
+let server: VendorServer;
+let folder: string;
+let bundle: string;
+let quote: string;
+beforeAll(async () => {
+  server = await startVendorServer();
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  server.clear();
+  folder = mkdtempSync(join(tmpdir(), 'chrysalis-collateral-command-'));
+  bundle = join(folder, 'bundle.json');
+  quote = join(folder, 'quote.bin');
+  writeFileSync(quote, vendor.machine({ name: 'alder' }).quote({ reportData: new Uint8Array(64) }));
+  return () => rmSync(folder, { recursive: true });
+});
+
+type Ran = { code: number | null; out: string; err: string };
+
+/** One run of the command as a person runs it. */
+async function run(...args: readonly string[]): Promise<Ran> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
+  const said = { out: '', err: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.err += text;
+  });
+  const code = await new Promise<number | null>((done, failed) => child.on('error', failed).on('close', done));
+  return { code, ...said };
+}
+
+const collateral = (what: string, ...args: readonly string[]) => run('collateral', what, ...args, ...anchor);
+const fetchQuote = (...args: readonly string[]) =>
+  collateral('fetch', '--kind', 'tdx-quote', quote, '--bundle', bundle, '--collateral-url', server.url, ...args);
+const verifyQuote = (...args: readonly string[]) =>
+  run('verify', '--kind', 'tdx-quote', quote, '--json', ...args, ...anchor);
+const online = () => ['--fetch', '--collateral-url', server.url, '--bundle', bundle];
+const answerOf = ({ out }: Ran) => JSON.parse(out) as { verdict: string; error: { code: string; message: string } };
+
+const IDS = ['pck-crl/platform', 'root-crl', `td-qe-identity/standard`, `tdx-tcb-info/${FMSPC}/standard`];
+
+describe('fetched, kept, used offline', () => {
+  test('by evidence: a bundle that verifies it without a network', async () => {
+    serveSet(server, set, 'hex');
+    const first = await fetchQuote('--json');
+    expect([first.code, first.err]).toEqual([0, '']);
+    const { documents, until } = JSON.parse(first.out);
+    expect(documents.map(({ id }: { id: string }) => id)).toEqual(IDS);
+    expect(documents.every(({ current }: { current: boolean }) => current)).toBe(true);
+    expect(Date.parse(until)).toBeGreaterThan(now * 1000);
+    server.clear();
+    const offline = await verifyQuote('--collateral', bundle);
+    expect([offline.code, answerOf(offline).verdict]).toEqual([0, 'verified']);
+    expect(server.requests()).toBe(0);
+  });
+
+  test('by platform; a second time nobody is asked', async () => {
+    serveSet(server, set);
+    const ask = ['--fmspc', FMSPC, '--bundle', bundle, '--collateral-url', server.url];
+    expect((await collateral('fetch', ...ask)).code).toBe(0);
+    expect((await collateral('fetch', ...ask)).code).toBe(0);
+    expect(server.requests()).toBe(4);
+  });
+
+  test('shown with the day on which each ends; exit 3 once one has', async () => {
+    serveSet(server, set);
+    await fetchQuote();
+    const shown = await collateral('show', bundle);
+    expect(shown.code).toBe(0);
+    expect(shown.out).toContain('4 documents, all current until');
+    expect(shown.out).toMatch(/root-crl +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+ days left/);
+    const later = await collateral('show', bundle, '--at', '2030-01-01T00:00:00Z');
+    expect([later.code, later.out.includes('ENDED')]).toEqual([3, true]);
+    const archived = await verifyQuote('--collateral', bundle, '--at', '2030-01-01T00:00:00Z');
+    expect([archived.code, answerOf(archived).verdict]).toEqual([3, 'unavailable']);
+  });
+
+  test('put together from several, each verified', async () => {
+    serveSet(server, set);
+    await fetchQuote();
+    const out = join(folder, 'all.json');
+    const both = await collateral('bundle', bundle, bundle, '--out', out, '--json');
+    expect(both.code).toBe(0);
+    expect(readFileSync(out, 'utf8')).toBe(readFileSync(bundle, 'utf8'));
+    const foreign = await run('collateral', 'bundle', bundle, '--out', `${out}.2`); // under the vendors' own roots
+    expect([foreign.code, foreign.err.includes('ENDORSEMENT_CHAIN_INVALID')]).toEqual([1, true]);
+    expect(existsSync(`${out}.2`)).toBe(false);
+  });
+
+  test('verify --fetch asks the vendor once, and not again while it is fresh', async () => {
+    serveSet(server, set, 'pem');
+    for (let i = 0; i < 2; i++) {
+      const ran = await verifyQuote(...online());
+      expect([ran.code, answerOf(ran).verdict]).toEqual([0, 'verified']);
+    }
+    expect(server.requests()).toBe(4);
+  });
+});
+
+describe('what can’t be had is neither a pass nor a refusal: exit 3, and why', () => {
+  const MISBEHAVIOURS: [string, string, () => void][] = [
+    ['nothing of it', 'ENDORSEMENT_MISSING', () => server.clear()],
+    ['an error', 'ENDORSEMENT_UNREACHABLE', () => server.route(PATH.tcb, (r) => void r.writeHead(400).end())],
+    ['another vendor’s', 'ENDORSEMENT_UNREACHABLE', () => serveSet(server, stranger.collateral(now))],
+    ['a redirect', 'ENDORSEMENT_UNREACHABLE', () => server.route(PATH.qe, (r) => void r.writeHead(302).end())],
+    [
+      'swapped lists',
+      'ENDORSEMENT_UNREACHABLE',
+      () => server.route(PATH.rootCrl, answerWith(crlIn('der', set.pck_crl))),
+    ],
+    ['too much', 'ENDORSEMENT_UNREACHABLE', () => server.route(PATH.rootCrl, answerWith('30'.repeat(1.5e6)))],
+  ];
+  test.each(MISBEHAVIOURS)('a service that has %s: %s', async (_, code, misbehave) => {
+    serveSet(server, set);
+    misbehave();
+    const [asked, verified] = await Promise.all([
+      fetchQuote('--json'),
+      verifyQuote('--fetch', '--collateral-url', server.url, '--bundle', join(folder, 'other.json')),
+    ]);
+    expect([asked.code, JSON.parse(asked.out).error.code]).toEqual([3, code]);
+    expect([verified.code, answerOf(verified).verdict, answerOf(verified).error.code]).toEqual([
+      3,
+      'unavailable',
+      code,
+    ]);
+  });
+
+  test('evidence that is wrong is refused all the same', async () => {
+    const bytes = readFileSync(quote);
+    bytes[200] = (bytes[200] as number) ^ 1;
+    writeFileSync(quote, bytes);
+    const ran = await verifyQuote(...online());
+    expect([ran.code, answerOf(ran).error.code]).toEqual([1, 'EVIDENCE_SIGNATURE_INVALID']);
+  });
+
+  test('an outage: what is kept and valid is used, and what is due is named', async () => {
+    serveSet(server, set);
+    await fetchQuote();
+    const kept = JSON.parse(readFileSync(bundle, 'utf8'));
+    for (const document of kept.documents) document.fetchedAt -= 2 * 86_400;
+    writeFileSync(bundle, JSON.stringify(kept));
+    server.clear();
+    const again = await collateral('fetch', '--bundle', bundle, '--collateral-url', server.url);
+    expect([again.code, again.err.includes('root-crl is kept until')]).toEqual([0, true]);
+    const ran = await verifyQuote(...online());
+    expect([ran.code, answerOf(ran).verdict]).toEqual([0, 'verified']);
+  });
+});
+
+test('a bundle that is not genuine: refused, and never written over', async () => {
+  serveSet(server, set);
+  await fetchQuote();
+  const text = readFileSync(bundle, 'utf8').replace('UpToDate', 'upToDate');
+  writeFileSync(bundle, text);
+  for (const ran of await Promise.all([
+    collateral('show', bundle),
+    verifyQuote('--collateral', bundle),
+    fetchQuote(),
+  ])) {
+    expect(ran.code).toBe(1);
+  }
+  expect(readFileSync(bundle, 'utf8')).toBe(text);
+});
+
+test.each([
+  [['fetch'], /holds nothing to fetch anew/],
+  [['fetch', 'quote.bin'], /--kind is missing/],
+  [['fetch', '--fmspc', 'x'], /12 hexadecimal digits/],
+  [['fetch', '--fmspc', FMSPC, '--collateral-url', 'http://pccs.example'], /is not https/],
+  [['fetch', '--update', 'newest'], /evaluation data number/],
+  [['show', 'absent.json'], /no such file/],
+  [['bundle', 'absent.json'], /--out/],
+])('collateral %j is a mistake of usage', async (args, words) => {
+  const ran = await run('collateral', ...(args as string[]));
+  expect([ran.code, ran.err]).toEqual([2, expect.stringMatching(words)]);
+});
+
+test.each(['fetch', 'show', 'bundle'])('collateral %s --help shows an example', async (what) => {
+  expect((await run('collateral', what, '--help')).out).toContain(`$ npx chrysalis collateral ${what}`);
+});
