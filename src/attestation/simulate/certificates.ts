@@ -1,40 +1,28 @@
 import { type Bytes, concat, toBase64, utf8 } from '../../core/index.ts';
 import * as der from './der.ts';
 import type { SimulatedKey } from './keys.ts';
+import * as x509 from './x509.ts';
 
 /** Stands in every subject and issuer, so that nobody who reads a certificate takes it for the vendor's. */
 export const SIMULATOR_ORGANISATION = 'Chrysalis simulator, not Intel';
 
 /** Certificates and CRLs of Intel's profile (tdx.md section 6), with the names and key types of the real ones. */
 const OID = {
-  commonName: '2.5.4.3',
-  country: '2.5.4.6',
-  locality: '2.5.4.7',
-  state: '2.5.4.8',
-  organisation: '2.5.4.10',
   ecPublicKey: '1.2.840.10045.2.1',
   p256: '1.2.840.10045.3.1.7',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
-  subjectKeyIdentifier: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  basicConstraints: '2.5.29.19',
-  crlNumber: '2.5.29.20',
-  reasonCode: '2.5.29.21',
-  crlDistributionPoints: '2.5.29.31',
-  authorityKeyIdentifier: '2.5.29.35',
   sgxExtension: '1.2.840.113741.1.13.1',
 } as const;
 
 const ECDSA_WITH_SHA256 = der.sequence(der.oid(OID.ecdsaWithSha256));
 
 function name(commonName: string): Bytes {
-  const attribute = (type: string, value: Uint8Array) => der.setOf(der.sequence(der.oid(type), value));
   return der.sequence(
-    attribute(OID.commonName, der.utf8String(commonName)),
-    attribute(OID.organisation, der.utf8String(SIMULATOR_ORGANISATION)),
-    attribute(OID.locality, der.utf8String('Santa Clara')),
-    attribute(OID.state, der.utf8String('CA')),
-    attribute(OID.country, der.printableString('US')),
+    x509.nameAttribute(x509.X509_OID.commonName, der.utf8String(commonName)),
+    x509.nameAttribute(x509.X509_OID.organisation, der.utf8String(SIMULATOR_ORGANISATION)),
+    x509.nameAttribute(x509.X509_OID.locality, der.utf8String('Santa Clara')),
+    x509.nameAttribute(x509.X509_OID.state, der.utf8String('CA')),
+    x509.nameAttribute(x509.X509_OID.country, der.printableString('US')),
   );
 }
 
@@ -50,12 +38,8 @@ export function serialNumber(keyIdentifier: Uint8Array): Bytes {
   return serial;
 }
 
-function extension(type: string, critical: boolean, value: Uint8Array): Bytes {
-  return der.sequence(der.oid(type), ...(critical ? [der.boolean(true)] : []), der.octetString(value));
-}
-
-function authorityKeyIdentifier(issuer: SimulatedKey): Bytes {
-  return extension(OID.authorityKeyIdentifier, false, der.sequence(der.implicit(0, issuer.keyIdentifier)));
+function signing(issuerKey: SimulatedKey): x509.Issuing {
+  return { algorithm: ECDSA_WITH_SHA256, sign: issuerKey.signDer };
 }
 
 export type CertificateRequest = Readonly<{
@@ -74,38 +58,27 @@ export type CertificateRequest = Readonly<{
 
 /** An X.509 v3 certificate, DER. */
 export function issueCertificate(request: CertificateRequest): Bytes {
-  const { key, issuerKey, pathLength } = request;
-  const isCa = pathLength !== null;
-  const distributionPoint = der.sequence(
-    der.sequence(der.explicit(0, der.explicit(0, der.implicit(6, utf8('http://simulator.invalid/crl.der'))))),
-  );
+  const { key, issuerKey, pathLength, notBefore, notAfter } = request;
+  const usage = pathLength === null ? der.bitString(Uint8Array.of(0xc0), 6) : der.bitString(Uint8Array.of(0x06), 1);
+  const basic = pathLength === null ? der.sequence() : der.sequence(der.boolean(true), der.integer(pathLength));
   const extensions = [
-    authorityKeyIdentifier(issuerKey),
-    extension(OID.crlDistributionPoints, false, distributionPoint),
-    extension(OID.subjectKeyIdentifier, false, der.octetString(key.keyIdentifier)),
-    extension(OID.keyUsage, true, isCa ? der.bitString(Uint8Array.of(0x06), 1) : der.bitString(Uint8Array.of(0xc0), 6)),
-    extension(
-      OID.basicConstraints,
-      true,
-      isCa ? der.sequence(der.boolean(true), der.integer(pathLength)) : der.sequence(),
-    ),
-    ...(request.sgxExtension === undefined ? [] : [extension(OID.sgxExtension, false, request.sgxExtension)]),
+    x509.authorityKeyIdentifier(issuerKey.keyIdentifier),
+    x509.crlDistributionPoint(utf8('http://simulator.invalid/crl.der')),
+    x509.subjectKeyIdentifier(key.keyIdentifier),
+    x509.extension(x509.X509_OID.keyUsage, true, usage),
+    x509.extension(x509.X509_OID.basicConstraints, true, basic),
+    ...(request.sgxExtension === undefined ? [] : [x509.extension(OID.sgxExtension, false, request.sgxExtension)]),
   ];
-  const toBeSigned = der.sequence(
-    der.explicit(0, der.integer(2)),
-    der.unsignedInteger(serialNumber(key.keyIdentifier)),
-    ECDSA_WITH_SHA256,
-    name(request.issuer),
-    der.sequence(der.time(request.notBefore), der.time(request.notAfter)),
-    name(request.subject),
-    subjectPublicKeyInfo(key.point),
-    der.explicit(3, der.sequence(...extensions)),
-  );
-  return signed(toBeSigned, issuerKey);
-}
-
-function signed(toBeSigned: Uint8Array, issuerKey: SimulatedKey): Bytes {
-  return der.sequence(toBeSigned, ECDSA_WITH_SHA256, der.bitString(issuerKey.signDer(toBeSigned)));
+  const parts = {
+    serial: serialNumber(key.keyIdentifier),
+    issuer: name(request.issuer),
+    notBefore,
+    notAfter,
+    subject: name(request.subject),
+    subjectPublicKeyInfo: subjectPublicKeyInfo(key.point),
+    extensions,
+  };
+  return x509.certificate(parts, signing(issuerKey));
 }
 
 export type CrlRequest = Readonly<{
@@ -119,26 +92,14 @@ export type CrlRequest = Readonly<{
   revoked: readonly Uint8Array[];
 }>;
 
-/** An X.509 v2 CRL, DER; the list is left out where nothing is revoked (RFC 5280 section 5.1.2.6). */
+/** An X.509 v2 CRL, DER. */
 export function issueCrl(request: CrlRequest): Bytes {
-  const keyCompromise = der.sequence(extension(OID.reasonCode, false, der.enumerated(1)));
-  const entries = request.revoked.map((serial) =>
-    der.sequence(der.unsignedInteger(serial), der.time(request.thisUpdate), keyCompromise),
-  );
-  const extensions = der.sequence(
-    extension(OID.crlNumber, false, der.integer(request.number)),
-    authorityKeyIdentifier(request.issuerKey),
-  );
-  const toBeSigned = der.sequence(
-    der.integer(1),
-    ECDSA_WITH_SHA256,
-    name(request.issuer),
-    der.time(request.thisUpdate),
-    der.time(request.nextUpdate),
-    ...(entries.length === 0 ? [] : [der.sequence(...entries)]),
-    der.explicit(0, extensions),
-  );
-  return signed(toBeSigned, request.issuerKey);
+  const { thisUpdate, nextUpdate, issuerKey } = request;
+  const keyCompromise = x509.extension(x509.X509_OID.reasonCode, false, der.enumerated(1));
+  const entries = request.revoked.map((serial) => x509.revokedEntry(serial, thisUpdate, keyCompromise));
+  const extensions = [x509.crlNumber(request.number), x509.authorityKeyIdentifier(issuerKey.keyIdentifier)];
+  const issuer = name(request.issuer);
+  return x509.revocationList({ issuer, thisUpdate, nextUpdate, entries, extensions }, signing(issuerKey));
 }
 
 export type PckPlatform = Readonly<{

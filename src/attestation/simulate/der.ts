@@ -82,6 +82,14 @@ export function printableString(text: string): Bytes {
   return tagged(0x13, utf8(text));
 }
 
+export function ia5String(text: string): Bytes {
+  return tagged(0x16, utf8(text));
+}
+
+export function nothing(): Bytes {
+  return tagged(0x05, new Uint8Array(0));
+}
+
 /** UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5). @param at seconds since 1970 */
 export function time(at: number): Bytes {
   const digits = new Date(at * 1000).toISOString().replace(/[-:T]|\.\d{3}/g, '');

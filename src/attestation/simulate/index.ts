@@ -1,4 +1,28 @@
 /** Simulated vendors with roots of their own, for development and tests. Only `src/cli/` composes it. */
+export type { AmdLeafClaims, PssProfile } from './amd/certificates.ts';
+export { amdInteger } from './amd/certificates.ts';
+export {
+  type AmdAuthority,
+  type AmdCollateralDefects,
+  type AmdDocument,
+  SIMULATED_CSP_ID,
+  type SimulatedAmdCollateral,
+} from './amd/collateral.ts';
+export { DEVELOPMENT_SNP_IMAGE, type SimulatedSnpImage, simulatedSnpImage } from './amd/image.ts';
+export {
+  openSimulatedSnpMachine,
+  type SimulatedSnpMachine,
+  type SimulatedSnpMachineState,
+  type SnpReportFields,
+  type SnpReportRequest,
+} from './amd/machine.ts';
+export {
+  createSimulatedAmd,
+  openSimulatedAmd,
+  type SimulatedAmd,
+  type SimulatedAmdState,
+  type SimulatedSnpHost,
+} from './amd/vendor.ts';
 export type { CollateralDefects, CollateralDocument, SimulatedCollateral } from './collateral.ts';
 export { DEVELOPMENT_IMAGE, type SimulatedImage, simulatedImage } from './image.ts';
 export { createSimulatedIntel, openSimulatedIntel, type SimulatedIntel, type SimulatedIntelState } from './intel.ts';

@@ -20,6 +20,7 @@ import {
   type SimulatedMachineState,
   type SimulatedTdxMachine,
 } from './machine.ts';
+import { checkedMachineName } from './machine-name.ts';
 import { FMSPC, PCE_ID, PCE_SVN, type PlatformStatus, sgxComponents } from './platform.ts';
 
 const ROOT = 'Intel SGX Root CA';
@@ -30,8 +31,6 @@ const PCK = 'Intel SGX PCK Certificate';
 /** Fixed, because a state has no clock: development certificates are good from 2020 to the end of 2049. */
 const NOT_BEFORE = Date.UTC(2020, 0, 1) / 1000;
 const NOT_AFTER = Date.UTC(2049, 11, 31, 23, 59, 59) / 1000;
-
-const MACHINE_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /**
  * A whole simulated vendor as JSON: processes that open the same state are one vendor. It holds every key of the
@@ -108,7 +107,7 @@ export function openSimulatedIntel(state: SimulatedIntelState): SimulatedIntel {
     tcbSigning: fromBase64(state.tcbSigningCertificate, 'tcbSigningCertificate'),
   };
   const rootSpkiSha256 = sha256(subjectPublicKeyInfo(keys.root.point));
-  const machineSecret = (name: string) => deriveSecret(seed, 'machine', checkedName(name));
+  const machineSecret = (name: string) => deriveSecret(seed, 'machine', checkedMachineName(name));
   const machineState = (name: string, platformStatus: PlatformStatus = 'UpToDate') =>
     issueMachine(name, platformStatus, machineSecret(name), keys.platformCa, certificates);
   return {
@@ -141,13 +140,6 @@ export function openSimulatedIntel(state: SimulatedIntelState): SimulatedIntel {
     machine: ({ name, platformStatus, ...options }) =>
       openSimulatedTdxMachine(machineState(name, platformStatus), options),
   };
-}
-
-function checkedName(name: string): string {
-  if (MACHINE_NAME.test(name)) return name;
-  throw new CodedError('CONFIG_INVALID', 'a machine name is 1 to 63 of a-z, 0-9, dot and hyphen', {
-    length: name.length,
-  });
 }
 
 function issueMachine(

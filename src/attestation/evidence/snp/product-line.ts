@@ -1,4 +1,4 @@
-import { isZero } from '../../../core/index.ts';
+import { type Bytes, isZero } from '../../../core/index.ts';
 
 /** One security patch level of an SNP TCB (AMD 56860, TCB_VERSION); `fmc` exists on Turin alone. */
 export type SnpTcbPart = 'fmc' | 'bootloader' | 'tee' | 'snp' | 'microcode';
@@ -83,6 +83,13 @@ export function readTcb(raw: Uint8Array, line: SnpLine): SnpTcb | null {
     rest[at] = 0;
   }
   return isZero(rest) ? tcb : null;
+}
+
+/** TCB_VERSION of these levels by the layout of the line, 8 bytes; a part that is absent is 0. The inverse of {@link readTcb}. */
+export function encodeTcb(tcb: SnpTcb, line: SnpLine): Bytes {
+  const raw = new Uint8Array(8);
+  for (const [part, at] of Object.entries(productLine(line).tcbLayout)) raw[at] = tcb[part as SnpTcbPart] ?? 0;
+  return raw;
 }
 
 /** Whether every part of `a` is at most that of `b`. Two TCBs can be incomparable: they are no single integer. */
