@@ -1,6 +1,6 @@
-import { isZero, toHex } from '../../core/index.ts';
+import { toHex } from '../../core/index.ts';
 import type { PckIdentity } from '../endorsements/index.ts';
-import { type ParsedTdxQuote, readTdAttributes, type TdReport } from '../evidence/tdx/index.ts';
+import { hasServiceTd, type ParsedTdxQuote, readTdAttributes, readXfam, type TdReport } from '../evidence/tdx/index.ts';
 import { type Check, check, notRun, type TdxTcb } from '../verify/index.ts';
 import type { Policy, ReferenceImage } from './policy.ts';
 
@@ -100,23 +100,11 @@ function attributeChecks(
       `TDATTRIBUTES that the policy does not allow: ${others.join(', ')}`,
     ),
     xfam: check(
-      ((report.xfam[0] as number) & 3) === 3 && !xfamExtra,
+      readXfam(report.xfam).hasRequired && !xfamExtra,
       REFUSED,
       'XFAM lacks x87 or SSE, or sets a feature that the policy does not allow',
     ),
   };
-}
-
-function hasServiceTd(report: TdReport): boolean {
-  const { names, migratable } = readTdAttributes(report.tdAttributes);
-  const { extension, mrServiceTd } = report;
-  return (
-    migratable ||
-    names.includes('ICSSD') ||
-    names.includes('SERVTD_EXT') ||
-    (mrServiceTd !== null && !isZero(mrServiceTd)) ||
-    (extension !== null && !(isZero(extension.initialServiceTdHash) && isZero(extension.currentServiceTdHash)))
-  );
 }
 
 function platformCheck(policy: TdxPolicy, platform: PckIdentity | null): Check {

@@ -6,6 +6,6 @@ export * from './snp.ts';
 export * from './snp-strict.ts';
 export * from './snp-types.ts';
 export * from './tdx.ts';
-export { raiseCrlFloors } from './tdx-collateral.ts';
+export { raiseCrlFloors, withTcbSet } from './tdx-collateral.ts';
 export * from './tdx-tcb.ts';
 export * from './tdx-types.ts';

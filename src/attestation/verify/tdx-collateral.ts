@@ -189,3 +189,15 @@ export function validityOf(
     earliestExpiry: Math.min(...windows.map(([, until]) => until)),
   };
 }
+
+/**
+ * The same endorsements with another set of TCB levels, such as the one that Intel publishes ahead of its standard one
+ * (`update=early`): a verdict under them says what that set will do to a platform. What the other set lacks stays.
+ */
+export function withTcbSet(from: IntelEndorsements, other: IntelEndorsements): IntelEndorsements {
+  return {
+    ...from,
+    tcbInfo: other.tcbInfo.state === 'missing' ? from.tcbInfo : other.tcbInfo,
+    qeIdentity: other.qeIdentity.state === 'missing' ? from.qeIdentity : other.qeIdentity,
+  };
+}

@@ -1,4 +1,4 @@
-import { equalBytes, isZero } from '../../core/index.ts';
+import { equalBytes, isZero, type UnixSeconds } from '../../core/index.ts';
 import type {
   ModuleExpectation,
   PckIdentity,
@@ -10,7 +10,8 @@ import type {
   TdxTcbInfo,
 } from '../endorsements/index.ts';
 import type { QeReport, TdReport } from '../evidence/tdx/index.ts';
-import type { TcbPart, TcbStatus, TdxTcb } from './tdx-types.ts';
+import { platformBehind, svnBehind } from './tdx-behind.ts';
+import type { SvnBehind, TcbPart, TcbStatus, TdxTcb } from './tdx-types.ts';
 
 const moduleIdOf = (major: number) => `TDX_${major.toString(16).toUpperCase().padStart(2, '0')}`;
 const svnAt = (svns: Uint8Array, index: number) => svns[index] as number;
@@ -52,11 +53,16 @@ export function whyNotQuotingEnclave(qe: QeReport, identity: TdQeIdentity): stri
   return null;
 }
 
-const NOT_SUPPORTED: TcbPart = { status: 'NotSupported', tcbDate: null, advisoryIds: [] };
+type Level = Readonly<{ status: TcbStatus; tcbDate: UnixSeconds; advisoryIds: readonly string[] }>;
 
-function partOf(level: SvnLevel | PlatformLevel | undefined): TcbPart {
-  if (level === undefined) return NOT_SUPPORTED;
-  return { status: level.status, tcbDate: level.tcbDate, advisoryIds: level.advisoryIds };
+function partOf(matched: Level | undefined, newest: Level | undefined, behind: readonly SvnBehind[]): TcbPart {
+  return {
+    status: matched?.status ?? 'NotSupported',
+    tcbDate: matched?.tcbDate ?? null,
+    advisoryIds: matched?.advisoryIds ?? [],
+    behind,
+    newestTcbDate: newest?.tcbDate ?? null,
+  };
 }
 
 const svnLevel = (levels: readonly SvnLevel[], svn: number) => levels.find(({ isvSvn }) => isvSvn <= svn);
@@ -88,9 +94,16 @@ export function evaluateTcb(
   const moduleLevels = info.moduleIdentities.find(({ id }) => id === moduleIdOf(major))?.levels ?? [];
   const moduleLevel = major > 0 ? svnLevel(moduleLevels, svnAt(report.teeTcbSvn, 0)) : undefined;
   const qeLevel = svnLevel(identity.levels, qe.isvSvn);
-  const platform = partOf(platformLevel);
-  const module = major > 0 ? { id: moduleIdOf(major), ...partOf(moduleLevel) } : null;
-  const qePart = { isvSvn: qe.isvSvn, ...partOf(qeLevel) };
+  const platform = partOf(platformLevel, info.levels[0], platformBehind(report, pck, info, start));
+  const moduleSvn = svnAt(report.teeTcbSvn, 0);
+  const module =
+    major > 0
+      ? { id: moduleIdOf(major), ...partOf(moduleLevel, moduleLevels[0], svnBehind(moduleSvn, moduleLevels)) }
+      : null;
+  const qePart = {
+    isvSvn: qe.isvSvn,
+    ...partOf(qeLevel, identity.levels[0], svnBehind(qe.isvSvn, identity.levels)),
+  };
   const relaunch = () => relaunchStatus(report, info, sgxLevel, moduleLevel);
   const status = convergeAll(platform.status, module?.status ?? null, qePart.status, relaunch);
   const united = new Set([platform, module, qePart].flatMap((part) => part?.advisoryIds ?? []));

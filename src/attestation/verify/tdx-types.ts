@@ -43,12 +43,26 @@ export type TcbStatus =
   | 'TDRelaunchAdvisedConfigurationNeeded'
   | 'NotSupported';
 
+/** An SVN that is below the newest one that the vendor lists. */
+export type SvnBehind = Readonly<{
+  /** Intel's name: `sgxtcbcomponents[2]`, `tdxtcbcomponents[0]` (counted from 0), `pcesvn`, `isvsvn`. */
+  component: string;
+  /** What Intel says the component is (`BIOS, Early Microcode Update`), or null. */
+  about: string | null;
+  measured: number;
+  newest: number;
+}>;
+
 /** One of the sources whose statuses converge. */
 export type TcbPart = Readonly<{
   status: TcbStatus;
   /** Seconds; null where no level matches. */
   tcbDate: UnixSeconds | null;
   advisoryIds: readonly string[];
+  /** Every SVN below the newest level's: what an update has to bring. Empty for a part that is at the newest level. */
+  behind: readonly SvnBehind[];
+  /** Date of the newest level, seconds; null where the vendor lists none. */
+  newestTcbDate: UnixSeconds | null;
 }>;
 
 export type TdxTcb = Readonly<{

@@ -1,6 +1,7 @@
 import { sha256 } from '#crypto';
 import {
   BoundedMap,
+  hasServiceTd,
   INTEL_COLLATERAL_FIELDS,
   INTEL_SGX_ROOT,
   type IntelCollateral,
@@ -10,14 +11,17 @@ import {
   noIntelEndorsements,
   parseTdxQuote,
   readTdAttributes,
+  readXfam,
   requiredTdxChecks,
   type TcbPart,
+  TDX_CHECKS,
   type TdxVerdict,
   type TdxVerifyOptions,
   type TrustAnchor,
   VerificationCache,
   type VerifiedTdxQuote,
   verifyTdxQuote,
+  withTcbSet,
 } from '../../attestation/index.ts';
 import { CodedError, fromHex, type Json, rfc3339, toHex, utf8 } from '../../core/index.ts';
 import type { VerifyRequest } from './request.ts';
@@ -30,15 +34,25 @@ export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<Ve
   const cache = new VerificationCache();
   const held = new BoundedMap<IntelEndorsements>(ENDORSEMENTS_HELD_MAX);
 
-  async function endorsementsOf(request: VerifyRequest, anchors: readonly TrustAnchor[]): Promise<IntelEndorsements> {
-    if (request.collateral === null) return noIntelEndorsements(cache);
-    const collateral = intelCollateralOf(request.collateral);
+  async function load(document: Json, anchors: readonly TrustAnchor[]): Promise<IntelEndorsements> {
+    const collateral = intelCollateralOf(document);
     const key = collateralKey(collateral, anchors);
     const known = held.get(key);
     if (known !== undefined) return known;
     const loaded = await loadIntelEndorsements(collateral, anchors, cache);
     held.set(key, loaded);
     return loaded;
+  }
+
+  /** `next` is another set of TCB levels beside the one that is judged by: what it would say, and no more. */
+  async function endorsementsOf(
+    { collateral }: VerifyRequest,
+    anchors: readonly TrustAnchor[],
+  ): Promise<Readonly<{ endorsements: IntelEndorsements; next: IntelEndorsements | null }>> {
+    if (collateral === null) return { endorsements: noIntelEndorsements(cache), next: null };
+    const endorsements = await load(collateral, anchors);
+    const set = nextSetOf(collateral);
+    return { endorsements, next: set === null ? null : withTcbSet(endorsements, await load(set, anchors)) };
   }
 
   return async (request) => {
@@ -54,18 +68,29 @@ export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<Ve
       expectReportData: expectedReportData(request.expect),
     };
     const quote = parseTdxQuote(request.evidence, { trailingBytes: 'report' });
-    const verdict = await verifyTdxQuote(quote, await endorsementsOf(request, anchors), anchors, request.at, options);
+    const { next, endorsements } = await endorsementsOf(request, anchors);
+    const verdict = await verifyTdxQuote(quote, endorsements, anchors, request.at, options);
+    const underNext = next === null ? null : await verifyTdxQuote(quote, next, anchors, request.at, options);
     const required = requiredTdxChecks(options);
     return {
       id: request.id,
       verdict: verdict.verdict,
       error: errorOfChecks(verdict.verdict, verdict.checks, (name) => (required as ReadonlySet<string>).has(name)),
       checks: Object.fromEntries(Object.entries(verdict.checks).map(([name, check]) => [name, checkReport(check)])),
-      tcb: tcbDocument(verdict),
+      tcb: tcbOf(verdict, underNext),
       claims: verdict.verdict === 'verified' ? claimsOf(verdict.quote) : {},
       appraisal: null,
     };
   };
+}
+
+/** @throws CodedError ENDORSEMENT_MALFORMED where it holds neither of the documents that make a set */
+function nextSetOf(collateral: Json): Json {
+  const { next = null } = collateral as Readonly<Record<string, Json>>;
+  if (next === null) return null;
+  const { tcb_info, qe_identity } = intelCollateralOf(next);
+  if (tcb_info !== undefined || qe_identity !== undefined) return next;
+  throw new CodedError('ENDORSEMENT_MALFORMED', 'collateral.next: neither tcb_info nor qe_identity', { field: 'next' });
 }
 
 function collateralKey(collateral: IntelCollateral, anchors: readonly TrustAnchor[]): string {
@@ -92,10 +117,20 @@ function partDocument(part: TcbPart) {
     status: part.status,
     tcbDate: part.tcbDate === null ? null : rfc3339(part.tcbDate),
     advisoryIds: part.advisoryIds,
+    newestTcbDate: part.newestTcbDate === null ? null : rfc3339(part.newestTcbDate),
+    behind: part.behind,
   };
 }
 
-function tcbDocument({ tcb, validity }: TdxVerdict): Json {
+/** What is judged by, with what another set would say beside it; that one's refusals are reported and refuse nothing. */
+function tcbOf(verdict: TdxVerdict, underNext: TdxVerdict | null): Json {
+  const tcb = tcbDocument(verdict);
+  if (tcb === null || underNext === null) return tcb;
+  const failed = TDX_CHECKS.filter((name) => underNext.checks[name].outcome === 'failed');
+  return { ...tcb, next: { verdict: underNext.verdict, failed, tcb: tcbDocument(underNext) } };
+}
+
+function tcbDocument({ tcb, validity }: TdxVerdict): Readonly<Record<string, Json>> | null {
   if (tcb === null) return null;
   return {
     status: tcb.status,
@@ -119,6 +154,7 @@ function claimsOf(quote: VerifiedTdxQuote): Readonly<Record<string, Json>> {
     if (value !== null) claims[name] = toHex(value);
   }
   const attributes = readTdAttributes(quote.report.tdAttributes);
+  const xfam = readXfam(quote.report.xfam);
   const { platform, anchor } = quote;
   return {
     ...claims,
@@ -131,6 +167,9 @@ function claimsOf(quote: VerifiedTdxQuote): Readonly<Record<string, Json>> {
     septVeDisable: attributes.septVeDisable,
     migratable: attributes.migratable,
     reservedTdAttributeBits: attributes.reservedBits,
+    serviceTd: hasServiceTd(quote.report),
+    xfamNames: xfam.names,
+    reservedXfamBits: xfam.reservedBits,
     qeUserData: toHex(quote.userData),
     qeIsvSvn: quote.qeReport.isvSvn,
     ppid: toHex(platform.ppid),

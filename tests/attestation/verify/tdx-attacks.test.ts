@@ -141,6 +141,12 @@ describe('quotes that carry less than their whole chain', () => {
     const other = parseTdxQuote(intel.machine({ name: 'birch' }).quote({ reportData })).certificationData;
     const foreign = { ...good, pck_certificate_chain: new TextDecoder().decode(other) };
     await expectRefused('pckChainToPinnedRoot', { quote, collateral: foreign });
+    const windows = certificationData.replaceAll('\n', '\r\n');
+    expect((await verify({ quote, collateral: { ...good, pck_certificate_chain: windows } })).verdict).toBe('verified');
+    // More than the leaf, or none, is refused whether there is a chain or not.
+    for (const text of [certificationData, '']) {
+      await expectRefused('pckChainToPinnedRoot', { quote: withCertification(4, bytesOf(text)) });
+    }
   });
 
   test('a platform that is only named must be the one that the chain certifies', async () => {
@@ -157,7 +163,16 @@ describe('quotes that carry less than their whole chain', () => {
     }
     const encrypted = concat(new Uint8Array(384), named.subarray(16));
     expect((await verify({ quote: withCertification(3, encrypted), collateral })).verdict).toBe('verified');
-    await expectRefused('pckChainToPinnedRoot', { quote: withCertification(3, named), collateral });
+    for (const [type, data] of [
+      [1, named.subarray(1)],
+      [1, encrypted],
+      [2, encrypted],
+      [3, named],
+    ] as const) {
+      expect(() => parseTdxQuote(withCertification(type, data))).toThrow(
+        expect.objectContaining({ code: 'EVIDENCE_MALFORMED' }),
+      );
+    }
   });
 });
 

@@ -5,6 +5,7 @@ import { TCB_COMPONENTS } from './pck.ts';
 export const TCB_LEVELS_MAX = 256;
 export const ADVISORIES_MAX = 1024;
 export const MODULE_IDENTITIES_MAX = 64;
+const LABEL_CHARACTERS_MAX = 80;
 
 /** Statuses that Intel gives a platform level. */
 export const PLATFORM_STATUSES = [
@@ -53,6 +54,9 @@ export type TdxTcbInfo = Readonly<{
   module: ModuleExpectation;
   moduleIdentities: readonly ModuleIdentity[];
   levels: readonly PlatformLevel[];
+  /** What Intel calls the 16 components (`BIOS, Early Microcode Update`); null where it gives no words. For people only. */
+  sgxLabels: readonly (string | null)[];
+  tdxLabels: readonly (string | null)[];
 }>;
 
 /**
@@ -76,7 +80,9 @@ export function tdxTcbInfoOf(document: Json): TdxTcbInfo {
   if (new Set(moduleIdentities.map(({ id }) => id)).size !== moduleIdentities.length) {
     throw malformed('tcb_info.tdxModuleIdentities: an id twice');
   }
-  const levels = fields.list('tcbLevels', TCB_LEVELS_MAX).map(parsePlatformLevel).sort(descending);
+  const listed = fields.list('tcbLevels', TCB_LEVELS_MAX);
+  const levels = listed.map(parsePlatformLevel).sort(descending);
+  const labels = (name: string) => listed[0]?.object('tcb').list(name, TCB_COMPONENTS).map(labelOf) ?? [];
   return {
     issueDate: fields.date('issueDate'),
     nextUpdate: fields.date('nextUpdate'),
@@ -86,7 +92,15 @@ export function tdxTcbInfoOf(document: Json): TdxTcbInfo {
     module: parseModuleExpectation(fields.object('tdxModule')),
     moduleIdentities,
     levels,
+    sgxLabels: labels('sgxtcbcomponents'),
+    tdxLabels: labels('tdxtcbcomponents'),
   };
+}
+
+/** The same in every level, so that one level's words do. */
+function labelOf(component: DocumentFields): string | null {
+  const words = ['category', 'type'].flatMap((name) => (component.has(name) ? [component.text(name)] : []));
+  return words.length === 0 ? null : words.join(', ').slice(0, LABEL_CHARACTERS_MAX);
 }
 
 function malformed(message: string): CodedError {

@@ -17,6 +17,11 @@ const INTEL_QE_VENDOR_ID = fromHex('939a7233f79c4ca9940a0db3957f0607');
 /** Types of certification data (Intel DCAP quote format): 1 to 4 need a chain from outside, 5 carries it as PEM. */
 export type CertificationType = 1 | 2 | 3 | 4 | 5;
 
+/** Bytes of the PPID, plain or encrypted, in certification data that only names a platform. */
+export const PPID_BYTES = { 1: 16, 2: 256, 3: 384 } as const;
+/** After the PPID: CPUSVN and PCESVN, and PCEID where it is there. */
+const PLATFORM_SVN_BYTES: readonly number[] = [18, 20];
+
 /** A TDX quote (Intel DCAP, version 4 or 5), parsed and not verified: rely on nothing in it. */
 export type ParsedTdxQuote = Readonly<{
   version: 4 | 5;
@@ -141,6 +146,11 @@ function parseSignatureSection(cursor: Cursor): SignatureSection {
   }
   const certificationData = outer.bytes('INNER_CERTIFICATION_DATA', outer.u32('INNER_CERTIFICATION_SIZE'));
   outer.end();
+  const named = certificationType as keyof typeof PPID_BYTES;
+  if (named in PPID_BYTES && !PLATFORM_SVN_BYTES.includes(certificationData.length - PPID_BYTES[named])) {
+    const why = `${certificationData.length} bytes of certification data of type ${certificationType}`;
+    throw outer.error('EVIDENCE_MALFORMED', 'INNER_CERTIFICATION_SIZE', why);
+  }
   return {
     signature,
     attestationKey,

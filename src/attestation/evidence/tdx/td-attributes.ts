@@ -1,3 +1,6 @@
+import { isZero } from '../../../core/index.ts';
+import type { TdReport } from './td-report.ts';
+
 /** One bit of TDATTRIBUTES: its position (0 is the least significant), its name in Intel's TDX module specification, and what it means. */
 export type TdAttributeBit = Readonly<{ bit: number; name: string; meaning: string }>;
 
@@ -56,4 +59,20 @@ export function readTdAttributes(tdAttributes: Uint8Array): TdAttributes {
     migratable: has('MIGRATABLE'),
     reservedBits,
   };
+}
+
+/**
+ * Whether another TD is part of this one's trusted base: it may be migrated, or a service TD is bound to it (TDX 1.5;
+ * a version 4 quote can't say). Such a TD can read and change this one.
+ */
+export function hasServiceTd(report: TdReport): boolean {
+  const { names, migratable } = readTdAttributes(report.tdAttributes);
+  const { extension, mrServiceTd } = report;
+  return (
+    migratable ||
+    names.includes('ICSSD') ||
+    names.includes('SERVTD_EXT') ||
+    (mrServiceTd !== null && !isZero(mrServiceTd)) ||
+    (extension !== null && !(isZero(extension.initialServiceTdHash) && isZero(extension.currentServiceTdHash)))
+  );
 }
