@@ -15,6 +15,8 @@ export const KIND_OF_CODE = {
   // certificates, evidence and endorsements (attestation)
   CERTIFICATE_MALFORMED: 'rejected',
   CRL_MALFORMED: 'rejected',
+  OCSP_MALFORMED: 'rejected',
+  OCSP_UNSUCCESSFUL: 'unavailable',
   EVIDENCE_CHAIN_INVALID: 'rejected',
   EVIDENCE_CHAIN_NOT_CURRENT: 'rejected',
   EVIDENCE_CHAIN_REVOKED: 'rejected',

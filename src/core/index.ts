@@ -15,6 +15,7 @@ export * from './x509/certificate.ts';
 export * from './x509/crl.ts';
 export * from './x509/extensions.ts';
 export * from './x509/name.ts';
+export * from './x509/ocsp.ts';
 export * from './x509/path.ts';
 export * from './x509/pem.ts';
 export * from './x509/rsa-pss.ts';

@@ -57,11 +57,12 @@ export class VerificationCache {
   };
 
   /** `ecdsaVerify`, once per key, message and signature. */
-  readonly verify: EcdsaVerifier = async (curve, point, message, signature) => {
+  readonly verify: EcdsaVerifier = async (curve, point, message, signature, hash) => {
     // The curve fixes the lengths of point and signature, so that the joined bytes are unambiguous.
-    const key = toHex(sha256(concat(utf8(`${curve}:${point.length}:${signature.length}:`), point, signature, message)));
+    const head = utf8(`${curve}:${hash ?? ''}:${point.length}:${signature.length}:`);
+    const key = toHex(sha256(concat(head, point, signature, message)));
     if (this.#signatures.get(key) === true) return true;
-    const holds = await ecdsaVerify(curve, point, message, signature);
+    const holds = await ecdsaVerify(curve, point, message, signature, hash);
     if (holds) this.#signatures.set(key, true);
     return holds;
   };

@@ -1,6 +1,9 @@
 export * from './check.ts';
 export * from './event-log.ts';
+export * from './nras-token.ts';
 export * from './nvidia.ts';
+export { MANIFEST_POSITIONS, notRevoked } from './nvidia-revocation.ts';
+export * from './nvidia-set.ts';
 export * from './nvidia-types.ts';
 export * from './snp.ts';
 export * from './snp-strict.ts';

@@ -1,4 +1,14 @@
-import type { DeviceChain, NvidiaRim, RimDemand, RimRole, TrustAnchor } from '../endorsements/index.ts';
+import type { UnixSeconds } from '../../core/index.ts';
+import type {
+  DeviceChain,
+  Judged,
+  NvidiaRevocations,
+  NvidiaRim,
+  RimDemand,
+  RimRole,
+  TrustAnchor,
+  VerificationCache,
+} from '../endorsements/index.ts';
 import type { DeviceFields, ParsedNvidiaReport } from '../evidence/nvidia/index.ts';
 import type { Check } from './check.ts';
 
@@ -50,8 +60,24 @@ export type GoldenComparison = Readonly<{
   notJudged: readonly number[];
 }>;
 
-/** Manifests by role, as the caller got them for the ids that {@link RimDemand} names. */
-export type GivenRims = Readonly<Partial<Record<RimRole, Uint8Array>>>;
+/** Evidence of one device: its report and its certificates in DER, leaf first. */
+export type NvidiaDeviceEvidence = Readonly<{ report: ParsedNvidiaReport; certificates: readonly Uint8Array[] }>;
+/** Which roots are trusted for devices and which for manifests. */
+export type NvidiaAnchors = Readonly<{ device: readonly TrustAnchor[]; rim: readonly TrustAnchor[] }>;
+
+/** What the caller has beside the evidence. */
+export type NvidiaEndorsements = Readonly<{
+  /** The manifest that the caller got for exactly this id, or undefined. */
+  rim: (demand: RimDemand) => Uint8Array | undefined;
+  revocations: Judged<NvidiaRevocations>;
+}>;
+export type NvidiaContext = Readonly<{
+  anchors: NvidiaAnchors;
+  cache: VerificationCache;
+  now: UnixSeconds;
+  /** Called between steps of a few milliseconds: lets a server's event loop turn. */
+  pause?: (() => Promise<void>) | undefined;
+}>;
 
 export type NvidiaRevocationMode = 'require' | 'prefer' | 'off';
 export type NvidiaVerifyOptions = Readonly<{

@@ -9,8 +9,6 @@ import {
   type RimDemand,
   type RimRole,
   rimDemands,
-  type TrustAnchor,
-  type VerificationCache,
   verifyDeviceChain,
   verifyRim,
 } from '../endorsements/index.ts';
@@ -21,23 +19,21 @@ import {
   readDeviceFields,
 } from '../evidence/nvidia/index.ts';
 import { type Check, check, failed, notRun, PASSED } from './check.ts';
-import { after, afterAsync, both, checkOf } from './judged-checks.ts';
+import { after, afterAsync, both, checkOf, worstOf } from './judged-checks.ts';
 import { compareGolden, conflictingIndex, whyTooFewActive } from './nvidia-golden.ts';
+import { DEVICE_POSITIONS, MANIFEST_POSITIONS, notRevoked } from './nvidia-revocation.ts';
 import {
-  type GivenRims,
   type GoldenComparison,
   NVIDIA_CHECKS,
   type NvidiaCheckName,
   type NvidiaChecks,
+  type NvidiaContext,
+  type NvidiaDeviceEvidence,
+  type NvidiaEndorsements,
   type NvidiaVerdict,
   type NvidiaVerifyOptions,
   type VerifiedNvidiaDevice,
 } from './nvidia-types.ts';
-
-/** Evidence of one device: its report and its certificates in DER, leaf first. */
-export type NvidiaDeviceEvidence = Readonly<{ report: ParsedNvidiaReport; certificates: readonly Uint8Array[] }>;
-/** Which roots are trusted for devices and which for manifests. */
-export type NvidiaAnchors = Readonly<{ device: readonly TrustAnchor[]; rim: readonly TrustAnchor[] }>;
 
 const ONLY_FULL: ReadonlySet<string> = new Set([
   'deviceChainCurrent',
@@ -67,17 +63,15 @@ export function isRequiredNvidiaCheck(name: string, options: NvidiaVerifyOptions
  * Verifies a GPU or NVSwitch: chain to a pinned root, report signature, nonce, firmware id, architecture, manifests and
  * measurements. Nothing of the report is relied on before its signature held. Confidential mode shows through the
  * measurements alone, so a device without manifests is at most 'unavailable' unless only signatures are asked for.
- * @param rims the files found under the ids that {@link rimDemands} gives
  */
 export async function verifyNvidiaDevice(
   evidence: NvidiaDeviceEvidence,
-  rims: GivenRims,
-  anchors: NvidiaAnchors,
-  cache: VerificationCache,
-  now: UnixSeconds,
+  given: NvidiaEndorsements,
+  context: NvidiaContext,
   options: NvidiaVerifyOptions = {},
 ): Promise<NvidiaVerdict> {
   const { report } = evidence;
+  const { anchors, cache, now } = context;
   const chain = await verifyDeviceChain(evidence.certificates, anchors.device, cache);
   const signature = await afterAsync(chain, async ({ leaf }) =>
     check(await reportSigned(report, leaf), 'EVIDENCE_SIGNATURE_INVALID', 'the report is not signed by its leaf'),
@@ -88,7 +82,8 @@ export async function verifyNvidiaDevice(
     signed.state === 'ok' && fields.state === 'ok'
       ? rimDemands(fields.value, signed.value.architecture, signed.value.chip)
       : [];
-  const manifests = await manifestChecks(demands, rims, anchors.rim, cache, now, chain);
+  await context.pause?.();
+  const manifests = await manifestChecks(demands, given.rim, context, chain);
   const compared = goldenOf(report, manifests.usable, demands, fields, chain);
   const found: NvidiaChecks = {
     deviceChainToPinnedRoot: checkOf(chain),
@@ -98,9 +93,9 @@ export async function verifyNvidiaDevice(
     deviceFields: checkOf(fields),
     architecture: both(signed, fields, (of, said) => architecture(of, said, options)),
     firmwareId: both(signed, fields, (of, said) => firmwareId(of, said, options)),
-    deviceChainNotRevoked: notRun(whyNoRevocation(options)),
+    deviceChainNotRevoked: await deviceNotRevoked(chain, given, context, options),
     ...manifests.checks,
-    manifestSignersNotRevoked: notRun(whyNoRevocation(options)),
+    manifestSignersNotRevoked: await signersNotRevoked(demands, manifests, given, context, options),
     measurements: compared.check,
   };
   const checks = Object.fromEntries(
@@ -177,29 +172,59 @@ function firmwareId(chain: DeviceChain, fields: DeviceFields, options: NvidiaVer
   return failed('EVIDENCE_KEY_NOT_BOUND', 'the report has no firmware id (driver before 550)');
 }
 
-function whyNoRevocation(options: NvidiaVerifyOptions): string {
-  return options.revocation === 'off' ? 'revocation is switched off' : 'no OCSP answer or CRL covers the chain';
+const REVOCATION_OFF = notRun('revocation is switched off');
+
+function deviceNotRevoked(
+  chain: Judged<DeviceChain>,
+  { revocations }: NvidiaEndorsements,
+  { cache, now }: NvidiaContext,
+  { revocation }: NvidiaVerifyOptions,
+): Promise<Check> {
+  if (revocation === 'off') return Promise.resolve(REVOCATION_OFF);
+  if (revocations.state !== 'ok') return Promise.resolve(checkOf(revocations));
+  return afterAsync(chain, (of) =>
+    notRevoked(of, DEVICE_POSITIONS, revocations.value, cache, now, 'EVIDENCE_CHAIN_REVOKED'),
+  );
+}
+
+/** The signers of every manifest that the device needs. */
+async function signersNotRevoked(
+  demands: readonly RimDemand[],
+  { usable }: Manifests,
+  { revocations }: NvidiaEndorsements,
+  { cache, now }: NvidiaContext,
+  { revocation }: NvidiaVerifyOptions,
+): Promise<Check> {
+  if (revocation === 'off') return REVOCATION_OFF;
+  if (revocations.state !== 'ok') return checkOf(revocations);
+  const checks: Check[] = [];
+  for (const { chain } of usable.values()) {
+    checks.push(await notRevoked(chain, MANIFEST_POSITIONS, revocations.value, cache, now, 'ENDORSEMENT_REVOKED'));
+  }
+  if (demands.length === 0) checks.push(notRun('what it needs was refused'));
+  else if (usable.size < demands.length) checks.push(notRun(`needs ${absent(demands, usable)}`));
+  return worstOf(checks);
 }
 
 type Manifests = Readonly<{ checks: NvidiaChecks; usable: ReadonlyMap<RimRole, NvidiaRim> }>;
 
 async function manifestChecks(
   demands: readonly RimDemand[],
-  rims: GivenRims,
-  anchors: readonly TrustAnchor[],
-  cache: VerificationCache,
-  now: UnixSeconds,
+  given: NvidiaEndorsements['rim'],
+  { anchors, cache, now, pause }: NvidiaContext,
   chain: Judged<DeviceChain>,
 ): Promise<Manifests> {
   const checks: Partial<Record<NvidiaCheckName, Check>> = {};
   const usable = new Map<RimRole, NvidiaRim>();
   for (const demand of demands) {
     const { role, id } = demand;
-    const bytes = rims[role];
-    const rim = bytes === undefined ? missing(`manifest ${id} is not given`) : await verifyRim(bytes, anchors, cache);
-    const matches = both(rim, chain, (given, { architecture }) => manifestMatches(given, demand, architecture));
+    const bytes = given(demand);
+    const rim =
+      bytes === undefined ? missing(`manifest ${id} is not given`) : await verifyRim(bytes, anchors.rim, cache);
+    await pause?.();
+    const matches = both(rim, chain, (of, { architecture }) => manifestMatches(of, demand, architecture));
     checks[`${role}ManifestSigned`] = checkOf(rim);
-    checks[`${role}ManifestCurrent`] = after(rim, (given) => manifestCurrent(given, now, id));
+    checks[`${role}ManifestCurrent`] = after(rim, (of) => manifestCurrent(of, now, id));
     checks[`${role}ManifestMatches`] = matches;
     if (rim.state === 'ok' && matches.outcome === 'passed') usable.set(role, rim.value);
   }

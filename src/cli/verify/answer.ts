@@ -1,6 +1,8 @@
 import { VerificationCache } from '../../attestation/index.ts';
 import { asCodedError, CodedError, type Json } from '../../core/index.ts';
 import { verifyCcel } from './ccel.ts';
+import { verifyNrasToken } from './nras-token.ts';
+import { createNvidiaDevicesVerifier } from './nvidia-devices.ts';
 import { createNvidiaGpuVerifier } from './nvidia-gpu.ts';
 import { createNvidiaRimVerifier } from './nvidia-rim.ts';
 import { type Kind, parseRequestLine, parseVerifyRequest, requestIdOf, type VerifyRequest } from './request.ts';
@@ -23,6 +25,8 @@ const notYet: AnswerKind = async ({ kind }) => {
   });
 };
 
+const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** One verifier holds its caches; make one per process. */
 export function createVerifier(): Verifier {
   const nvidiaCache = new VerificationCache();
@@ -30,9 +34,9 @@ export function createVerifier(): Verifier {
     'tdx-quote': createTdxQuoteVerifier(),
     'snp-report': createSnpReportVerifier(),
     'nvidia-gpu': createNvidiaGpuVerifier(nvidiaCache),
-    'nvidia-devices': notYet,
+    'nvidia-devices': createNvidiaDevicesVerifier(nvidiaCache, turnOfEventLoop),
     'nvidia-rim': createNvidiaRimVerifier(nvidiaCache),
-    'nras-token': notYet,
+    'nras-token': verifyNrasToken,
     ccel: verifyCcel,
     composite: notYet,
   };

@@ -1,9 +1,10 @@
+import { type Judged, loadNvidiaRevocations, type NvidiaRevocations } from '../../attestation/index.ts';
 import { CodedError, fromBase64, fromHex, type Json } from '../../core/index.ts';
 import type { VerifyRequest } from './request.ts';
 
-type JsonRecord = { readonly [name: string]: Json | undefined };
+export type JsonRecord = { readonly [name: string]: Json | undefined };
 
-export const STAPLED_MAX = 64;
+export const STAPLED_MAX = 128;
 
 export function malformed(field: string, why: string): CodedError {
   return new CodedError('COLLATERAL_MALFORMED', `collateral.${field}: ${why}`, { field });
@@ -37,10 +38,17 @@ export function nonceOf(text: string | undefined): Uint8Array | undefined {
   return fromHex(text);
 }
 
-/** The nonce that the caller expects, in `expect` or beside the collateral; where both are, they must agree. */
-export function expectedNonceOf(request: VerifyRequest, collateral: JsonRecord): Uint8Array | undefined {
+/**
+ * The nonce that the caller expects, in `expect` or beside the collateral; where both are, they must agree.
+ * @param also further expectations that this kind knows
+ */
+export function expectedNonceOf(
+  request: VerifyRequest,
+  collateral: JsonRecord,
+  also: readonly string[] = [],
+): Uint8Array | undefined {
   const { nonce, ...others } = request.expect;
-  const [unknown] = Object.keys(others);
+  const unknown = Object.keys(others).find((name) => !also.includes(name));
   if (unknown !== undefined) {
     throw new CodedError('REQUEST_MALFORMED', `request.expect.${unknown}: not known for this kind`, { field: unknown });
   }
@@ -52,7 +60,7 @@ export function expectedNonceOf(request: VerifyRequest, collateral: JsonRecord):
   return nonceOf(stated ?? given);
 }
 
-export function base64List(record: JsonRecord, name: string): Uint8Array[] {
+function base64List(record: JsonRecord, name: string): Uint8Array[] {
   const value = record[name];
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value) || value.length > STAPLED_MAX)
@@ -61,6 +69,11 @@ export function base64List(record: JsonRecord, name: string): Uint8Array[] {
     if (typeof item !== 'string') throw malformed(name, 'not base64 text');
     return fromBase64(item, `collateral.${name}`);
   });
+}
+
+/** OCSP responses and revocation lists beside the evidence, DER in base64. @throws CodedError COLLATERAL_MALFORMED */
+export function revocationsOf(collateral: JsonRecord): Judged<NvidiaRevocations> {
+  return loadNvidiaRevocations(base64List(collateral, 'ocsp'), base64List(collateral, 'crls'));
 }
 
 export function optionalBase64(record: JsonRecord, name: string): Uint8Array | undefined {

@@ -1,12 +1,13 @@
 import {
   type Check,
-  type GivenRims,
   isRequiredNvidiaCheck,
   NVIDIA_DEVICE_ROOT,
   NVIDIA_RIM_ROOT,
+  type NvidiaContext,
   type NvidiaVerdict,
   type NvidiaVerifyOptions,
   parseNvidiaReport,
+  type RimRole,
   reportOfHexText,
   type VerificationCache,
   verifyNvidiaDevice,
@@ -20,6 +21,7 @@ import {
   optionalText,
   recordOf,
   refusePolicy,
+  revocationsOf,
 } from './nvidia-collateral.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
@@ -42,8 +44,9 @@ export function createNvidiaGpuVerifier(cache: VerificationCache): (request: Ver
     };
     const report = parseNvidiaReport(reportOfHexText(request.evidence));
     const evidence = { report, certificates: certificatesOf(pem) };
-    const anchors = anchorsOf(request);
-    const verdict = await verifyNvidiaDevice(evidence, rimsOf(collateral.rims), anchors, cache, request.at, options);
+    const rims = rimsByRole(collateral.rims);
+    const given = { rim: ({ role }: { role: RimRole }) => rims.get(role), revocations: revocationsOf(collateral) };
+    const verdict = await verifyNvidiaDevice(evidence, given, contextOf(request, cache), options);
     const isRequired = (name: string) => isRequiredNvidiaCheck(name, options);
     const checks = verdict.checks as Record<string, Check>;
     return {
@@ -58,9 +61,10 @@ export function createNvidiaGpuVerifier(cache: VerificationCache): (request: Ver
   };
 }
 
-export function anchorsOf(request: VerifyRequest) {
-  const given = request.trustAnchors;
-  return { device: given ?? [NVIDIA_DEVICE_ROOT], rim: given ?? [NVIDIA_RIM_ROOT] };
+/** Roots that the caller names stand for both of NVIDIA's. */
+export function contextOf({ trustAnchors, at }: VerifyRequest, cache: VerificationCache): NvidiaContext {
+  const anchors = { device: trustAnchors ?? [NVIDIA_DEVICE_ROOT], rim: trustAnchors ?? [NVIDIA_RIM_ROOT] };
+  return { anchors, cache, now: at };
 }
 
 /** @throws CodedError COLLATERAL_MALFORMED, ENCODING_INVALID, EVIDENCE_TOO_LARGE */
@@ -69,13 +73,15 @@ export function certificatesOf(pem: string): Uint8Array[] {
   return parsePem(pem, 'CERTIFICATE', CERTIFICATES_MAX, 'collateral.certificates');
 }
 
-function rimsOf(value: Json | undefined): GivenRims {
-  if (value === undefined || value === null) return {};
-  const record = recordOf(value, 'rims', ['driver', 'vbios', 'switch']);
-  const rims: { -readonly [Role in keyof GivenRims]: Uint8Array } = {};
-  for (const role of ['driver', 'vbios', 'switch'] as const) {
+const ROLES: readonly RimRole[] = ['driver', 'vbios', 'switch'];
+
+function rimsByRole(value: Json | undefined): ReadonlyMap<RimRole, Uint8Array> {
+  const rims = new Map<RimRole, Uint8Array>();
+  if (value === undefined || value === null) return rims;
+  const record = recordOf(value, 'rims', ROLES);
+  for (const role of ROLES) {
     const bytes = optionalBase64(record, role);
-    if (bytes !== undefined) rims[role] = bytes;
+    if (bytes !== undefined) rims.set(role, bytes);
   }
   return rims;
 }

@@ -1,6 +1,23 @@
-import { type Check, NVIDIA_RIM_ROOT, type VerificationCache, verifyRim } from '../../attestation/index.ts';
+import {
+  type Check,
+  type Judged,
+  MANIFEST_POSITIONS,
+  NVIDIA_RIM_ROOT,
+  type NvidiaRevocations,
+  type NvidiaRim,
+  notRevoked,
+  type VerificationCache,
+  verifyRim,
+} from '../../attestation/index.ts';
 import { type ErrorCode, type Json, rfc3339, toHex } from '../../core/index.ts';
-import { collateralOf, malformed, optionalText, refusePolicy } from './nvidia-collateral.ts';
+import {
+  collateralOf,
+  type JsonRecord,
+  malformed,
+  optionalText,
+  refusePolicy,
+  revocationsOf,
+} from './nvidia-collateral.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 
@@ -29,9 +46,7 @@ export function createNvidiaRimVerifier(cache: VerificationCache): (request: Ver
     } else {
       for (const name of ['manifestCurrent', 'manifestMatches']) checks[name] = open('what it needs was refused');
     }
-    checks.manifestSignersNotRevoked = open(
-      request.revocation === 'off' ? 'revocation is switched off' : 'no OCSP answer or CRL covers the chain',
-    );
+    checks.manifestSignersNotRevoked = await revocationCheck(request, rim, revocationsOf(collateral), cache);
     const isRequired = (name: string) =>
       name !== 'manifestSignersNotRevoked' || (request.revocation === 'require' && request.require.length === 0);
     const all = Object.entries(checks);
@@ -57,8 +72,20 @@ const failed = (code: ErrorCode | null, reason: string): Check =>
   code === null ? open(reason) : { outcome: 'failed', code, reason };
 const open = (reason: string): Check => ({ outcome: 'notRun', reason });
 
+async function revocationCheck(
+  request: VerifyRequest,
+  rim: Judged<NvidiaRim>,
+  given: Judged<NvidiaRevocations>,
+  cache: VerificationCache,
+): Promise<Check> {
+  if (request.revocation === 'off') return open('revocation is switched off');
+  if (given.state !== 'ok') return failed(given.state === 'failed' ? given.code : null, given.reason);
+  if (rim.state !== 'ok') return open('what it needs was refused');
+  return notRevoked(rim.value.chain, MANIFEST_POSITIONS, given.value, cache, request.at, 'ENDORSEMENT_REVOKED');
+}
+
 /** The file holds neither its id nor project and SKU; what it does hold must be what the id says. */
-function whyNotTheOne(collateral: Parameters<typeof optionalText>[0], edition: string, version: string): string | null {
+function whyNotTheOne(collateral: JsonRecord, edition: string, version: string): string | null {
   const familyName = optionalText(collateral, 'family');
   const id = optionalText(collateral, 'id');
   const family = Object.entries(FAMILIES).find(([name]) => name === familyName)?.[1];
@@ -71,9 +98,7 @@ function whyNotTheOne(collateral: Parameters<typeof optionalText>[0], edition: s
   return isIt ? null : 'the manifest is of another version than its id';
 }
 
-type Rim = Extract<Awaited<ReturnType<typeof verifyRim>>, { state: 'ok' }>['value'];
-
-function claimsOf(rim: Rim): Record<string, Json> {
+function claimsOf(rim: NvidiaRim): Record<string, Json> {
   const { leaf, anchor } = rim.chain;
   return {
     version: rim.version,

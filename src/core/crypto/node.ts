@@ -19,6 +19,10 @@ function sameMemory(data: Uint8Array): Buffer {
   return Buffer.from(data.buffer, data.byteOffset, data.length);
 }
 
+/** Broken for signatures: only for the names by which OCSP answers call certificates and keys. */
+export function sha1(data: Uint8Array): Bytes {
+  return bytes(crypto.hash('sha1', data, 'buffer'));
+}
 export function sha256(data: Uint8Array): Bytes {
   return bytes(crypto.hash('sha256', data, 'buffer'));
 }
@@ -205,7 +209,7 @@ function ecPublicKey(curve: EcdsaCurve, point: Uint8Array): crypto.KeyObject {
 }
 
 /**
- * ECDSA over SHA-256 (P-256) or SHA-384 (P-384). False for anything but a valid signature: a point off the curve, r or
+ * ECDSA, over SHA-256 on P-256 and SHA-384 on P-384 unless another hash is named. False for anything but a valid signature: a point off the curve, r or
  * s out of range, wrong lengths.
  * @param point 0x04 ‖ x ‖ y
  * @param signature r ‖ s, each of the curve's width
@@ -215,8 +219,9 @@ export async function ecdsaVerify(
   point: Uint8Array,
   message: Uint8Array,
   signature: Uint8Array,
+  hash: 'sha256' | 'sha384' = SPKI_OF_CURVE[curve].hash,
 ): Promise<boolean> {
-  const { point: pointLength, hash } = SPKI_OF_CURVE[curve];
+  const { point: pointLength } = SPKI_OF_CURVE[curve];
   if (point.length !== pointLength || point[0] !== 4 || signature.length !== pointLength - 1) return false;
   try {
     const key = ecPublicKey(curve, point);

@@ -12,6 +12,7 @@ export const EXTENSION = {
   reasonCode: '2.5.29.21',
   invalidityDate: '2.5.29.24',
   authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
 } as const;
 
 export type X509Extension = Readonly<{ critical: boolean; value: Bytes }>;

@@ -6,9 +6,14 @@ import { EXTENSION } from './extensions.ts';
 
 const UNDERSTOOD: ReadonlySet<string> = new Set([EXTENSION.basicConstraints, EXTENSION.keyUsage]);
 
-/** The first critical extension that path verification does not understand, or null. */
-export function unknownCriticalExtension(certificate: X509Certificate): string | null {
-  for (const [id, { critical }] of certificate.extensions) if (critical && !UNDERSTOOD.has(id)) return id;
+/**
+ * The first critical extension that path verification does not understand, or null.
+ * @param also extensions that the caller judges itself
+ */
+export function unknownCriticalExtension(certificate: X509Certificate, also: readonly string[] = []): string | null {
+  for (const [id, { critical }] of certificate.extensions) {
+    if (critical && !UNDERSTOOD.has(id) && !also.includes(id)) return id;
+  }
   return null;
 }
 
@@ -18,16 +23,22 @@ export function unknownCriticalExtension(certificate: X509Certificate): string |
  * @param below CA certificates between `issuer` and the leaf, not counting the leaf
  */
 export function whyNotIssuedBy(subject: X509Certificate, issuer: X509Certificate, below: number): string | null {
-  if (!equalBytes(subject.issuer.der, issuer.subject.der)) return 'the issuer name is another';
-  const { authorityKeyIdentifier } = subject;
-  const { subjectKeyIdentifier, basicConstraints, keyUsage } = issuer;
-  if (authorityKeyIdentifier !== null && subjectKeyIdentifier !== null) {
-    if (!equalBytes(authorityKeyIdentifier, subjectKeyIdentifier)) return 'the key identifiers differ';
-  }
+  const why = whyNotSignedUnder(subject, issuer);
+  if (why !== null) return why;
+  const { basicConstraints, keyUsage } = issuer;
   if (basicConstraints?.ca !== true) return 'the issuer is not a CA';
   if (basicConstraints.pathLength !== null && below > basicConstraints.pathLength) return 'the path is too long';
   if (keyUsage === null || !keyUsage.has(KEY_USAGE.keyCertSign)) return 'the issuer may not sign certificates';
   return null;
+}
+
+/** Why `subject` does not name `issuer` as the one that signed it, or null: by name, and by key identifier where present. */
+export function whyNotSignedUnder(subject: X509Certificate, issuer: X509Certificate): string | null {
+  if (!equalBytes(subject.issuer.der, issuer.subject.der)) return 'the issuer name is another';
+  const { authorityKeyIdentifier } = subject;
+  const { subjectKeyIdentifier } = issuer;
+  if (authorityKeyIdentifier === null || subjectKeyIdentifier === null) return null;
+  return equalBytes(authorityKeyIdentifier, subjectKeyIdentifier) ? null : 'the key identifiers differ';
 }
 
 /** Why `issuer` cannot have issued the list, or null where everything but the signature fits. */

@@ -31,10 +31,12 @@ export function ecPublicKey(spki: Uint8Array): EcPublicKey | null {
   return { curve: known.curve, point: new Uint8Array(point) };
 }
 
-const CURVE_OF_SIGNATURE: Readonly<Record<string, { curve: EcdsaCurve; width: number }>> = {
-  [ECDSA_WITH_SHA256]: { curve: 'P-256', width: 32 },
-  [ECDSA_WITH_SHA384]: { curve: 'P-384', width: 48 },
+const HASH_OF_SIGNATURE: Readonly<Record<string, { hash: 'sha256' | 'sha384'; curves: readonly EcdsaCurve[] }>> = {
+  // NVIDIA signs its revocation lists with P-384 keys over SHA-256.
+  [ECDSA_WITH_SHA256]: { hash: 'sha256', curves: ['P-256', 'P-384'] },
+  [ECDSA_WITH_SHA384]: { hash: 'sha384', curves: ['P-384'] },
 };
+const WIDTH_OF_CURVE: Readonly<Record<EcdsaCurve, number>> = { 'P-256': 32, 'P-384': 48 };
 
 /** ECDSA-Sig-Value (RFC 3279 section 2.2.3) as r ‖ s of fixed width. @throws CodedError ENCODING_INVALID */
 export function ecdsaFixedWidth(signature: Uint8Array, width: number): Bytes {
@@ -58,20 +60,20 @@ export type Signed = Readonly<{ tbs: Uint8Array; signatureAlgorithm: string; sig
 
 /**
  * Whether this key made the signature over the exact signed bytes. False as well for algorithms other than ECDSA with
- * SHA-256 on P-256 or SHA-384 on P-384, and for a key on another curve.
+ * SHA-256, or with SHA-384 on P-384.
  */
 export async function signedBy(
   signed: Signed,
   issuer: EcPublicKey | null,
   verify: EcdsaVerifier = ecdsaVerify,
 ): Promise<boolean> {
-  const algorithm = CURVE_OF_SIGNATURE[signed.signatureAlgorithm];
-  if (issuer === null || algorithm === undefined || algorithm.curve !== issuer.curve) return false;
+  const algorithm = HASH_OF_SIGNATURE[signed.signatureAlgorithm];
+  if (issuer === null || algorithm === undefined || !algorithm.curves.includes(issuer.curve)) return false;
   let fixed: Bytes;
   try {
-    fixed = ecdsaFixedWidth(signed.signature, algorithm.width);
+    fixed = ecdsaFixedWidth(signed.signature, WIDTH_OF_CURVE[issuer.curve]);
   } catch {
     return false; // a signature that is not DER is not a signature
   }
-  return verify(issuer.curve, issuer.point, signed.tbs, fixed);
+  return verify(issuer.curve, issuer.point, signed.tbs, fixed, algorithm.hash);
 }

@@ -33,7 +33,7 @@ export type SwitchFields = Readonly<{
   biosVersion: string;
   fwid: Bytes | null;
   pdi: string;
-  /** PDIs of the eight GPUs, empty links left out. */
+  /** PDIs of the eight GPUs, as certificates write them, empty links left out. */
   gpuPdis: readonly string[];
 }>;
 export type DeviceFields = GpuFields | SwitchFields;
@@ -48,7 +48,7 @@ export function readDeviceFields(opaque: ParsedOpaqueData, kind: 'gpu' | 'switch
   if (kind === 'switch') {
     const links = required(opaque, OPAQUE.gpuPdis);
     if (links.length < GPU_PDIS * PDI_BYTES) throw wrong(OPAQUE.gpuPdis, 'shorter than eight PDIs');
-    // A switch writes its own PDI as its certificate does; a GPU writes those of its switches byte-reversed.
+    // A switch writes its own PDI and those of its GPUs as certificates do; a GPU writes its switches' byte-reversed.
     const own = required(opaque, OPAQUE.switchPdis);
     if (own.length !== PDI_BYTES || isZero(own)) throw wrong(OPAQUE.switchPdis, 'not exactly one PDI');
     return {
@@ -56,7 +56,7 @@ export function readDeviceFields(opaque: ParsedOpaqueData, kind: 'gpu' | 'switch
       biosVersion: text(opaque, OPAQUE.vbiosVersion),
       fwid,
       pdi: toHex(own).toUpperCase(),
-      gpuPdis: pdisOf(links.subarray(0, GPU_PDIS * PDI_BYTES), OPAQUE.gpuPdis),
+      gpuPdis: pdisOf(links.subarray(0, GPU_PDIS * PDI_BYTES), OPAQUE.gpuPdis, 'as certificates'),
     };
   }
   const pdis = opaque.fields.get(OPAQUE.switchPdis)?.value;
@@ -72,7 +72,7 @@ export function readDeviceFields(opaque: ParsedOpaqueData, kind: 'gpu' | 'switch
     chipInfo: opaque.fields.has(OPAQUE.chipInfo) ? text(opaque, OPAQUE.chipInfo) : null,
     protectedPcie: protectedPcie(opaque),
     mode: modeOf(opaque),
-    switchPdis: pdis === undefined ? [] : pdisOf(pdis, OPAQUE.switchPdis),
+    switchPdis: pdis === undefined ? [] : pdisOf(pdis, OPAQUE.switchPdis, 'reversed'),
   };
 }
 
@@ -122,11 +122,12 @@ function vbiosText(value: Bytes): string {
   return bytes.map((byte) => toHex(Uint8Array.of(byte)).toUpperCase()).join('.');
 }
 
-function pdisOf(value: Bytes, field: number): string[] {
+function pdisOf(value: Bytes, field: number, order: 'reversed' | 'as certificates'): string[] {
   if (value.length % PDI_BYTES !== 0) throw wrong(field, `not a multiple of ${PDI_BYTES} bytes`);
   const pdis: string[] = [];
   for (let at = 0; at < value.length; at += PDI_BYTES) {
-    const pdi = Uint8Array.from(value.subarray(at, at + PDI_BYTES)).reverse();
+    const pdi = Uint8Array.from(value.subarray(at, at + PDI_BYTES));
+    if (order === 'reversed') pdi.reverse();
     if (!isZero(pdi)) pdis.push(toHex(pdi).toUpperCase());
   }
   return pdis;
