@@ -34,6 +34,8 @@ export type SessionDeps = Readonly<{
   policy: Policy;
   policyDigest: Bytes;
   trust: Trust;
+  /** Collateral that this client gets by itself; null to take what the router sends, verified all the same. */
+  endorsementsFor: ((bundle: Bytes) => Promise<IntelEndorsements>) | null;
   /** The log's verifier key, pinned by whoever runs this client. */
   logKey: string;
   /** Heads of the log that this client was shown. */
@@ -93,7 +95,7 @@ export function createSessions(deps: SessionDeps) {
     const appraisal = await appraise({
       ...deps.trust,
       bundle,
-      endorsements: await endorsementsOf(collateral),
+      endorsements: await (deps.endorsementsFor?.(bundle) ?? endorsementsOf(collateral)),
       now: now(),
       expectedNonce:
         offer.nonceProof === null ? undefined : { input: clientNonceInput(own.digest), proof: offer.nonceProof },
@@ -207,6 +209,8 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'NOT_FOUND',
   'DEADLINE_EXCEEDED',
   'PEER_UNREACHABLE',
+  'ENDORSEMENT_UNREACHABLE',
+  'ENDORSEMENT_MISSING',
 ]);
 
 function noneVerified(refusals: readonly Refusal[]): CodedError {

@@ -33,7 +33,6 @@ export type AdmissionDeps = Readonly<{
   log: LogPort;
   appraise: AppraiseEvidence;
   beacon: () => Promise<BeaconSource>;
-  collateral: (bundle: Bytes) => string;
   now: () => UnixMs;
   randomness: Randomness;
   /** Name of this router in the log. */
@@ -165,7 +164,7 @@ export function createAdmission(deps: AdmissionDeps) {
       simulated: appraisal.simulated,
     };
     worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
-    deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle, deps.collateral(message.bundle));
+    deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
     if (worker.state !== 'draining') worker.state = 'admitted';
     const { lease, expiresAt } = worker.admission;

@@ -95,7 +95,7 @@ export type HelloAnswer = Readonly<{ offer: Bytes; bundle: Bytes } | { refused: 
 /** All attached workers and what they vouch for; every map has a bound. */
 export class Fleet {
   readonly #workers = new Set<Worker>();
-  readonly #bundles = new Map<string, Readonly<{ bundle: Bytes; collateral: string }>>();
+  readonly #bundles = new Map<string, Bytes>();
   /** Where each worker's admission stands in the log; also after it has gone. */
   readonly #admissions = new Map<string, number>();
 
@@ -129,11 +129,11 @@ export class Fleet {
     return this.all().find((worker) => worker.hasCertificate(digest));
   }
 
-  keepBundle(evidenceDigest: Uint8Array, bundle: Bytes, collateral: string): void {
-    keepNewest(this.#bundles, toHex(evidenceDigest), { bundle, collateral }, BUNDLES_MAX);
+  keepBundle(evidenceDigest: Uint8Array, bundle: Bytes): void {
+    keepNewest(this.#bundles, toHex(evidenceDigest), bundle, BUNDLES_MAX);
   }
 
-  bundle(evidenceDigest: Uint8Array): Readonly<{ bundle: Bytes; collateral: string }> | undefined {
+  bundle(evidenceDigest: Uint8Array): Bytes | undefined {
     return this.#bundles.get(toHex(evidenceDigest));
   }
 

@@ -27,7 +27,7 @@ export type RouterDeps = Readonly<{
   appraise: AppraiseEvidence;
   beacon: () => Promise<BeaconSource>;
   /** Vendor collateral in force for the platform of a bundle, as clients are given it beside evidence. */
-  collateral: (bundle: Bytes) => string;
+  collateral: (bundle: Bytes) => Promise<string>;
   policy: Readonly<{ text: string; number: number; digest: Bytes }>;
   dispatchKey: SigningKey;
   priceSheet: Bytes;
@@ -65,7 +65,6 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
     log,
     appraise: deps.appraise,
     beacon: deps.beacon,
-    collateral: deps.collateral,
     now,
     randomness,
     source: deps.source,
@@ -99,7 +98,7 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
     const { evidenceDigest } = parseEpochCertificate(certificate);
     worker.knowCertificate(epochCertificateDigest(certificate));
     // Believed by nobody: the client recomputes ED from the bundle it is given.
-    if (answer.bundle.length > 0) fleet.keepBundle(evidenceDigest, answer.bundle, deps.collateral(answer.bundle));
+    if (answer.bundle.length > 0) fleet.keepBundle(evidenceDigest, answer.bundle);
     return {
       offer: answer.offer,
       evidenceDigest,
@@ -176,10 +175,10 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
       return offers.filter((offer) => offer !== null);
     },
     infer: requests.infer,
-    getEvidence(evidenceDigest) {
-      const found = fleet.bundle(evidenceDigest);
-      if (found === undefined) throw new CodedError('NOT_FOUND', 'no evidence with this digest is held here');
-      return found;
+    async getEvidence(evidenceDigest) {
+      const bundle = fleet.bundle(evidenceDigest);
+      if (bundle === undefined) throw new CodedError('NOT_FOUND', 'no evidence with this digest is held here');
+      return { bundle, collateral: await deps.collateral(bundle) };
     },
     async getAdmission(workerId) {
       const index = fleet.admission(workerId);

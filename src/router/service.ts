@@ -27,7 +27,7 @@ export type RouterService = Readonly<{
     deadline: UnixMs,
     signal: AbortSignal,
   ): AsyncIterable<ResponsePart>;
-  getEvidence(evidenceDigest: Bytes): Readonly<{ bundle: Bytes; collateral: string }>;
+  getEvidence(evidenceDigest: Bytes): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes): Promise<LoggedEntry>;
   getReceiptProof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
   getTerms(): Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>;

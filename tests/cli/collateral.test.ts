@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { INTEL_SGX_ROOT } from '../../src/attestation/index.ts';
 import { openCollateral } from '../../src/cli/compose/collateral.ts';
 import { evidence, intel } from '../attestation/appraise/scene.ts';
@@ -12,11 +12,11 @@ const set = intel.collateral(Math.floor(Date.now() / 1000));
 const anchors = [intel.trustAnchor];
 const bundle = evidence();
 
+const spoken = vi.spyOn(console, 'error').mockImplementation(() => undefined);
 let server: VendorServer;
 let data: string;
 beforeAll(async () => {
   server = await startVendorServer();
-  vi.spyOn(console, 'error').mockImplementation(() => undefined);
 });
 afterAll(async () => {
   await server.close();
@@ -35,11 +35,11 @@ const ALL_OK = Array.from({ length: 5 }, () => 'ok');
 test('from a service: for the platform of the evidence, and the same text for clients', async () => {
   serveSet(server, set, 'hex');
   const collateral = await openCollateral({ collateralUrl: server.url, data }, anchors);
-  expect(collateral.textFor(bundle)).toBe('{}');
+  expect(await collateral.textFor(bundle)).toBe('{}');
   expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
-  expect(JSON.parse(collateral.textFor(bundle))).toEqual(set);
+  expect(JSON.parse(await collateral.textFor(bundle))).toEqual(set);
   // Another quote of the same machine.
-  expect(JSON.parse(collateral.textFor(evidence({ quote: { reportData: new Uint8Array(64) } })))).toEqual(set);
+  expect(JSON.parse(await collateral.textFor(evidence({ quote: { reportData: new Uint8Array(64) } })))).toEqual(set);
   await collateral.close();
   const bundled = readFileSync(join(data, 'collateral-bundle.json'), 'utf8');
 
@@ -74,16 +74,79 @@ test('from a file, as before; a bundle that is not genuine is refused at the sta
   writeFileSync(file, JSON.stringify(set));
   const collateral = await openCollateral({ collateral: file, data }, anchors);
   expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
-  expect(JSON.parse(collateral.textFor(bundle))).toEqual(set);
+  expect(JSON.parse(await collateral.textFor(bundle))).toEqual(set);
+  await collateral.close();
   writeFileSync(file, '{"kind":"chrysalis-collateral-bundle","version":2}');
   expect(await codeOf(openCollateral({ collateral: file, data }, anchors))).toBe('COLLATERAL_MALFORMED');
+});
+
+describe('while it runs', () => {
+  const LOOK_MS = 10;
+  const until = async (holds: () => Promise<boolean> | boolean) => {
+    for (let i = 0; i < 500 && !(await holds()); i++) await new Promise((done) => setTimeout(done, LOOK_MS));
+    expect(await holds()).toBe(true);
+  };
+  const older = intel.collateral(Math.floor(Date.now() / 1000) - 10 * 86_400);
+  const textOf = async (collateral: Awaited<ReturnType<typeof openCollateral>>) =>
+    JSON.parse(await collateral.textFor(bundle)) as object;
+  const said = () => spoken.mock.calls.flat().join('\n');
+  const replace = (file: string, text: string) => {
+    writeFileSync(`${file}.draft`, text);
+    renameSync(`${file}.draft`, file);
+  };
+
+  test('a file is read again when it changes; a bad one is named once and leaves the good one in force', async () => {
+    const file = join(data, 'collateral.json');
+    writeFileSync(file, JSON.stringify(older));
+    const collateral = await openCollateral({ collateral: file, data }, anchors, LOOK_MS);
+    const endedAt = collateral.endsAt() as number;
+    expect(await textOf(collateral)).toEqual(older);
+    replace(file, JSON.stringify(set));
+    await until(async () => JSON.stringify(await textOf(collateral)) === JSON.stringify(set));
+    expect(collateral.endsAt()).toBe(endedAt + 10 * 86_400);
+    for (const bad of ['{', '[]', '{"kind":"chrysalis-collateral-bundle","version":2}']) {
+      spoken.mockClear();
+      replace(file, bad);
+      await until(() => said().includes('what was read before stays in force'));
+      await new Promise((done) => setTimeout(done, 5 * LOOK_MS));
+      expect(spoken.mock.calls).toHaveLength(1);
+      expect(await textOf(collateral)).toEqual(set);
+    }
+    rmSync(file);
+    await until(() => said().includes('no such file'));
+    expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
+    await collateral.close();
+  });
+
+  test('a bundle too: what the new one no longer holds is no longer given', async () => {
+    serveSet(server, set);
+    const service = await openCollateral({ collateralUrl: server.url, data }, anchors);
+    await service.endorsementsFor(bundle);
+    await service.close();
+    const file = join(data, 'collateral-bundle.json');
+    const empty = '{"contents":{},"documents":[],"kind":"chrysalis-collateral-bundle","version":1}';
+    const collateral = await openCollateral({ collateral: file, data }, anchors, LOOK_MS);
+    expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
+    replace(file, empty);
+    await until(() => collateral.endsAt() === null);
+    expect(await codeOf(collateral.endorsementsFor(bundle))).toBe('ENDORSEMENT_UNREACHABLE');
+    await collateral.close();
+  });
+
+  test('one that ends soon is said to, at the start', async () => {
+    spoken.mockClear();
+    const file = join(data, 'collateral.json');
+    writeFileSync(file, JSON.stringify(intel.collateral(Math.floor(Date.now() / 1000) - 28 * 86_400)));
+    await (await openCollateral({ collateral: file, data }, anchors, LOOK_MS)).close();
+    expect(said()).toMatch(/collateral\.json ends at .*: put a newer one in its place/);
+  });
 });
 
 test('bytes that are no evidence are refused as such, and clients are given nothing for them', async () => {
   const collateral = await openCollateral({ collateralUrl: server.url, data }, anchors);
   const bytes = new Uint8Array(100);
   expect(await codeOf(collateral.endorsementsFor(bytes))).toBe('OBJECT_MALFORMED');
-  expect(collateral.textFor(bytes)).toBe('{}');
+  expect(await collateral.textFor(bytes)).toBe('{}');
   await collateral.close();
 });
 

@@ -67,12 +67,15 @@ export type InProcessOptions = Readonly<{
   workers?: number;
 }>;
 
+type EndorsementsFor = Parameters<typeof createClient>[0]['endorsementsFor'];
+
 export type InProcess = Readonly<{
   client: Client;
   address: string;
   events: readonly WorkerEvent[];
   /** @param pays whether it pays its receipts; one that does not is served only past the router */
-  newClient(tamper?: InProcessOptions['tamper'], pays?: boolean): Client;
+  newClient(tamper?: InProcessOptions['tamper'], pays?: boolean, endorsementsFor?: EndorsementsFor): Client;
+  vendor: ReturnType<typeof openSimulatedIntel>;
   transport(): RouterTransport;
   router: ReturnType<typeof createRouter>;
   logKey: string;
@@ -146,7 +149,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     appraise: (bundle, nonce) =>
       appraise({ ...trust, bundle, endorsements, now: Date.now(), expectedNonce: nonce, knownBlocks: [block] }),
     beacon,
-    collateral: () => JSON.stringify(collateral),
+    collateral: async () => JSON.stringify(collateral),
     policy: { text, number: policy.number, digest: policyDigest(policy) },
     dispatchKey,
     priceSheet: encodePriceSheet({
@@ -204,7 +207,11 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   });
   const running = workers.map((worker) => worker.run());
   const clients: Client[] = [];
-  const newClient = (tamper?: InProcessOptions['tamper'], pays = true): Client => {
+  const newClient = (
+    tamper?: InProcessOptions['tamper'],
+    pays = true,
+    endorsementsFor: EndorsementsFor = null,
+  ): Client => {
     const transport = connectToRouter(address);
     const clientSeed = randomness(32);
     const terms: ChannelTerms = {
@@ -221,6 +228,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       policy,
       policyDigest: policyDigest(policy),
       trust,
+      endorsementsFor,
       logKey: log.vkey,
       blockAt: async (seqno) => (seqno === block.seqno ? block : null),
       now: Date.now,
@@ -256,6 +264,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     address,
     events,
     newClient,
+    vendor,
     transport: () => connectToRouter(address),
     router,
     logKey: log.vkey,

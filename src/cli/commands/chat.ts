@@ -20,6 +20,8 @@ export function registerChat(program: Command): void {
     .option('--chain <url>', 'its chain')
     .option('--log-vkey <vkey>', 'key of its log')
     .option('--policy <file>', 'what a worker must be')
+    .option('--collateral <file>', 'the vendor’s collateral, instead of what the router sends')
+    .option('--collateral-url <url>', 'or the service that has it')
     .option('--dangerously-allow-simulated-vendor <file>', 'accept evidence of this simulated vendor')
     .option('--message <text>', 'ask this, print the answer, leave')
     .option('--json', 'with --message: one JSON document on stdout')
@@ -66,5 +68,5 @@ function clientOptions(options: ChatOptions): ClientOptions {
   if (!router || !chain || !logVkey || !policy || !simulatedVendor) {
     throw new CodedError('CONFIG_INVALID', `${path} is not what chrysalis up writes`);
   }
-  return { data, router, chain, logVkey, policy, dangerouslyAllowSimulatedVendor: simulatedVendor };
+  return { ...options, data, router, chain, logVkey, policy, dangerouslyAllowSimulatedVendor: simulatedVendor };
 }

@@ -11,6 +11,9 @@ export type ClientOptions = {
   chain?: string;
   logVkey: string;
   policy: string;
+  collateral?: string;
+  collateralUrl?: string;
+  kdsUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
 };
 
@@ -20,6 +23,12 @@ export function addClientOptions(command: Command): Command {
     .option('--chain <url>', 'toncenter-shaped HTTP API of the chain that settles')
     .requiredOption('--log-vkey <vkey>', 'key of the transparency log, pinned')
     .option('--policy <file>', 'what a worker must be before anything is sent to it', DEVELOPMENT_POLICY)
+    .option(
+      '--collateral <file>',
+      'the vendor’s collateral, instead of what the router sends: one platform’s, or a bundle',
+    )
+    .option('--collateral-url <url>', 'or the service that has it: Intel’s, or a PCCS of your own')
+    .option('--kds-url <url>', 'and AMD’s key distribution service, or a mirror of it (default: AMD’s)')
     .option(
       '--dangerously-allow-simulated-vendor <file>',
       'accept evidence of this simulated vendor, which proves nothing about a machine',

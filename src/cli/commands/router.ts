@@ -13,6 +13,7 @@ type Options = Readonly<{
   policy: string;
   collateral?: string;
   collateralUrl?: string;
+  kdsUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
   json?: boolean;
   supervised?: boolean;
@@ -68,8 +69,9 @@ export function registerRouter(program: Command): void {
     .option('--log <url>', 'the transparency log', 'http://127.0.0.1:8082')
     .requiredOption('--log-token-file <file>', 'the secret with which it writes to the log')
     .requiredOption('--policy <file>', 'the appraisal policy in force')
-    .option('--collateral <file>', 'the vendor’s collateral (JSON): one platform’s, or a bundle')
+    .option('--collateral <file>', 'the vendor’s collateral: one platform’s, or a bundle; read again when it changes')
     .option('--collateral-url <url>', 'or the service that has it: Intel’s, or a PCCS of your own')
+    .option('--kds-url <url>', 'and AMD’s key distribution service, or a mirror of it (default: AMD’s)')
     .option(
       '--dangerously-allow-simulated-vendor <file>',
       'roots of a simulated vendor; refused by production policies',

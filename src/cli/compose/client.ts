@@ -13,16 +13,17 @@ import {
 import { toHex } from '../../core/index.ts';
 import { connectToRouter } from '../../rpc/index.ts';
 import { type OpenedChain, openChain } from './chain.ts';
+import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, secretOf, systemRandomness, writeDurably } from './files.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
 export type ClientOptions = TrustOptions &
+  CollateralOptions &
   Readonly<{
     router: string;
     /** toncenter URL; without it the client neither follows the chain nor pays. */
     chain?: string;
     logVkey: string;
-    data: string;
     /** nanoTON that a new channel is opened with. */
     deposit?: bigint;
   }>;
@@ -37,19 +38,27 @@ const CLOSE_DELAY_SECONDS = 86_400;
  */
 export async function createClientFromOptions(options: ClientOptions): Promise<Client> {
   const { policy, digest, trust } = loadTrust(options);
+  const isGiven = options.collateral !== undefined || options.collateralUrl !== undefined;
+  const collateral = isGiven ? await openCollateral(options, trust.trustAnchors) : null;
   const transport = connectToRouter(options.router);
   const chain = options.chain === undefined ? null : await openChain(options.chain, secretOf(options.data, 'wallet'));
-  return createClient({
+  const client = createClient({
     transport,
     policy,
     policyDigest: digest,
     trust,
+    endorsementsFor: collateral?.endorsementsFor ?? null,
     logKey: options.logVkey,
     blockAt: chain === null ? null : (seqno) => blockOf(chain, seqno),
     now: Date.now,
     randomness: systemRandomness,
     payments: chain === null ? null : await openPayments(options, chain, transport),
   });
+  const close = async () => {
+    await client.close();
+    await collateral?.close();
+  };
+  return { ...client, close };
 }
 
 async function blockOf(chain: OpenedChain, seqno: number): Promise<KnownBlock> {
