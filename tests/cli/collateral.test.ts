@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { INTEL_SGX_ROOT } from '../../src/attestation/index.ts';
 import { openCollateral } from '../../src/cli/compose/collateral.ts';
+import { issueCollateral, layoutOf, prepareVendor } from '../../src/cli/up/state.ts';
+import { fromHex } from '../../src/core/index.ts';
 import { evidence, intel } from '../attestation/appraise/scene.ts';
 import { codeOf, PATH, serveSet } from '../attestation/collateral/intel-vendor.ts';
 import { startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
@@ -140,6 +142,20 @@ describe('while it runs', () => {
     await (await openCollateral({ collateral: file, data }, anchors, LOOK_MS)).close();
     expect(said()).toMatch(/collateral\.json ends at .*: put a newer one in its place/);
   });
+});
+
+test('a local network’s own is issued anew under the same root', async () => {
+  const now = Math.floor(Date.now() / 1000);
+  const layout = layoutOf(data);
+  prepareVendor(layout, ['alder'], { now, randomness: (length) => new Uint8Array(length).fill(42) });
+  const before = readFileSync(layout.collateral, 'utf8');
+  const roots = JSON.parse(readFileSync(layout.trustAnchors, 'utf8')) as { spkiSha256: string }[];
+  issueCollateral(layout, now + 10 * 86_400);
+  expect(readFileSync(layout.collateral, 'utf8')).not.toBe(before);
+  const root = { ...intel.trustAnchor, spkiSha256: fromHex(roots[0]?.spkiSha256 ?? '') };
+  const collateral = await openCollateral({ collateral: layout.collateral, data }, [root]);
+  expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
+  await collateral.close();
 });
 
 test('bytes that are no evidence are refused as such, and clients are given nothing for them', async () => {

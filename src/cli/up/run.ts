@@ -8,7 +8,7 @@ import { VERSION } from '../version.ts';
 import { Network, type Parts, WORKERS } from './network.ts';
 import { choosePorts, DEFAULT_PORTS, parsePorts } from './ports.ts';
 import { createScreen, type Screen } from './screen.ts';
-import { type Layout, layoutOf, lockFolder, makeFolders, prepareVendor } from './state.ts';
+import { issueCollateral, type Layout, layoutOf, lockFolder, makeFolders, prepareVendor } from './state.ts';
 import { runTour, type TourDocument } from './tour.ts';
 
 const randomness: Randomness = (length) => new Uint8Array(randomBytes(length)) as Uint8Array<ArrayBuffer>;
@@ -22,6 +22,7 @@ export type UpDocument = Partial<TourDocument> &
     totalMs: number;
   }>;
 
+const REISSUE_MS = 24 * 3_600_000;
 const OWN_PARTS: Parts = { runtime: process.execPath, main: MAIN };
 
 /** `chrysalis up`. @throws CodedError after everything that was started has been stopped */
@@ -38,6 +39,7 @@ export async function runUp(options: UpOptions, parts: Parts = OWN_PARTS): Promi
     throw thrown;
   });
   network.onNotice = (text) => screen.notice(text);
+  const reissue = setInterval(() => reissueCollateral(layout, screen), REISSUE_MS);
   try {
     const startMs = await start(network, screen, stop);
     const tour = options.tour ? await tourOf(network, screen, stop) : null;
@@ -55,9 +57,19 @@ export async function runUp(options: UpOptions, parts: Parts = OWN_PARTS): Promi
     screen.notice('stopped before it was ready');
     return EXIT.unavailable;
   } finally {
+    clearInterval(reissue);
     if (stop.aborted) screen.notice('stopping');
     await network.stop();
     unlock();
+  }
+}
+
+/** A disk that fails now has a month to be looked after: the network goes on. */
+function reissueCollateral(layout: Layout, screen: Screen): void {
+  try {
+    issueCollateral(layout, Math.floor(Date.now() / 1000));
+  } catch (thrown) {
+    screen.notice(`the simulated vendor’s collateral was not issued anew: ${codedFromSystem(thrown).message}`);
   }
 }
 

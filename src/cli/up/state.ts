@@ -97,10 +97,20 @@ export function prepareVendor(
   for (const worker of workers) {
     writeWhole(layout.machine(worker), `${JSON.stringify(vendor.machineState(worker), null, 2)}\n`);
   }
-  writeWhole(layout.collateral, `${JSON.stringify(vendor.collateral(from.now), null, 2)}\n`);
+  issueCollateral(layout, from.now);
   const { name, kind } = vendor.trustAnchor;
   const anchors = [{ spkiSha256: toHex(vendor.rootSpkiSha256), kind, name }];
   writeWhole(layout.trustAnchors, `${JSON.stringify(anchors, null, 2)}\n`);
+}
+
+/**
+ * The vendor's collateral as of now, for the router to read again: a network outlives the month that it is good for.
+ * @throws CodedError STORAGE_FULL, CONFIG_INVALID
+ */
+export function issueCollateral(layout: Layout, now: UnixSeconds): void {
+  const state = readVendor(layout.vendor);
+  if (state === null) throw new CodedError('CONFIG_INVALID', `no such file or folder: ${layout.vendor}`);
+  writeWhole(layout.collateral, `${JSON.stringify(openSimulatedIntel(state).collateral(now), null, 2)}\n`);
 }
 
 /** Reads a small text file; makes it, for this user alone, where there is none. @throws CodedError as `makeFolders` */
