@@ -23,7 +23,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Runs in a browser as well: no Node module, no network. Paths are relative to `src/`. */
 const PORTABLE = ['core/', 'attestation/', 'session/', 'log/'];
-const NOT_PORTABLE = ['core/crypto/node', 'attestation/collateral/', 'attestation/simulate/', 'log/writer/'];
+const NOT_PORTABLE = [
+  'core/crypto/node',
+  'attestation/collateral/',
+  'attestation/simulate/',
+  'log/writer/',
+  'log/witness/',
+];
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
@@ -47,19 +53,19 @@ for (const file of files) {
       if (to === from) {
         if (from !== 'attestation' && from !== 'core' && target.includes('simulate/'))
           problems.push(`${at}: reaches the simulator`);
-        if (target.startsWith('log/writer/') && !file.startsWith('log/writer/'))
-          problems.push(`${at}: the verification half of the log may not reach its writer`);
+        if (/^log\/(writer|witness)\//.test(target) && !/^log\/(writer|witness)\//.test(file))
+          problems.push(`${at}: the verification half of the log may not reach its writer or witness`);
         return;
       }
       if (!(ALLOWED[from] ?? []).includes(to)) problems.push(`${at}: ${from}/ may not import ${to}/`);
       else if (
         target !== `${to}/index.ts` &&
-        !/^(attestation\/(simulate|collateral)|log\/writer)\/index\.ts$/.test(target)
+        !/^(attestation\/(simulate|collateral)|log\/(writer|witness))\/index\.ts$/.test(target)
       ) {
         problems.push(`${at}: import ${to}/ through its index.ts, not ${target}`);
       }
-      if (target.startsWith('log/writer/') && from !== 'cli' && from !== 'router')
-        problems.push(`${at}: only cli/ and router/ may hold a log's writer`);
+      if (/^log\/(writer|witness)\//.test(target) && from !== 'cli' && from !== 'router')
+        problems.push(`${at}: only cli/ and router/ may hold a log's writer or witness`);
       if (target.startsWith('attestation/simulate/') && from !== 'cli') {
         problems.push(`${at}: only cli/ may compose the simulator`);
       }

@@ -301,7 +301,7 @@ export function createClient(deps: ClientDeps): Client {
           const { checks, index, size, origin } = await checkReceiptEntry(
             batch,
             place,
-            deps.logKey,
+            deps.logPolicy,
             heads,
             receipt.digest,
           );

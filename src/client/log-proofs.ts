@@ -1,4 +1,5 @@
 import {
+  asCodedError,
   type Bytes,
   equalBytes,
   leafHash,
@@ -7,10 +8,18 @@ import {
   toHex,
   type UnixMs,
 } from '../core/index.ts';
-import { parseLeaf, verifyLogProof } from '../log/index.ts';
+import {
+  keysOfPolicy,
+  type LogPolicy,
+  parseLeaf,
+  parseLogProof,
+  policyHolds,
+  verifyCheckpoint,
+  verifyLogProof,
+} from '../log/index.ts';
 import type { LoggedEntry } from '../session/index.ts';
 import type { NamedCheck } from './api.ts';
-import { namedChecks } from './named-checks.ts';
+import { failedNames, namedChecks } from './named-checks.ts';
 
 type Check = Readonly<{ outcome: 'passed' } | { outcome: 'failed' | 'notRun'; reason: string }>;
 const check = (passed: boolean, reason: string): Check =>
@@ -18,6 +27,8 @@ const check = (passed: boolean, reason: string): Check =>
 
 export type LoggedFact = Readonly<{
   checks: readonly NamedCheck[];
+  /** Names of the checks without which nothing may be relied on: those that did not pass. */
+  failed: readonly string[];
   index: number;
   size: number;
   origin: string;
@@ -43,13 +54,15 @@ export class SeenHeads {
 
 type Proven = Readonly<{ checks: Record<string, Check>; index: number; size: number; origin: string }>;
 
-async function prove(entry: LoggedEntry, logKey: string, heads: SeenHeads): Promise<Proven> {
-  const verdict = await verifyLogProof(entry.leaf, entry.proof, logKey);
+async function prove(entry: LoggedEntry, policy: LogPolicy, heads: SeenHeads): Promise<Proven> {
+  const keys = policy.logs.map(({ key }) => key);
+  const verdict = await verifyLogProof(entry.leaf, entry.proof, keys);
   const found = verdict.verdict === 'verified' ? verdict : null;
   const same = found !== null && heads.agrees(found.checkpoint.size, found.checkpoint.root);
   return {
     checks: {
       ...verdict.checks,
+      witnessed: await witnessedCheck(entry, policy, found?.checkpoint.origin),
       headNotForked: check(same, 'the log showed another tree of this size before, or its head does not verify'),
     },
     index: found?.index ?? -1,
@@ -58,18 +71,40 @@ async function prove(entry: LoggedEntry, logKey: string, heads: SeenHeads): Prom
   };
 }
 
+/** Did the quorum of the caller's tlog-policy cosign the very checkpoint that the proof leads to? */
+async function witnessedCheck(entry: LoggedEntry, policy: LogPolicy, origin: string | undefined): Promise<Check> {
+  if (policy.quorum === null) return { outcome: 'notRun', reason: NO_WITNESS };
+  if (origin === undefined) return { outcome: 'notRun', reason: 'the proof does not hold' };
+  try {
+    const { checkpoint } = parseLogProof(entry.proof);
+    const verified = await verifyCheckpoint(checkpoint, keysOfPolicy(policy), origin);
+    return check(policyHolds(policy, verified), 'the quorum of witnesses has not cosigned this head of the log');
+  } catch (error) {
+    return { outcome: 'failed', reason: asCodedError(error).message };
+  }
+}
+
+const NO_WITNESS = 'the log policy asks for no witness: this log could show everybody another history';
+
+/** A log without witnesses was allowed by the one who pinned it; it is shown, and does not stop the request. */
+function conclude(policy: LogPolicy, checks: Record<string, Check>): Pick<LoggedFact, 'checks' | 'failed'> {
+  const named = namedChecks(checks);
+  const failed = failedNames(named).filter((name) => name !== 'witnessed' || policy.quorum !== null);
+  return { checks: named, failed };
+}
+
 /**
  * Is there an entry in the log that admitted this very worker under this very evidence?
- * @param logKey the log's verifier key, pinned by the caller
+ * @param policy the log's keys and the witnesses that must have cosigned, pinned by the caller (C2SP tlog-policy)
  * @param evidenceDigest ED, or null where evidence newer than the admission is looked at (mode 2)
  */
 export async function checkAdmissionEntry(
   entry: LoggedEntry,
-  logKey: string,
+  policy: LogPolicy,
   heads: SeenHeads,
   worker: Readonly<{ workerId: Bytes; evidenceDigest: Bytes | null }>,
 ): Promise<LoggedFact> {
-  const { checks, ...where } = await prove(entry, logKey, heads);
+  const { checks, ...where } = await prove(entry, policy, heads);
   const parsed = parseLeaf(entry.leaf);
   const leaf = parsed.known && parsed.leaf.type === 'worker-admitted' ? parsed.leaf : null;
   const body = leaf === null ? null : (leaf.body as Readonly<Record<string, unknown>>);
@@ -82,18 +117,18 @@ export async function checkAdmissionEntry(
     const named = `sha256:${toHex(worker.evidenceDigest)}`;
     checks.admissionNamesEvidence = check(body?.evidence === named, 'the entry was made for other evidence');
   }
-  return { ...where, checks: namedChecks(checks), at: leaf?.at ?? null };
+  return { ...where, ...conclude(policy, checks), at: leaf?.at ?? null };
 }
 
 /** Is this receipt in a batch that the log holds? @param place u32 index ‖ u32 size ‖ path */
 export async function checkReceiptEntry(
   batch: LoggedEntry,
   place: Bytes,
-  logKey: string,
+  policy: LogPolicy,
   heads: SeenHeads,
   receiptDigest: Bytes,
 ): Promise<LoggedFact> {
-  const { checks, ...where } = await prove(batch, logKey, heads);
+  const { checks, ...where } = await prove(batch, policy, heads);
   const parsed = parseLeaf(batch.leaf);
   const leaf = parsed.known && parsed.leaf.type === 'receipt-batch' ? parsed.leaf : null;
   const body = leaf === null ? null : (leaf.body as Readonly<{ count: number; root: string }>);
@@ -102,5 +137,5 @@ export async function checkReceiptEntry(
   const root = rootFromInclusion(index, size, leafHash(receiptDigest), path);
   const held = root !== null && body !== null && size === body.count && body.root === `sha256:${toHex(root)}`;
   checks.receiptInBatch = check(held, 'the receipt is not in the batch that the entry names');
-  return { ...where, checks: namedChecks(checks), at: leaf?.at ?? null };
+  return { ...where, ...conclude(policy, checks), at: leaf?.at ?? null };
 }

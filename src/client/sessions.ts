@@ -11,6 +11,7 @@ import {
   type UnixMs,
   utf8,
 } from '../core/index.ts';
+import type { LogPolicy } from '../log/index.ts';
 import {
   type ClientSession,
   createHello,
@@ -26,7 +27,7 @@ import {
 } from '../session/index.ts';
 import type { CheckGroups, VerifiedWorker } from './api.ts';
 import { checkAdmissionEntry, type SeenHeads } from './log-proofs.ts';
-import { failedNames, namedChecks } from './named-checks.ts';
+import { namedChecks } from './named-checks.ts';
 import type { CallOptions, RouterTransport } from './transport.ts';
 
 export type SessionDeps = Readonly<{
@@ -37,7 +38,7 @@ export type SessionDeps = Readonly<{
   /** Collateral that this client gets by itself; null to take what the router sends, verified all the same. */
   endorsementsFor: ((bundle: Bytes) => Promise<IntelEndorsements>) | null;
   /** The log's verifier key, pinned by whoever runs this client. */
-  logKey: string;
+  logPolicy: LogPolicy;
   /** Heads of the log that this client was shown. */
   heads: SeenHeads;
   /** Looks a masterchain block up on the chain, or null where the client does not follow it. */
@@ -86,11 +87,11 @@ export function createSessions(deps: SessionDeps) {
       transport.getAdmission(entry.workerId, call),
     ]);
     const parsed = parseEvidenceBundle(bundle);
-    const logged = await checkAdmissionEntry(admission, deps.logKey, deps.heads, {
+    const logged = await checkAdmissionEntry(admission, deps.logPolicy, deps.heads, {
       workerId: entry.workerId,
       evidenceDigest: mode === 2 ? null : evidenceDigest,
     });
-    const inLog = failedNames(logged.checks).length === 0;
+    const inLog = logged.failed.length === 0;
     const block = await knownBlock(deps, parsed.beacon.seqno);
     const appraisal = await appraise({
       ...deps.trust,
@@ -109,7 +110,7 @@ export function createSessions(deps: SessionDeps) {
     const sameWorker = equalBytes(appraisal.workerId, entry.workerId);
     if (appraisal.status !== 'affirming' || !inLog || !sameWorker) {
       const because = appraisal.status === 'affirming' ? [] : appraisal.because;
-      const failed = [...because, ...failedNames(logged.checks).map((name) => `log.${name}`)];
+      const failed = [...because, ...logged.failed.map((name) => `log.${name}`)];
       if (!sameWorker) failed.push('session.workerId');
       return {
         worker: entry.workerName,

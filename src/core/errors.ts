@@ -106,6 +106,9 @@ export const KIND_OF_CODE = {
   LOG_WRITE_FAILED: 'unavailable',
   LOG_CLOSED: 'unavailable',
   LOG_UNREACHABLE: 'unavailable',
+  LOG_NOT_WITNESSED: 'unavailable',
+  WITNESS_UNREACHABLE: 'unavailable',
+  WITNESS_REFUSED: 'rejected',
   INDEX_OUT_OF_RANGE: 'rejected',
   // requests, workers, payments
   COLLATERAL_MALFORMED: 'rejected',

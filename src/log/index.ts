@@ -1,5 +1,8 @@
+export * from './add-checkpoint.ts';
 export * from './bundle.ts';
 export * from './checkpoint.ts';
+export * from './cosigner.ts';
+export * from './equivocation.ts';
 export * from './leaf.ts';
 export type { LeafBody, LeafType } from './leaf-body.ts';
 export * from './note.ts';
@@ -8,4 +11,3 @@ export * from './proof.ts';
 export * from './size.ts';
 export * from './tiles.ts';
 export * from './tree.ts';
-export * from './witness.ts';

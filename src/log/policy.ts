@@ -132,9 +132,16 @@ export function keysOfPolicy(policy: LogPolicy): readonly VerifierKey[] {
 export function policyHolds(policy: LogPolicy, { checkpoint, verified }: VerifiedCheckpoint): boolean {
   const signed = (key: VerifierKey) => verified.some(({ name, keyId }) => name === key.name && keyId === key.keyId);
   if (!policy.logs.some(({ key }) => key.name === checkpoint.origin && signed(key))) return false;
+  return metBy(policy, (name) => {
+    const key = policy.witnesses.get(name)?.key;
+    return key !== undefined && key.type !== KEY_TYPE.ed25519 && signed(key);
+  });
+}
+
+/** Whether the quorum is met by the witnesses, given by name, that `has` answers true for. */
+export function metBy(policy: LogPolicy, has: (witness: string) => boolean): boolean {
   const met = (name: string): boolean => {
-    const witness = policy.witnesses.get(name);
-    if (witness !== undefined) return witness.key.type !== KEY_TYPE.ed25519 && signed(witness.key);
+    if (policy.witnesses.has(name)) return has(name);
     const group = policy.groups.get(name);
     return group !== undefined && group.members.filter(met).length >= group.threshold;
   };

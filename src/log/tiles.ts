@@ -127,14 +127,24 @@ export async function rightEdgeFromTiles(size: number, readTile: ReadTile): Prom
   return nodeHashes(nodesOfRange({ start: 0, end: size }), size, readTile);
 }
 
-/** Audit path of `index` in a log of `size`; verify it against the checkpoint's root. */
-export async function inclusionFromTiles(index: number, size: number, readTile: ReadTile): Promise<Bytes[]> {
-  return rangeRoots(inclusionRanges(index, size), size, readTile);
+/** Audit path of `index` in the tree of the first `size` entries; verify it against that tree's root. @param treeSize entries whose tiles are read */
+export async function inclusionFromTiles(
+  index: number,
+  size: number,
+  readTile: ReadTile,
+  treeSize = size,
+): Promise<Bytes[]> {
+  return rangeRoots(inclusionRanges(index, size), treeSize, readTile);
 }
 
-/** Consistency proof between two sizes; verify it against both roots. */
-export async function consistencyFromTiles(size1: number, size2: number, readTile: ReadTile): Promise<Bytes[]> {
-  return rangeRoots(consistencyRanges(size1, size2), size2, readTile);
+/** Consistency proof between two sizes; verify it against both roots. @param treeSize entries whose tiles are read */
+export async function consistencyFromTiles(
+  size1: number,
+  size2: number,
+  readTile: ReadTile,
+  treeSize = size2,
+): Promise<Bytes[]> {
+  return rangeRoots(consistencyRanges(size1, size2), treeSize, readTile);
 }
 
 /** The bytes of a tile. */

@@ -7,7 +7,8 @@ import { aborted, announce, stopSignal } from '../../src/cli/child.ts';
 
 const args = process.argv.slice(2);
 const option = (name: string) => args[args.indexOf(`--${name}`) + 1] ?? '';
-const part = args[0] === 'worker' ? option('name') : (args[0] ?? '');
+const command = args[1] === 'witness' ? 'witness' : (args[0] ?? '');
+const part = command === 'worker' ? option('name') : command;
 const behaviour = (JSON.parse(process.env.FAKE_PARTS ?? '{}') as Record<string, string>)[part] ?? 'good';
 const stop = stopSignal({ supervised: true });
 const url = `http://127.0.0.1:${option('port')}`;

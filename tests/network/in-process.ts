@@ -20,7 +20,14 @@ import {
 import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
 import { type Client, createClient, type RouterTransport } from '../../src/client/index.ts';
 import { type Beacon, type Bytes, fromUtf8, type Randomness, toHex, utf8 } from '../../src/core/index.ts';
-import { parseCheckpoint, parseNote } from '../../src/log/index.ts';
+import {
+  ed25519Cosigner,
+  formatVkey,
+  parseCheckpoint,
+  parseLogPolicy,
+  parseLogProof,
+  parseNote,
+} from '../../src/log/index.ts';
 import { openLog } from '../../src/log/writer/index.ts';
 import { type BeaconSource, createRouter, type LogPort } from '../../src/router/index.ts';
 import { attachToRouter, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
@@ -104,9 +111,14 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     randomness,
     clock: Date.now,
   });
+  const witness = ed25519Cosigner('witness.test/w', ed25519Key(randomness(32)));
   const logPort: LogPort = {
     append: log.append,
-    proof: log.proof,
+    proof: async (index) => {
+      const proof = await log.proof(index);
+      const { checkpoint } = parseLogProof(proof);
+      return `${proof}${await witness.cosign(parseNote(checkpoint).text, Math.floor(Date.now() / 1000))}`;
+    },
     checkpoint: async () => fromUtf8(log.checkpoint(), 'checkpoint'),
     entry: async (index) => (await log.entries(index, index + 1))[0]!.entry,
   };
@@ -229,7 +241,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       policyDigest: policyDigest(policy),
       trust,
       endorsementsFor,
-      logKey: log.vkey,
+      logPolicy: parseLogPolicy(`log ${log.vkey}\nwitness w ${formatVkey(witness.key)}\nquorum w\n`),
       blockAt: async (seqno) => (seqno === block.seqno ? block : null),
       now: Date.now,
       randomness,

@@ -155,7 +155,7 @@ export async function startNetwork(folder: string): Promise<Network> {
         dangerouslyAllowSimulatedVendor: layout.trustAnchors,
         router: `127.0.0.1:${taps.client.port}`,
         chain: url(chain),
-        logVkey: String(log.ready.vkey),
+        dangerouslyAllowUnwitnessedLog: String(log.ready.vkey),
         data: layout.part('gateway'),
       });
       clients.push(client);

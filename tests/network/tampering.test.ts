@@ -105,6 +105,18 @@ describe('before anything is sent', () => {
       RUNS,
     );
   });
+
+  test('an admission under a head that the witnesses have not cosigned', async () => {
+    const { error, sent } = await refusalThrough((transport) => ({
+      getAdmission: async (...args) => {
+        const entry = await transport.getAdmission(...args);
+        return { ...entry, proof: entry.proof.replace(/\u2014 witness\.test\/w .*\n$/, '') };
+      },
+    }));
+    expectNamedRefusal(error);
+    expect((error as CodedError).message).toContain('log.witnessed');
+    expect(sent).toBe(0);
+  });
 });
 
 describe('after it', () => {

@@ -18,7 +18,8 @@ export function registerChat(program: Command): void {
     .option('--data <folder>', 'folder of the network’s state', process.env.CHRYSALIS_DATA ?? '.chrysalis')
     .option('--router <host:port>', 'another router')
     .option('--chain <url>', 'its chain')
-    .option('--log-vkey <vkey>', 'key of its log')
+    .option('--log-policy <file>', 'keys of its log, its witnesses and their quorum')
+    .option('--dangerously-allow-unwitnessed-log <vkey>', 'the key of its log, which no witness watches')
     .option('--policy <file>', 'what a worker must be')
     .option('--collateral <file>', 'the vendor’s collateral, instead of what the router sends')
     .option('--collateral-url <url>', 'or the service that has it')
@@ -48,25 +49,22 @@ export function registerChat(program: Command): void {
 function clientOptions(options: ChatOptions): ClientOptions {
   const data = join(options.data, 'chat');
   if (options.router !== undefined) {
-    if (options.logVkey === undefined)
-      throw new CodedError('USAGE_INVALID', '--router needs --log-vkey, the pinned key');
     return {
       ...options,
       data,
       router: options.router,
-      logVkey: options.logVkey,
       policy: options.policy ?? DEVELOPMENT_POLICY,
     };
   }
   const path = join(options.data, 'network.json');
   if (!existsSync(path)) {
-    const todo = 'start one with npx chrysalis up, or name a router with --router and --log-vkey';
+    const todo = 'start one with npx chrysalis up, or name a router with --router and --log-policy';
     throw new CodedError('CONFIG_INVALID', `no network has run in ${options.data}`, { todo });
   }
   const found = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
-  const { router, chain, logVkey, policy, simulatedVendor } = found;
-  if (!router || !chain || !logVkey || !policy || !simulatedVendor) {
+  const { router, chain, logPolicy, policy, simulatedVendor } = found;
+  if (!router || !chain || !logPolicy || !policy || !simulatedVendor) {
     throw new CodedError('CONFIG_INVALID', `${path} is not what chrysalis up writes`);
   }
-  return { ...options, data, router, chain, logVkey, policy, dangerouslyAllowSimulatedVendor: simulatedVendor };
+  return { ...options, data, router, chain, logPolicy, policy, dangerouslyAllowSimulatedVendor: simulatedVendor };
 }

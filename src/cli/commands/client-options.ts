@@ -9,7 +9,8 @@ export type ClientOptions = {
   data: string;
   router: string;
   chain?: string;
-  logVkey: string;
+  logPolicy?: string;
+  dangerouslyAllowUnwitnessedLog?: string;
   policy: string;
   collateral?: string;
   collateralUrl?: string;
@@ -21,7 +22,8 @@ export function addClientOptions(command: Command): Command {
   return command
     .option('--router <host:port>', 'the router to ask; it is not trusted', '127.0.0.1:8443')
     .option('--chain <url>', 'toncenter-shaped HTTP API of the chain that settles')
-    .requiredOption('--log-vkey <vkey>', 'key of the transparency log, pinned')
+    .option('--log-policy <file>', 'C2SP tlog-policy: keys of the transparency log, its witnesses and their quorum')
+    .option('--dangerously-allow-unwitnessed-log <vkey>', 'pin this key of a log that no witness watches')
     .option('--policy <file>', 'what a worker must be before anything is sent to it', DEVELOPMENT_POLICY)
     .option(
       '--collateral <file>',

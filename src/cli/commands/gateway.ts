@@ -34,7 +34,7 @@ export function registerGateway(program: Command): void {
     .option('--supervised', 'stop when stdin ends')
     .addHelpText(
       'after',
-      '\nExample:\n  $ npx chrysalis gateway --port 8080 --router router.example:8443 --log-vkey router.example/log+…',
+      '\nExample:\n  $ npx chrysalis gateway --port 8080 --router router.example:8443 --log-policy log-policy.txt',
     )
     .action(supervisedAction(runGateway));
 }

@@ -10,11 +10,12 @@ import {
   parseVoucherBook,
   type RouterTransport,
 } from '../../client/index.ts';
-import { toHex } from '../../core/index.ts';
+import { CodedError, toHex } from '../../core/index.ts';
+import { type LogPolicy, parseLogPolicy } from '../../log/index.ts';
 import { connectToRouter } from '../../rpc/index.ts';
 import { type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
-import { readIfThere, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
 export type ClientOptions = TrustOptions &
@@ -23,7 +24,10 @@ export type ClientOptions = TrustOptions &
     router: string;
     /** toncenter URL; without it the client neither follows the chain nor pays. */
     chain?: string;
-    logVkey: string;
+    /** C2SP tlog-policy: the log's keys, its witnesses and their quorum. */
+    logPolicy?: string;
+    /** A log's verifier key alone, without witnesses. */
+    dangerouslyAllowUnwitnessedLog?: string;
     /** nanoTON that a new channel is opened with. */
     deposit?: bigint;
   }>;
@@ -48,7 +52,7 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
     policyDigest: digest,
     trust,
     endorsementsFor: collateral?.endorsementsFor ?? null,
-    logKey: options.logVkey,
+    logPolicy: pinnedLogPolicy(options),
     blockAt: chain === null ? null : (seqno) => blockOf(chain, seqno),
     now: Date.now,
     randomness: systemRandomness,
@@ -59,6 +63,25 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
     await collateral?.close();
   };
   return { ...client, close };
+}
+
+/**
+ * Which log to believe, and who must have seen its heads. A log that nobody watches is taken only where that is asked
+ * for by name. @throws CodedError USAGE_INVALID, CONFIG_INVALID, LOG_POLICY_MALFORMED, LOG_KEY_INVALID
+ */
+function pinnedLogPolicy(options: ClientOptions): LogPolicy {
+  const { logPolicy, dangerouslyAllowUnwitnessedLog: alone } = options;
+  if ((logPolicy === undefined) === (alone === undefined)) {
+    throw new CodedError('USAGE_INVALID', 'give --log-policy, or --dangerously-allow-unwitnessed-log');
+  }
+  if (logPolicy === undefined) return parseLogPolicy(`log ${alone}\nquorum none\n`);
+  const policy = parseLogPolicy(readText(logPolicy));
+  if (policy.quorum === null) {
+    throw new CodedError('CONFIG_INVALID', 'the log policy asks for no witness: nobody would notice a second history', {
+      todo: 'name witnesses and a quorum, or pin the key with --dangerously-allow-unwitnessed-log',
+    });
+  }
+  return policy;
 }
 
 async function blockOf(chain: OpenedChain, seqno: number): Promise<KnownBlock> {

@@ -48,7 +48,7 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
   const ledger = openSqliteLedger(join(options.data, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
   const priceSheet = priceSheetIn(options.data, chain.network);
-  await log.append(
+  const published = await log.append(
     {
       type: 'policy-published',
       src: options.name,
@@ -64,6 +64,8 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
     },
     { idempotencyKey: `policy:${options.name}:${toHex(digest)}`, blobs: [utf8(text)] },
   );
+  // Audit promise P2: the policy counts once the quorum of witnesses has seen it.
+  await log.proof(published.index);
   const router = createRouter({
     log,
     chain: chainPort(chain),

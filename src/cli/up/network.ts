@@ -1,12 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, type Randomness, toHex } from '../../core/index.ts';
+import { formatVkey } from '../../log/index.ts';
 import { codedFromSystem } from '../output.ts';
 import type { Ports } from './ports.ts';
-import { type Layout, readOrMake } from './state.ts';
+import { type Layout, readOrMake, writeLogPolicy } from './state.ts';
 import { Child, type Event } from './supervisor.ts';
 
 export const WORKERS = ['alder', 'birch'] as const;
+const LOG_ORIGIN = 'local.chrysalis/log';
+const WITNESS_NAME = 'local.chrysalis/witness';
 
 /** For the slowest machine that is still useful, in milliseconds. */
 const READY_TIMEOUT_MS = 60_000;
@@ -87,6 +90,7 @@ export class Network {
   steps(): readonly (readonly Step[])[] {
     return [
       [{ title: 'development chain', run: () => this.#startChain() }],
+      [{ title: 'log witness', run: () => this.#startWitness() }],
       [{ title: 'transparency log', run: () => this.#startLog() }],
       [{ title: 'router', run: () => this.#startRouter() }],
       WORKERS.map((name) => ({ title: `worker ${name} (TDX, simulated)`, run: () => this.#startWorker(name) })),
@@ -117,9 +121,23 @@ export class Network {
     };
   }
 
+  /** Before the log: a log signs nothing before it has asked its witness what it holds. */
+  async #startWitness(): Promise<StepResult> {
+    const { layout, ports } = this.#plan;
+    const { logVkeyIn, cosignersIn } = await import('../log/keys.ts');
+    const log = await logVkeyIn(layout.part('log'), LOG_ORIGIN);
+    const [cosigner] = await cosignersIn(layout.part('witness'), WITNESS_NAME, false);
+    const url = `http://127.0.0.1:${ports.witness}`;
+    writeLogPolicy(layout, log, { vkey: formatVkey((cosigner as NonNullable<typeof cosigner>).key), url });
+    const args = ['log', 'witness', '--port', String(ports.witness), '--data', layout.part('witness')];
+    await this.#child('log witness', 'witness', [...args, '--name', WITNESS_NAME, '--log', log], true).start();
+    return { where: `127.0.0.1:${ports.witness}`, what: `${WITNESS_NAME}, its cosignature is required` };
+  }
+
   async #startLog(): Promise<StepResult> {
     const { layout, ports } = this.#plan;
-    const args = ['log', 'serve', '--port', String(ports.log), '--data', layout.part('log')];
+    const args = ['log', 'serve', '--port', String(ports.log), '--data', layout.part('log'), '--origin', LOG_ORIGIN];
+    args.push('--policy', layout.logPolicy);
     this.#log = await this.#child('transparency log', 'log', [...args, '--token-file', this.#token()]).start();
     const size = optional(this.#log, 'size');
     const origin = text(this.#log, 'origin', 'transparency log');
@@ -158,10 +176,10 @@ export class Network {
 
   async #startGateway(): Promise<StepResult> {
     const { layout, ports, policy } = this.#plan;
-    const vkey = text(this.#log, 'vkey', 'transparency log');
-    this.#remember(vkey);
+    this.#remember();
     const args = ['gateway', '--port', String(ports.gateway), '--data', layout.part('gateway')];
-    args.push('--router', this.urls.router, '--chain', this.urls.chain, '--log-vkey', vkey, '--policy', policy);
+    args.push('--router', this.urls.router, '--chain', this.urls.chain, '--log-policy', layout.logPolicy);
+    args.push('--policy', policy);
     args.push('--dangerously-allow-simulated-vendor', layout.trustAnchors);
     await this.#child('gateway', 'gateway', args, true).start();
     return { where: `127.0.0.1:${ports.gateway}`, what: 'OpenAI-compatible' };
@@ -192,10 +210,10 @@ export class Network {
   }
 
   /** What `chrysalis chat` needs to find this network. */
-  #remember(vkey: string): void {
+  #remember(): void {
     const { layout, policy } = this.#plan;
     const { router, chain } = this.urls;
-    const found = { router, chain, logVkey: vkey, policy, simulatedVendor: layout.trustAnchors };
+    const found = { router, chain, logPolicy: layout.logPolicy, policy, simulatedVendor: layout.trustAnchors };
     try {
       writeFileSync(layout.network, `${JSON.stringify(found, null, 2)}\n`, { mode: 0o600 });
     } catch (thrown) {

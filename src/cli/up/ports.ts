@@ -2,26 +2,26 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { CodedError } from '../../core/index.ts';
 
-export type Ports = Readonly<{ chain: number; log: number; router: number; gateway: number }>;
+export type Ports = Readonly<{ chain: number; witness: number; log: number; router: number; gateway: number }>;
 
 /** Where the parts listen unless told otherwise. */
-export const DEFAULT_PORTS: Ports = { chain: 8081, log: 8082, router: 8443, gateway: 8080 };
+export const DEFAULT_PORTS: Ports = { chain: 8081, witness: 8083, log: 8082, router: 8443, gateway: 8080 };
 
-const PARTS = ['chain', 'log', 'router', 'gateway'] as const;
+const PARTS = ['chain', 'witness', 'log', 'router', 'gateway'] as const;
 /** Processes looked at to name the one that holds a port. */
 const PROCESSES_MAX = 10_000;
 
-/** @throws CodedError CONFIG_INVALID unless `auto`, `default` or a number that leaves room for four ports */
+/** @throws CodedError CONFIG_INVALID unless `auto`, `default` or a number that leaves room for five ports */
 export function parsePorts(text: string): 'auto' | Ports {
   if (text === 'auto') return 'auto';
   if (text === 'default') return DEFAULT_PORTS;
   const base = Number(text);
-  if (!/^\d{1,5}$/.test(text) || base < 1 || base > 65_532) {
+  if (!/^\d{1,5}$/.test(text) || base < 1 || base > 65_531) {
     throw new CodedError('CONFIG_INVALID', `--ports ${text}: neither auto, default nor a port`, {
-      todo: 'give --ports auto for free ones, or the first of four consecutive ports, such as --ports 9000',
+      todo: 'give --ports auto for free ones, or the first of five consecutive ports, such as --ports 9000',
     });
   }
-  return { gateway: base, chain: base + 1, log: base + 2, router: base + 3 };
+  return { gateway: base, chain: base + 1, log: base + 2, router: base + 3, witness: base + 4 };
 }
 
 /** Resolves to the port that was bound on 127.0.0.1, or null where it is taken. 0 asks for any. */

@@ -28,7 +28,9 @@ export type Layout = Readonly<{
   network: string;
   machine(worker: string): string;
   logFile(part: string): string;
-  part(name: 'chain' | 'log' | 'router' | 'gateway'): string;
+  /** Which log clients believe, and the witnesses that must have seen its heads. */
+  logPolicy: string;
+  part(name: 'chain' | 'witness' | 'log' | 'router' | 'gateway'): string;
 }>;
 
 export function layoutOf(folder: string): Layout {
@@ -39,6 +41,7 @@ export function layoutOf(folder: string): Layout {
     collateral: join(at, 'collateral.json'),
     trustAnchors: join(at, 'trust-anchors.json'),
     network: join(at, 'network.json'),
+    logPolicy: join(at, 'log-policy.txt'),
     machine: (worker) => join(at, 'machines', `${worker}.json`),
     logFile: (part) => join(at, 'logs', `${part}.log`),
     part: (name) => join(at, name),
@@ -113,6 +116,12 @@ export function issueCollateral(layout: Layout, now: UnixSeconds): void {
   writeWhole(layout.collateral, `${JSON.stringify(openSimulatedIntel(state).collateral(now), null, 2)}\n`);
 }
 
+/** Writes the tlog-policy of this network: one log, one witness, which must have cosigned. */
+export function writeLogPolicy(layout: Layout, log: string, witness: Readonly<{ vkey: string; url: string }>): void {
+  const lines = [`log ${log}`, `witness local ${witness.vkey} ${witness.url}`, 'quorum local'];
+  writeWhole(layout.logPolicy, `${lines.join('\n')}\n`);
+}
+
 /** Reads a small text file; makes it, for this user alone, where there is none. @throws CodedError as `makeFolders` */
 export function readOrMake(path: string, make: () => string): string {
   try {
@@ -128,7 +137,7 @@ export function readOrMake(path: string, make: () => string): string {
 /** @throws CodedError STORAGE_FULL, CONFIG_INVALID where the folder can't be made */
 export function makeFolders(layout: Layout): void {
   try {
-    for (const name of ['machines', 'logs', 'chain', 'log', 'router', 'gateway']) {
+    for (const name of ['machines', 'logs', 'chain', 'witness', 'log', 'router', 'gateway']) {
       mkdirSync(join(layout.folder, name), { recursive: true, mode: 0o700 });
     }
   } catch (thrown) {

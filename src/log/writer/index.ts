@@ -6,3 +6,4 @@ export type { KnownHead } from './recovery.ts';
 export type { Appended, BatchStep } from './sequencer.ts';
 export * from './server.ts';
 export * from './signer.ts';
+export * from './witnessing.ts';

@@ -45,8 +45,12 @@ export type Log = LogAppender &
     checkpoint(): Bytes;
     /** `.tlog-proof` of an entry under the newest checkpoint. @throws CodedError INDEX_OUT_OF_RANGE */
     proof(index: number): Promise<string>;
-    /** Proof that the tree of `size` is a prefix of the newest one. @throws CodedError INDEX_OUT_OF_RANGE */
-    consistency(size: number): Promise<Bytes[]>;
+    /** Audit path of an entry in the tree of the first `size` entries. @throws CodedError INDEX_OUT_OF_RANGE */
+    inclusion(index: number, size: number): Promise<Bytes[]>;
+    /** Proof that the tree of `size` is a prefix of the newest one, or of that of `newer`. @throws CodedError INDEX_OUT_OF_RANGE */
+    consistency(size: number, newer?: number): Promise<Bytes[]>;
+    /** Calls back after each published head, until the answer is called. */
+    onPublished(listener: () => void): () => void;
     /** Entries [from, to), at most 4,096. @throws CodedError INDEX_OUT_OF_RANGE */
     entries(from: number, to: number): Promise<LogEntry[]>;
     /** A tile or bundle within the published tree, or null. */
@@ -89,8 +93,12 @@ export async function openLog(options: LogOptions): Promise<Log> {
     const stored = store.head();
     const signer = options.signer ?? (await openSeedSigner(directory, options.randomness, stored === null));
     const key = verifierKey(origin, KEY_TYPE.ed25519, signer.publicKey);
+    const known = options.knownHeads ?? [];
+    if (stored === null && known.some(({ size }) => size > 0)) {
+      throw new CodedError('LOG_INCONSISTENT', 'somebody holds a tree of this log, and this folder has none');
+    }
     const head = stored ?? (await createHead(files, store, signer, key));
-    const tree = await recover(files, head, key, options.knownHeads ?? []);
+    const tree = await recover(files, head, key, known);
     const reader = new TileFiles(files);
     const { clock, lingerMs = LINGER_MS, onStep } = options;
     const deps = { files, store, signer, key, clock, lingerMs, ...(onStep === undefined ? {} : { onStep }) };
@@ -178,7 +186,9 @@ function composeLog(
     head: () => ({ size: sequencer.head.size, root: sequencer.head.root }),
     checkpoint: () => sequencer.head.checkpoint,
     proof: (index) => reader.proof(index, sequencer.head),
-    consistency: (size) => reader.consistency(size, sequencer.head),
+    inclusion: (index, size) => reader.inclusion(index, size, sequencer.head.size),
+    consistency: (size, newer = sequencer.head.size) => reader.consistency(size, newer, sequencer.head.size),
+    onPublished: sequencer.onPublished,
     entries: (from, to) => reader.entries(from, to, sequencer.head.size),
     tile: async (tile) => (isPublished(tile, sequencer.head.size) ? reader.read(tile) : null),
     queued: () => sequencer.queued,

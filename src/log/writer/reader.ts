@@ -120,17 +120,26 @@ export class TileFiles {
     const leaf = parseTile(await this.#must(tile), tile.width)[index % TILE_WIDTH] as Bytes;
     const path = await inclusionFromTiles(index, head.size, this.#must);
     if (!verifyInclusion(index, head.size, leaf, path, head.root)) {
-      throw new CodedError('LOG_INCONSISTENT', 'the tiles do not lead to the root of the head', { index });
+      throw tilesDiffer({ index });
     }
     return formatLogProof({ index, path, extra: null, checkpoint: head.checkpoint });
   }
 
-  /** Proof that the tree of `size` is a prefix of the head's. @throws CodedError INDEX_OUT_OF_RANGE, LOG_INCONSISTENT */
-  async consistency(size: number, head: Head): Promise<Bytes[]> {
-    const path = await consistencyFromTiles(size, head.size, this.#must);
-    if (!verifyConsistency(size, head.size, await this.root(size, head.size), head.root, path)) {
-      throw new CodedError('LOG_INCONSISTENT', 'the tiles do not lead to the root of the head', { size });
-    }
+  /** Audit path of an entry in the tree of the first `size` entries, of `treeSize` there. @throws CodedError INDEX_OUT_OF_RANGE */
+  async inclusion(index: number, size: number, treeSize: number): Promise<Bytes[]> {
+    requireIndex(index, size);
+    const path = await inclusionFromTiles(index, size, this.#must, treeSize);
+    const tile = tileHolding(0, index, treeSize);
+    const leaf = parseTile(await this.#must(tile), tile.width)[index % TILE_WIDTH] as Bytes;
+    if (!verifyInclusion(index, size, leaf, path, await this.root(size, treeSize))) throw tilesDiffer({ index, size });
+    return path;
+  }
+
+  /** Proof that the tree of `size` is a prefix of that of `newer`, of `treeSize` entries there. @throws CodedError INDEX_OUT_OF_RANGE, LOG_INCONSISTENT */
+  async consistency(size: number, newer: number, treeSize: number): Promise<Bytes[]> {
+    const path = await consistencyFromTiles(size, newer, this.#must, treeSize);
+    const [older, root] = await Promise.all([this.root(size, treeSize), this.root(newer, treeSize)]);
+    if (!verifyConsistency(size, newer, older, root, path)) throw tilesDiffer({ size, newer });
     return path;
   }
 
@@ -154,6 +163,10 @@ export class TileFiles {
       }
     }
   }
+}
+
+function tilesDiffer(facts: CodedError['facts']): CodedError {
+  return new CodedError('LOG_INCONSISTENT', 'the tiles do not lead to the root of the head', facts);
 }
 
 function cut(tile: TileId, whole: Bytes): Bytes {

@@ -67,6 +67,7 @@ export class Sequencer {
   #closed = false;
   #failure: CodedError | null = null;
   readonly #failed = Promise.withResolvers<CodedError>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(deps: SequencerDeps, head: Head, tree: GrowingTree, latestAt: number) {
     this.#deps = deps;
@@ -82,6 +83,11 @@ export class Sequencer {
   get queued(): number {
     return this.#queue.length;
   }
+  /** Calls back after each published head, until the answer is called. */
+  readonly onPublished = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
   /** Answers once the log can't write any more, with why. */
   get failed(): Promise<CodedError> {
     return this.#failed.promise;
@@ -212,6 +218,7 @@ export class Sequencer {
     onStep?.('published');
     this.#tree = growth.tree;
     this.#head = next;
+    for (const listener of this.#listeners) listener();
     await files.remove(staging);
     await this.#collect(growth);
   }

@@ -1,111 +1,102 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { sha256 } from '#crypto';
-import { asCodedError, CodedError, type ErrorCode, equalBytes, KIND_OF_CODE, utf8 } from '../../core/index.ts';
+import { CodedError, equalBytes, utf8 } from '../../core/index.ts';
 import { type Digest, parseSize, parseTilePath } from '../index.ts';
-import { errorCode } from './durable-files.ts';
+import {
+  type Answer,
+  answerByRoute,
+  BYTES,
+  FRESH,
+  found,
+  HTML,
+  type HttpServer,
+  IMMUTABLE,
+  JSON_TYPE,
+  notFound,
+  type Route,
+  startHttpServer,
+  TEXT,
+} from './http.ts';
 import { parseAppendRequest, REQUEST_BYTES_MAX, readBody } from './http-body.ts';
 import type { Log } from './log.ts';
 import { renderPage } from './page.ts';
+import type { Witnessing } from './witnessing.ts';
 
-const CONNECTIONS_MAX = 512;
 const APPENDS_MAX = 64;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
-/** What a request under way is given to end when the server closes. */
-const CLOSE_GRACE_MS = 2_000;
-const PATH_CHARACTERS_MAX = 256;
 
-const TEXT = 'text/plain; charset=utf-8';
-const BYTES = 'application/octet-stream';
-const JSON_TYPE = 'application/json';
-const IMMUTABLE = 'public, max-age=31536000, immutable';
-const FRESH = 'no-store';
-
-type Answer = Readonly<{ type: string; cache: string; body: string | Uint8Array }>;
-type Route = Readonly<{ path: RegExp; answer: (match: readonly string[]) => Promise<Answer> }>;
-
-export type LogServer = Readonly<{ url: string; port: number; close(): Promise<void> }>;
-/** @property token what the append door asks for; without it the door is shut @property port 0 for any free one */
-export type LogServerOptions = Readonly<{ log: Log; port: number; host?: string; token?: string }>;
-
-const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
-  LOG_NOT_FOUND: 404,
-  INDEX_OUT_OF_RANGE: 404,
-  LOG_TILE_INVALID: 404,
-  LOG_SIZE_INVALID: 404,
-  LOG_UNAUTHORIZED: 401,
-  LOG_ENTRY_TOO_LARGE: 413,
-};
-const STATUS_OF_KIND = { rejected: 400, unavailable: 503, bug: 500 } as const;
-
-const notFound = () => new CodedError('LOG_NOT_FOUND', 'nothing is there');
+export type LogServer = HttpServer;
+/**
+ * @property token what the append door asks for; without it the door is shut @property port 0 for any free one
+ * @property witnessing what is published is then what the witnesses' quorum cosigned, not what this log signed alone
+ */
+export type LogServerOptions = Readonly<{
+  log: Log;
+  port: number;
+  host?: string;
+  token?: string;
+  witnessing?: Witnessing;
+}>;
 
 /**
  * Serves a log on HTTP: the C2SP tlog-tiles read path (`/checkpoint`, `/tile/…`), `/proof/<index>`, `/entry/<index>`,
  * `/vkey`, `/blob/sha256/<hex>`, a page at `/`, and `POST /append` behind a bearer token.
  * @throws the system's error where the port cannot be had
  */
-export async function startLogServer({ log, port, host = '127.0.0.1', token }: LogServerOptions): Promise<LogServer> {
-  const routes = readRoutes(log);
+export async function startLogServer(options: LogServerOptions): Promise<LogServer> {
+  const { log, port, host, token, witnessing } = options;
+  const routes = [...publishedRoutes(log, witnessing), ...readRoutes(log)];
   let appending = 0;
   const append = async (request: IncomingMessage): Promise<Answer> => {
     requireToken(request, token);
     if (appending >= APPENDS_MAX) throw new CodedError('LOG_QUEUE_FULL', 'too many appends are under way');
     appending++;
     try {
-      const { draft, options } = parseAppendRequest(await readBody(request, REQUEST_BYTES_MAX));
-      return { type: JSON_TYPE, cache: FRESH, body: JSON.stringify(await log.append(draft, options)) };
+      const { draft, options: given } = parseAppendRequest(await readBody(request, REQUEST_BYTES_MAX));
+      return { type: JSON_TYPE, cache: FRESH, body: JSON.stringify(await log.append(draft, given)) };
     } finally {
       appending--;
     }
   };
   const answerOf = (request: IncomingMessage): Promise<Answer> => {
     if (request.method === 'POST' && request.url === '/append') return append(request);
-    if (request.method === 'GET' || request.method === 'HEAD') return read(routes, request.url ?? '');
+    if (request.method === 'GET' || request.method === 'HEAD') return answerByRoute(routes, request.url ?? '');
     return Promise.reject(notFound());
   };
-  const server = createServer((request, response) => {
-    response.on('error', () => response.destroy());
-    answerOf(request).then(
-      (answer) => send(request, response, 200, answer),
-      (thrown: unknown) => sendError(request, response, thrown),
-    );
-  });
-  server.maxConnections = CONNECTIONS_MAX;
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const bound = (server.address() as AddressInfo).port;
-  return {
-    url: `http://${host}:${bound}`,
-    port: bound,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS).unref();
-      }),
-  };
+  return startHttpServer(answerOf, { port, host });
 }
 
-function readRoutes(log: Log): readonly Route[] {
-  const found = <T>(value: T | null): T => {
-    if (value === null) throw notFound();
-    return value;
-  };
+/** What changes with each published head. A log with witnesses shows nothing that their quorum has not cosigned. */
+function publishedRoutes(log: Log, witnessing: Witnessing | undefined): readonly Route[] {
+  const checkpoint = async () => (witnessing === undefined ? log.checkpoint() : witnessing.checkpoint());
+  const proof = (index: number) => (witnessing === undefined ? log.proof(index) : witnessing.proof(index));
   return [
     {
       path: /^\/$/,
-      answer: async () => ({ type: 'text/html; charset=utf-8', cache: FRESH, body: await renderPage(log) }),
+      answer: async () => ({ type: HTML, cache: FRESH, body: await renderPage(log) }),
     },
-    { path: /^\/checkpoint$/, answer: async () => ({ type: TEXT, cache: FRESH, body: log.checkpoint() }) },
+    { path: /^\/checkpoint$/, answer: async () => ({ type: TEXT, cache: FRESH, body: await checkpoint() }) },
+    {
+      path: /^\/proof\/([0-9]{1,16})$/,
+      answer: async ([, index = '']) => ({ type: TEXT, cache: FRESH, body: await proof(parseSize(index, 'index')) }),
+    },
+    {
+      // The oldest kept cosigned checkpoint that covers an entry: bounds its time from outside.
+      path: /^\/cosigned\/([0-9]{1,16})$/,
+      answer: async ([, index = '']) => ({
+        type: TEXT,
+        cache: FRESH,
+        body: found(witnessing?.covering(parseSize(index, 'index')) ?? null),
+      }),
+    },
+  ];
+}
+
+/** What a reader needs of a log, kept here or mirrored. */
+export type ReadableLog = Pick<Log, 'vkey' | 'tile' | 'entries' | 'blobs'>;
+
+/** The parts of the read path that never change. */
+export function readRoutes(log: ReadableLog): readonly Route[] {
+  return [
     { path: /^\/vkey$/, answer: async () => ({ type: TEXT, cache: FRESH, body: `${log.vkey}\n` }) },
     {
       path: /^\/(tile\/.+)$/,
@@ -113,14 +104,6 @@ function readRoutes(log: Log): readonly Route[] {
         type: BYTES,
         cache: IMMUTABLE,
         body: found(await log.tile(parseTilePath(path))),
-      }),
-    },
-    {
-      path: /^\/proof\/([0-9]{1,16})$/,
-      answer: async ([, index = '']) => ({
-        type: TEXT,
-        cache: FRESH,
-        body: await log.proof(parseSize(index, 'index')),
       }),
     },
     {
@@ -140,51 +123,10 @@ function readRoutes(log: Log): readonly Route[] {
   ];
 }
 
-async function read(routes: readonly Route[], path: string): Promise<Answer> {
-  if (path.length > PATH_CHARACTERS_MAX) throw notFound();
-  for (const route of routes) {
-    const match = route.path.exec(path);
-    if (match !== null) return route.answer([...match]);
-  }
-  throw notFound();
-}
-
 function requireToken(request: IncomingMessage, token: string | undefined): void {
   const given = /^Bearer ([\x21-\x7e]{1,256})$/.exec(request.headers.authorization ?? '')?.[1];
   // Hashed first: the comparison then tells nothing about the token by its time.
   if (token === undefined || given === undefined || !equalBytes(sha256(utf8(given)), sha256(utf8(token)))) {
     throw new CodedError('LOG_UNAUTHORIZED', 'appending needs the token of this log');
   }
-}
-
-const SECURITY = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  // What is served is public and asks for no credentials: a verifier in any page may read it.
-  'access-control-allow-origin': '*',
-};
-
-function send(request: IncomingMessage, response: ServerResponse, status: number, { type, cache, body }: Answer): void {
-  const bytes = typeof body === 'string' ? utf8(body) : body;
-  const headers = { ...SECURITY, 'content-type': type, 'cache-control': cache, 'content-length': bytes.length };
-  response.writeHead(status, status === 503 ? { ...headers, 'retry-after': '1' } : headers);
-  response.end(request.method === 'HEAD' ? undefined : bytes);
-}
-
-function sendError(request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
-  const full = errorCode(thrown) === 'ENOSPC';
-  const { code, message } = full ? new CodedError('STORAGE_FULL', 'the log has no room left') : asCodedError(thrown);
-  const status = STATUS_OF_CODE[code] ?? STATUS_OF_KIND[KIND_OF_CODE[code]];
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  // A body that was not read to its end: say so and hang up instead of reading on.
-  if (!request.complete) response.shouldKeepAlive = false;
-  send(request, response, status, {
-    type: JSON_TYPE,
-    cache: FRESH,
-    body: JSON.stringify({ error: { code, message } }),
-  });
 }

@@ -22,23 +22,33 @@ async function readPrivate(directory: string, name: string): Promise<Bytes | nul
 }
 
 /**
- * A signer over an Ed25519 seed file (32 bytes, mode 0600).
- * @param mayCreate true only for a log that signed nothing yet: a new key could not continue an old log
+ * A seed of 32 bytes in a file of mode 0600.
+ * @param mayCreate true only where nothing was signed yet: a new key could not continue what an old one began
  * @throws CodedError CONFIG_INVALID
  */
+export async function openSeed(
+  directory: string,
+  name: string,
+  randomness: Randomness,
+  mayCreate: boolean,
+): Promise<Bytes> {
+  let seed = await readPrivate(directory, name);
+  if (seed === null) {
+    if (!mayCreate) throw new CodedError('CONFIG_INVALID', `${name} is gone, and something was signed with it`);
+    seed = randomness(32);
+    await (await DurableFiles.at(directory)).replace(name, seed, 0o600);
+  }
+  if (seed.length !== 32) throw new CodedError('CONFIG_INVALID', `${name} is not a seed of 32 bytes`);
+  return seed;
+}
+
+/** A signer over the log's Ed25519 seed file. @throws CodedError as {@link openSeed} */
 export async function openSeedSigner(
   directory: string,
   randomness: Randomness,
   mayCreate: boolean,
 ): Promise<LogSigner> {
-  let seed = await readPrivate(directory, SEED_FILE);
-  if (seed === null) {
-    if (!mayCreate) throw new CodedError('CONFIG_INVALID', `${SEED_FILE} is gone, and the log has entries it signed`);
-    seed = randomness(32);
-    await new DurableFiles(directory).replace(SEED_FILE, seed, 0o600);
-  }
-  if (seed.length !== 32) throw new CodedError('CONFIG_INVALID', `${SEED_FILE} is not an Ed25519 seed of 32 bytes`);
-  const key = ed25519Key(seed);
+  const key = ed25519Key(await openSeed(directory, SEED_FILE, randomness, mayCreate));
   return { publicKey: key.publicKey, sign: (message) => ed25519Sign(key, message) };
 }
 

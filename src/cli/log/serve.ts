@@ -1,0 +1,129 @@
+import { join } from 'node:path';
+import { CodedError } from '../../core/index.ts';
+import { formatVkey, type LogPolicy } from '../../log/index.ts';
+import {
+  askKnownHeads,
+  createWitnessing,
+  type KnownHead,
+  type Log,
+  openAppendToken,
+  openLog,
+  startLogServer,
+  type Witnessing,
+} from '../../log/writer/index.ts';
+import { aborted, announce, stopSignal } from '../child.ts';
+import { readText, systemRandomness } from '../compose/files.ts';
+import { logVkeyIn, readLogPolicy } from './keys.ts';
+
+export type ServeOptions = Readonly<{
+  port: number;
+  data: string;
+  origin: string;
+  policy?: string;
+  tokenFile?: string;
+  json?: boolean;
+  supervised?: boolean;
+}>;
+
+/** A log that says nothing for longer than this has an outage to explain (audit-log-design section 2, `heartbeat`). */
+const HEARTBEAT_MS = 60_000;
+
+function readToken(path: string): string {
+  const token = readText(path).trim();
+  if (!/^[\x21-\x7e]{32,256}$/.test(token)) throw new CodedError('CONFIG_INVALID', 'the token file holds no token');
+  return token;
+}
+
+/** Appends a heartbeat when a minute passed without an entry. */
+function startHeartbeat(log: Log): () => void {
+  let last = log.head().size;
+  const timer = setInterval(() => {
+    const { size } = log.head();
+    const quiet = size === last;
+    last = size;
+    if (!quiet) return;
+    log
+      .append({ type: 'heartbeat', src: 'log', subject: 'log', body: { queueDepth: log.queued() } })
+      .then((appended) => {
+        last = appended.size;
+      })
+      .catch(() => {}); // a log that cannot write answers through `failed`
+  }, HEARTBEAT_MS);
+  return () => clearInterval(timer);
+}
+
+/** The policy that this log's own heads must meet. @throws CodedError CONFIG_INVALID where it is of another log */
+async function ownPolicy(options: ServeOptions): Promise<Readonly<{ policy: LogPolicy; known: readonly KnownHead[] }>> {
+  const policy = readLogPolicy(options.policy as string);
+  const vkey = await logVkeyIn(options.data, options.origin);
+  const own = policy.logs.find(({ key }) => key.name === options.origin && vkey === formatVkey(key));
+  if (own === undefined) {
+    throw new CodedError('CONFIG_INVALID', 'the witness policy does not name the key of this log', {
+      todo: `put "log ${vkey}" into it`,
+    });
+  }
+  return { policy, known: await askKnownHeads(policy, own.key, fetch) };
+}
+
+/** What a witness answers while it is away is said once, not each second. */
+function reporter(): (event: Readonly<{ witness: string; code: string; why: string }>) => void {
+  const said = new Map<string, string>();
+  return ({ witness, code, why }) => {
+    if (said.get(witness) === code) return;
+    said.set(witness, code);
+    console.error(`witness ${witness}: ${why} [${code}]`);
+  };
+}
+
+/** `chrysalis log serve`. */
+export async function serveLog(options: ServeOptions): Promise<void> {
+  const stop = stopSignal(options);
+  const own = options.policy === undefined ? null : await ownPolicy(options);
+  const log = await openLog({
+    directory: options.data,
+    origin: options.origin,
+    randomness: systemRandomness,
+    clock: Date.now,
+    knownHeads: own?.known ?? [],
+  });
+  let witnessing: Witnessing | null = null;
+  try {
+    if (own !== null) {
+      const path = join(options.data, 'cosigned.db');
+      witnessing = await createWitnessing(log, own.policy, { path, fetch, clock: Date.now, report: reporter() });
+    }
+    const token =
+      options.tokenFile === undefined
+        ? await openAppendToken(options.data, systemRandomness)
+        : readToken(options.tokenFile);
+    const server = await startLogServer({
+      log,
+      port: options.port,
+      token,
+      ...(witnessing === null ? {} : { witnessing }),
+    });
+    announceReady(options, log, server.url, own?.policy.witnesses.size ?? 0);
+    const stopHeartbeat = startHeartbeat(log);
+    const failure = await Promise.race([aborted(stop).then(() => null), log.failed]);
+    stopHeartbeat();
+    await server.close();
+    if (failure !== null) throw failure;
+  } finally {
+    await witnessing?.close();
+    await log.close();
+  }
+  if (options.json === true) announce({ event: 'stopped' });
+}
+
+function announceReady(options: ServeOptions, log: Log, url: string, witnesses: number): void {
+  const { size } = log.head();
+  const { origin, vkey } = log;
+  if (options.json === true) {
+    announce({ event: 'ready', url, vkey, origin, size, witnesses });
+    return;
+  }
+  console.log(`transparency log   ${url}   origin ${origin}, ${size} entries, data in ${options.data}`);
+  console.log(`log key            ${vkey}`);
+  if (witnesses === 0)
+    console.log('No witness: what this log shows one reader, nobody compares with what it shows another.');
+}
