@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   router: async () => (await import('./router.ts')).benchRouter,
   engine: async () => (await import('./engine.ts')).benchEngine,
   log: async () => (await import('./log.ts')).benchLog,
+  chain: async () => (await import('./chain.ts')).benchChain,
 };
 
 function commit(): string {

@@ -1,6 +1,14 @@
-import { type Address, beginCell, type Cell, contractAddress, type StateInit, toNano } from '@ton/core';
+import { type Address, beginCell, type Cell, toNano } from '@ton/core';
 import { CodedError } from '../core/index.ts';
-import { contractCode } from './code.ts';
+import {
+  addressOfInit,
+  bytes32,
+  type ContractInit,
+  contractCode,
+  fits,
+  fitsNetwork,
+  operationBody,
+} from './contract.ts';
 import type { Voucher } from './voucher.ts';
 import { voucherCell } from './voucher.ts';
 
@@ -8,27 +16,11 @@ import { voucherCell } from './voucher.ts';
 export const CHANNEL_VERSION = 1;
 /** The least value a message to a channel must carry. */
 export const MIN_OPERATION_VALUE = toNano('0.02');
-/** What the wrappers attach to an operation; what it does not cost comes back. */
-export const OPERATION_VALUE = toNano('0.05');
 /** What stays on a channel's account for its storage, also after the close. */
 export const CHANNEL_RESERVE = toNano('0.02');
 
 export const CHANNEL_STATES = ['open', 'closing', 'closed'] as const;
 export type ChannelStateName = (typeof CHANNEL_STATES)[number];
-
-/** What a contract throws (contracts section 0.1). */
-export const CONTRACT_ERRORS = {
-  401: 'the signature does not hold',
-  402: 'signed for another contract',
-  403: 'amount outside what is allowed',
-  405: 'not the sender who may do this',
-  450: 'less than 0.02 TON attached',
-  451: 'the value does not cover the deposit',
-  460: 'not possible in this state',
-  461: 'too early',
-  463: 'made for another network',
-  65535: 'unknown operation',
-} as const satisfies Record<number, string>;
 
 export type ChannelConfig = Readonly<{
   /** TON global id. */
@@ -51,34 +43,16 @@ export type ChannelState = Readonly<{
   closeAt: number;
 }>;
 
-let code: Cell | undefined;
-/** The code of channel version 1. */
-export function channelCode(): Cell {
-  code ??= contractCode('channel');
-  return code;
-}
-
-function uint(value: bigint, bits: number, field: string): bigint {
-  if (value < 0n || value >= 1n << BigInt(bits)) {
-    throw new CodedError('CHANNEL_CONFIG_INVALID', `channel.${field} does not fit ${bits} bits`, { field });
-  }
-  return value;
-}
-
 /**
  * The initial data of section 1.2, the only one whose address a reader accepts.
- * @throws CodedError CHANNEL_CONFIG_INVALID for a field out of its range
+ * @throws CodedError CONTRACT_CONFIG_INVALID for a field out of its range
  */
 export function channelInitialData(config: ChannelConfig): Cell {
-  if (config.clientKey.length !== 32) {
-    throw new CodedError('CHANNEL_CONFIG_INVALID', 'channel.clientKey has 32 bytes', { field: 'clientKey' });
-  }
-  uint(BigInt(config.network) + (1n << 31n), 32, 'network');
   const configCell = beginCell()
-    .storeInt(config.network, 32)
-    .storeBuffer(Buffer.from(config.clientKey))
-    .storeUint(uint(BigInt(config.closeDelaySeconds), 32, 'closeDelaySeconds'), 32)
-    .storeUint(uint(config.salt, 64, 'salt'), 64)
+    .storeInt(fitsNetwork(config.network), 32)
+    .storeBuffer(bytes32(config.clientKey, 'clientKey'))
+    .storeUint(fits(config.closeDelaySeconds, 32, 'closeDelaySeconds'), 32)
+    .storeUint(fits(config.salt, 64, 'salt'), 64)
     .storeRef(beginCell().storeAddress(config.client).storeAddress(config.payee).endCell())
     .endCell();
   return beginCell()
@@ -91,13 +65,13 @@ export function channelInitialData(config: ChannelConfig): Cell {
     .endCell();
 }
 
-export function channelStateInit(config: ChannelConfig): StateInit & { code: Cell; data: Cell } {
-  return { code: channelCode(), data: channelInitialData(config) };
+export function channelStateInit(config: ChannelConfig): ContractInit {
+  return { code: contractCode('channel'), data: channelInitialData(config) };
 }
 
 /** The only address at which a channel of this configuration can be; workchain 0. */
 export function channelAddress(config: ChannelConfig): Address {
-  return contractAddress(0, channelStateInit(config));
+  return addressOfInit(channelStateInit(config));
 }
 
 /**
@@ -114,19 +88,20 @@ export function requireChannelAddress(address: Address, config: ChannelConfig): 
   }
 }
 
-const operation = (tag: number, queryId: bigint) => beginCell().storeUint(tag, 32).storeUint(queryId, 64);
-
 /** Message bodies of section 1.2. `queryId` is echoed to the payee and never trusted. */
 export const channelMessage = {
-  topUp: (amount: bigint, queryId = 0n): Cell => operation(0x43480001, queryId).storeCoins(amount).endCell(),
+  topUp: (amount: bigint, queryId = 0n): Cell => operationBody(0x43480001, queryId).storeCoins(amount).endCell(),
   /** @param signature 64 bytes over the voucher cell's hash */
   claim: (voucher: Voucher, signature: Uint8Array, queryId = 0n): Cell => {
     if (signature.length !== 64) {
       throw new CodedError('VOUCHER_INVALID', 'a voucher signature has 64 bytes', { length: signature.length });
     }
-    return operation(0x43480002, queryId).storeBuffer(Buffer.from(signature)).storeRef(voucherCell(voucher)).endCell();
+    return operationBody(0x43480002, queryId)
+      .storeBuffer(Buffer.from(signature))
+      .storeRef(voucherCell(voucher))
+      .endCell();
   },
-  startClose: (queryId = 0n): Cell => operation(0x43480003, queryId).endCell(),
-  finishClose: (queryId = 0n): Cell => operation(0x43480004, queryId).endCell(),
-  payeeClose: (queryId = 0n): Cell => operation(0x43480005, queryId).endCell(),
+  startClose: (queryId = 0n): Cell => operationBody(0x43480003, queryId).endCell(),
+  finishClose: (queryId = 0n): Cell => operationBody(0x43480004, queryId).endCell(),
+  payeeClose: (queryId = 0n): Cell => operationBody(0x43480005, queryId).endCell(),
 };

@@ -1,10 +1,14 @@
 /** TON: the payment channel and its vouchers, access to an endpoint, and a development chain. Contracts document. */
 export { Address } from '@ton/core';
 export * from './account.ts';
+export type { CallerOptions } from './caller.ts';
 export * from './channel.ts';
 export * from './channel-client.ts';
+export * from './contract.ts';
 export type { DevelopmentChain, DevelopmentChainOptions } from './dev/server.ts';
 export * from './endpoint.ts';
+export * from './log-anchor.ts';
+export * from './log-anchor-client.ts';
 export * from './networks.ts';
 export * from './voucher.ts';
 export * from './wallet.ts';

@@ -75,6 +75,8 @@ export const KIND_OF_CODE = {
   RECEIPT_REFUSED: 'rejected',
   // the chain and what is signed for it
   CHANNEL_CONFIG_INVALID: 'rejected',
+  CONTRACT_CONFIG_INVALID: 'rejected',
+  CONTRACT_MISMATCH: 'rejected',
   CHANNEL_MISMATCH: 'rejected',
   CHANNEL_STATE_INVALID: 'rejected',
   VOUCHER_INVALID: 'rejected',

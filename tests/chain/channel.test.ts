@@ -14,17 +14,19 @@ import {
   voucherCell,
 } from '../../src/chain/index.ts';
 import { ed25519Key } from '../../src/core/crypto/node.ts';
-import { ChannelBench, type Outcome } from './channel-bench.ts';
+import { ChannelBench } from './channel-bench.ts';
 import { expectedOf, type Order } from './channel-model.ts';
-
-/** Operations in all; more in the hours before a release. */
-const OPERATIONS = Number(process.env.CHRYSALIS_FUZZ_OPERATIONS ?? 300);
-const OPERATIONS_PER_RUN = 30;
-/** More than any message's fees: what a refused action phase may have been short of. */
-const FEES_MAX = toNano('0.005');
-/** More than any operation's gas, and the codes of a contract that had too little: not run, stopped, stopped later. */
-const GAS_MAX = toNano('0.001');
-const OUT_OF_GAS = [-1, -14, 13];
+import {
+  empty,
+  expectGarbageRefused,
+  expectRefused,
+  FUZZ_TIMEOUT_MS,
+  fuzz,
+  OPERATIONS,
+  SEED,
+  step,
+  unknownOperation,
+} from './fuzz.ts';
 
 const party = (byte: number) => new Address(0, Buffer.alloc(32, byte));
 const client = party(0xaa);
@@ -66,17 +68,6 @@ const voucher = (channel: ChannelBench, cumulative: bigint): Voucher => ({
   receipts: new Uint8Array(32).fill(0x22),
 });
 
-/** Refused: the state is as it was, and what was sent goes back but for fees. */
-async function expectRefused(channel: ChannelBench, exitCode: number, send: () => Promise<Outcome>): Promise<void> {
-  const before = { state: channel.state, balance: channel.balance };
-  const outcome = await send();
-  expect(outcome.exitCode).toBe(exitCode);
-  expect(outcome.aborted).toBe(true);
-  expect(channel.state).toEqual(before.state);
-  expect(channel.balance).toBeLessThanOrEqual(before.balance);
-  expect(outcome.outgoing.map((out) => out.bounced)).toEqual([true]);
-}
-
 async function body(order: Order, channel: ChannelBench): Promise<Cell> {
   switch (order.kind) {
     case 'topUp':
@@ -87,56 +78,11 @@ async function body(order: Order, channel: ChannelBench): Promise<Cell> {
       return claimBody({ ...voucher(channel, order.cumulative), channel: to }, key);
     }
     case 'unknown':
-      return beginCell().storeUint(0x43480006, 32).storeUint(0, 64).endCell();
+      return unknownOperation(0x43480006);
     case 'plain':
-      return beginCell().endCell();
+      return empty;
     default:
       return channelMessage[order.kind]();
-  }
-}
-
-/** One order on contract and model; they must agree on all that can be seen. */
-async function step(channel: ChannelBench, order: Order): Promise<void> {
-  const before = channel.state!;
-  const balanceBefore = channel.balance;
-  const outcome = await channel.send(order.from, order.value, await body(order, channel));
-  const byRule = expectedOf(before, channel.config, DEVELOPMENT_NETWORK, order, outcome.base, channel.now);
-  // Too little even for gas: the contract did not run, or not to its end.
-  const starved = order.value < GAS_MAX && OUT_OF_GAS.includes(outcome.exitCode);
-  const expected = starved ? { ...byRule, exitCode: outcome.exitCode } : byRule;
-  expect(outcome.exitCode).toBe(expected.exitCode);
-  const toSender = outcome.outgoing
-    .filter((out) => out.to.equals(order.from))
-    .reduce((sum, out) => sum + out.value, 0n);
-  const ruled = expected.payout?.to.equals(order.from) ? expected.payout.amount : 0n;
-  expect(toSender, 'nobody gets back more than it sent, beside what a rule pays').toBeLessThanOrEqual(
-    order.value + ruled,
-  );
-  expect(outcome.outgoing.every((out) => !out.bounce)).toBe(true);
-
-  if (expected.exitCode !== 0 || outcome.aborted) {
-    expect(channel.state).toEqual(before);
-    // What is too little for the fees of going back stays.
-    const kept = outcome.outgoing.length === 0 && order.value < GAS_MAX ? order.value : 0n;
-    expect(channel.balance).toBeLessThanOrEqual(balanceBefore + kept);
-    if (expected.exitCode === 0) {
-      // The action phase failed: only where the account was truly short of what must stay on it.
-      expect(outcome.actionCode).not.toBe(0);
-      const needed = expected.keep! + (expected.payout?.amount ?? 0n);
-      expect(outcome.base + order.value - needed).toBeLessThan(FEES_MAX);
-    }
-    return;
-  }
-  expect(channel.state).toEqual(expected.state);
-  if (expected.payout !== null) {
-    const paid = outcome.outgoing.filter((out) => out.to.equals(expected.payout!.to)).map((out) => out.value);
-    expect(paid).toContain(expected.payout.amount);
-  }
-  if (expected.keep !== null) {
-    expect(channel.balance).toBeGreaterThanOrEqual(expected.keep);
-    expect(channel.balance - expected.keep).toBeLessThan(FEES_MAX);
-    const { deposited, claimed } = channel.state!;
-    expect(channel.balance).toBeGreaterThanOrEqual(deposited - claimed);
   }
 }
 
@@ -180,20 +126,26 @@ describe('contract and model agree', () => {
     return { ...drawn, cumulative } as unknown as Order;
   }
 
-  test(`over ${OPERATIONS} operations drawn at random, with years between some`, async () => {
-    const runs = Math.max(1, Math.ceil(OPERATIONS / OPERATIONS_PER_RUN));
-    const length = { minLength: OPERATIONS_PER_RUN, maxLength: OPERATIONS_PER_RUN };
-    await fc.assert(
-      fc.asyncProperty(fc.array(action, length), async (actions) => {
+  test(
+    `over ${OPERATIONS} operations with years between some, seed ${SEED}`,
+    async () => {
+      await fuzz(action, async (actions) => {
         const channel = await opened();
         for (const drawn of actions as unknown as Drawn[]) {
-          if (drawn.kind === 'wait') channel.now += drawn.seconds as number;
-          else await step(channel, orderOf(drawn, channel));
+          if (drawn.kind === 'wait') {
+            channel.now += drawn.seconds as number;
+            continue;
+          }
+          const order = orderOf(drawn, channel);
+          const sent = { from: order.from, value: order.value, body: await body(order, channel) };
+          await step(channel, sent, expectedOf(config, DEVELOPMENT_NETWORK, order));
+          const { deposited, claimed } = channel.state!;
+          expect(channel.balance).toBeGreaterThanOrEqual(deposited - claimed);
         }
-      }),
-      { numRuns: runs },
-    );
-  });
+      });
+    },
+    FUZZ_TIMEOUT_MS,
+  );
 });
 
 describe('a claim', () => {
@@ -336,54 +288,16 @@ describe('closing', () => {
 });
 
 describe('messages that are none of the contract’s', () => {
-  test('too little value is refused for every operation', async () => {
+  test('garbage, too little value, bounces and external messages change nothing', async () => {
     const channel = await opened();
     const bodies = [
-      channelMessage.topUp(1n),
+      channelMessage.topUp(toNano('0.01')),
       await claimBody(voucher(channel, 1n)),
       channelMessage.startClose(),
       channelMessage.finishClose(),
-      channelMessage.payeeClose(),
     ];
-    for (const body of bodies) {
-      await expectRefused(channel, 450, () => channel.send(client, toNano('0.02') - 1n, body));
-    }
-  });
-
-  test('bodies that are cut short, go on or are unknown throw, and change nothing', async () => {
-    const channel = await opened();
-    const good = [channelMessage.topUp(toNano('0.01')), channelMessage.startClose(), channelMessage.payeeClose()];
-    for (const body of good) {
-      for (const length of [1, 31, 32, 33, body.bits.length - 1]) {
-        const cut = beginCell().storeBits(body.bits.substring(0, length)).endCell();
-        const outcome = await channel.send(client, OPERATION, cut);
-        expect([9, 0xffff]).toContain(outcome.exitCode);
-      }
-      const longer = beginCell().storeSlice(body.beginParse()).storeBit(0).endCell();
-      await expectRefused(channel, 9, () => channel.send(client, OPERATION, longer));
-      const withCell = beginCell().storeSlice(body.beginParse()).storeRef(longer).endCell();
-      await expectRefused(channel, 9, () => channel.send(client, OPERATION, withCell));
-    }
-    const onlyCell = beginCell().storeRef(beginCell().endCell()).endCell();
-    const unknown = beginCell().storeUint(0, 32).storeUint(0, 64).endCell();
-    for (const body of [onlyCell, unknown]) {
-      await expectRefused(channel, 0xffff, () => channel.send(client, OPERATION, body));
-    }
-    expect(channel.state).toMatchObject({ state: 'open', deposited: toNano('1') });
-  });
-
-  test('a bounced message changes nothing', async () => {
-    const channel = await opened();
-    const before = channel.state;
-    const outcome = await channel.send(payee, OPERATION, channelMessage.payeeClose(), { bounced: true, bounce: false });
-    expect(outcome).toMatchObject({ exitCode: 0, outgoing: [] });
-    expect(channel.state).toEqual(before);
-  });
-
-  test('an external message is never accepted', async () => {
-    const channel = await opened();
-    await expect(channel.sendExternal(channelMessage.finishClose())).rejects.toMatchObject({ code: 'CHAIN_REFUSED' });
-    expect(channel.state).toMatchObject({ state: 'open' });
+    await expectGarbageRefused(channel, client, bodies, toNano('0.02'));
+    await expectGarbageRefused(channel, payee, [channelMessage.payeeClose()], toNano('0.02'));
   });
 
   test('forged initial data gives another address, and at the right one nothing is deployed', async () => {

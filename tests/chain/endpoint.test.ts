@@ -6,8 +6,8 @@ import {
   ChainEndpoint,
   ChannelClient,
   type ChannelConfig,
-  channelCode,
   channelInitialData,
+  contractCode,
   DEVELOPMENT_NETWORK,
   Wallet,
 } from '../../src/chain/index.ts';
@@ -115,15 +115,15 @@ test('an account with other code, other configuration or another layout is no ch
   const good = channelInitialData(config);
   const cases: [Cell, Cell][] = [
     [beginCell().storeUint(1, 8).endCell(), good],
-    [channelCode(), channelInitialData({ ...config, payee: party(0xbc) })],
-    [channelCode(), beginCell().storeSlice(good.beginParse()).storeBit(1).endCell()],
-    [channelCode(), new Cell()],
+    [contractCode('channel'), channelInitialData({ ...config, payee: party(0xbc) })],
+    [contractCode('channel'), beginCell().storeSlice(good.beginParse()).storeBit(1).endCell()],
+    [contractCode('channel'), new Cell()],
   ];
   for (const [code, data] of cases) {
     const endpoint = await provider(() => ({ body: account(code, data) }));
-    await expect(channels(endpoint).channelState(config)).rejects.toMatchObject({ code: 'CHANNEL_MISMATCH' });
+    await expect(channels(endpoint).channelState(config)).rejects.toMatchObject({ code: 'CONTRACT_MISMATCH' });
     server!.close();
   }
-  const endpoint = await provider(() => ({ body: account(channelCode(), good) }));
+  const endpoint = await provider(() => ({ body: account(contractCode('channel'), good) }));
   expect(await channels(endpoint).channelState(config)).toMatchObject({ state: 'open', deposited: 0n, seqno: 5 });
 });

@@ -9,10 +9,10 @@ import { networkConfig } from '../../src/chain/dev/network-config.ts';
 import {
   type ChannelConfig,
   channelAddress,
-  channelCode,
   channelInitialData,
   channelMessage,
   channelStateInit,
+  contractCode,
   encodeVoucher,
   parseChannelData,
   parseVoucher,
@@ -74,7 +74,7 @@ describe('the channel’s initial data', () => {
 
   test('the address is that of code and initial data, and each field moves it', () => {
     const { code, data } = channelStateInit(config);
-    expect(code.equals(channelCode())).toBe(true);
+    expect(code.equals(contractCode('channel'))).toBe(true);
     const stateInit = beginCell().storeUint(0b00110, 5).storeRef(code).storeRef(data).endCell();
     expect(channelAddress(config).hash.equals(stateInit.hash())).toBe(true);
     const others: ChannelConfig[] = [
@@ -93,7 +93,7 @@ describe('the channel’s initial data', () => {
         expect.objectContaining({ code: 'CHANNEL_MISMATCH' }),
       );
       expect(() => parseChannelData(channelInitialData(other), config)).toThrow(
-        expect.objectContaining({ code: 'CHANNEL_MISMATCH' }),
+        expect.objectContaining({ code: 'CONTRACT_MISMATCH' }),
       );
     }
     expect(parseChannelData(channelInitialData(config), config)).toEqual({
@@ -103,7 +103,7 @@ describe('the channel’s initial data', () => {
       claimed: 0n,
       closeAt: 0,
     });
-    expect(() => parseChannelData(new Cell(), config)).toThrow(expect.objectContaining({ code: 'CHANNEL_MISMATCH' }));
+    expect(() => parseChannelData(new Cell(), config)).toThrow(expect.objectContaining({ code: 'CONTRACT_MISMATCH' }));
   });
 
   test.each([
@@ -114,7 +114,7 @@ describe('the channel’s initial data', () => {
     ['salt', { salt: -1n }],
   ])('%s out of range is refused', async (_field, change) => {
     const run = throwing(() => channelInitialData({ ...config, ...change }));
-    await expect(run).rejects.toSatisfy(refused('CHANNEL_CONFIG_INVALID'));
+    await expect(run).rejects.toSatisfy(refused('CONTRACT_CONFIG_INVALID'));
   });
 });
 

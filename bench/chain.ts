@@ -1,0 +1,139 @@
+import { Address, type Cell, toNano } from '@ton/core';
+import { Emulator } from '../src/chain/dev/emulator.ts';
+import {
+  type ChannelConfig,
+  channelMessage,
+  channelStateInit,
+  DEVELOPMENT_NETWORK,
+  type LogAnchorConfig,
+  logAnchorInit,
+  logAnchorMessage,
+  signVoucher,
+} from '../src/chain/index.ts';
+import { ed25519Key, ed25519Sign } from '../src/core/crypto/node.ts';
+import { type Bytes, leafHash, merkleRoot, nodeHash, u64 } from '../src/core/index.ts';
+import { checkpointMessage, consistencyProof } from '../src/log/index.ts';
+import { ContractBench } from '../tests/chain/contract-bench.ts';
+import type { BenchLine } from './report.ts';
+
+const party = (byte: number) => new Address(0, Buffer.alloc(32, byte));
+const [client, payee, owner, stranger] = [1, 2, 3, 4].map(party) as [Address, Address, Address, Address];
+const key = ed25519Key(new Uint8Array(32).fill(7));
+const VALUE = toNano('0.05');
+
+type Lines = { gas(name: string, documented: number, bench: ContractBench<unknown>, sent: Sent): Promise<void> };
+type Sent = Readonly<{ from: Address; body: Cell; value?: bigint }>;
+
+/**
+ * Gas of each contract operation on TON's own executor, beside the figure of the contracts document, and what the
+ * contract's transaction costs at the prices of 2026-06-01: gas, and the forwarding of what it sends.
+ */
+export async function benchChain(): Promise<BenchLine[]> {
+  const emulator = await Emulator.create(DEVELOPMENT_NETWORK);
+  const lines: BenchLine[] = [];
+  const gas: Lines['gas'] = async (name, documented, bench, { from, body, value = VALUE }) => {
+    const outcome = await bench.send(from, value, body);
+    if (outcome.exitCode !== 0 || outcome.aborted) throw new Error(`${name}: exit code ${outcome.exitCode}`);
+    const used = Number(outcome.gas);
+    lines.push({
+      name,
+      value: used,
+      unit: `gas, ${(Number(outcome.fees) / 1e9).toFixed(6)} TON`,
+      floor: { name: 'documented', value: documented },
+      ratio: used / documented,
+    });
+  };
+  await channelLines(emulator, { gas });
+  await anchorLines(emulator, { gas });
+  return lines;
+}
+
+async function channelLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const config: ChannelConfig = {
+    network: DEVELOPMENT_NETWORK,
+    clientKey: key.publicKey,
+    closeDelaySeconds: 86_400,
+    salt: 1n,
+    client,
+    payee,
+  };
+  const opened = async () => {
+    const bench = new ContractBench(emulator, channelStateInit(config), () => null);
+    await bench.send(client, toNano('2.1'), channelMessage.topUp(toNano('2')));
+    return bench;
+  };
+  const bench = await opened();
+  const voucher = { channel: bench.address, cumulative: toNano('0.5'), receipts: new Uint8Array(32).fill(1) };
+  const claim = channelMessage.claim(voucher, await signVoucher(voucher, key));
+  await gas('channel top_up', 4930, bench, { from: client, body: channelMessage.topUp(1n) });
+  await gas('channel claim', 6888, bench, { from: stranger, body: claim });
+  await gas('channel start_close', 4704, bench, { from: client, body: channelMessage.startClose() });
+  bench.now += 86_400;
+  await gas('channel finish_close', 6469, bench, { from: stranger, body: channelMessage.finishClose() });
+  await gas('channel payee_close', 6545, await opened(), { from: payee, body: channelMessage.payeeClose() });
+}
+
+/** Roots of a log whose first 1,000 leaves are its own; larger heads come with proofs that were made for them. */
+async function anchorLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const config: LogAnchorConfig = {
+    network: DEVELOPMENT_NETWORK,
+    minGapSeconds: 600,
+    owner,
+    relayer: owner,
+    sink: stranger,
+    origin: 'router.example.org/attest/eu1',
+    key: key.publicKey,
+  };
+  const leaves = Array.from({ length: 5000 }, (_, i) => leafHash(u64(i)));
+  const signed = async (size: number, root: Uint8Array) => {
+    const message = checkpointMessage({ origin: config.origin, size, root: Uint8Array.from(root), extensions: [] });
+    return { size: BigInt(size), root, signature: await ed25519Sign(key, message) };
+  };
+  const opened = async () => {
+    const bench = new ContractBench(emulator, logAnchorInit(config), () => null);
+    await bench.send(stranger, toNano('0.2'), logAnchorMessage.bondIn(toNano('0.1')));
+    return bench;
+  };
+  const bench = await opened();
+  const first = await signed(1000, merkleRoot(leaves.slice(0, 1000)));
+  await gas('anchor, first', 26_000, bench, { from: owner, body: logAnchorMessage.anchor(first, []) });
+  const second = logAnchorMessage.anchor(await signed(5000, merkleRoot(leaves)), consistencyProof(leaves, 1000));
+  await gas('anchor, 1,000 to 5,000', 41_000, bench, { from: owner, body: second });
+  for (const [hashes, documented] of [
+    [20, 53_000],
+    [28, 67_000],
+  ] as const) {
+    const { first, second, firstRoot, secondRoot, proof } = stepOf(hashes);
+    const far = await opened();
+    await far.send(owner, VALUE, logAnchorMessage.anchor(await signed(first, firstRoot), []));
+    const body = logAnchorMessage.anchor(await signed(second, secondRoot), proof);
+    await gas(`anchor, ${hashes} hashes`, documented, far, { from: owner, body });
+  }
+  const other = await signed(1000, new Uint8Array(32).fill(1));
+  await gas('anchor equivocation', 48_000, bench, {
+    from: stranger,
+    body: logAnchorMessage.equivocation(first, other),
+  });
+}
+
+/**
+ * Two roots and the proof between them for a step from 2^n - 1 leaves to 2^(n+1) - 1, which has n + 2 hashes: the roots
+ * follow from the proof (RFC 9162 section 2.1.4.2), so no leaves are needed.
+ */
+function stepOf(hashes: number) {
+  const [first, second] = [2 ** (hashes - 2) - 1, 2 ** (hashes - 1) - 1];
+  const proof = Array.from({ length: hashes }, (_, i) => leafHash(u64(i)));
+  let [fn, sn] = [first - 1, second - 1];
+  while (fn % 2 === 1) [fn, sn] = [(fn - 1) / 2, Math.floor(sn / 2)];
+  let [fr, sr] = [proof[0] as Bytes, proof[0] as Bytes];
+  for (const hash of proof.slice(1)) {
+    if (fn % 2 === 1 || fn === sn) {
+      [fr, sr] = [nodeHash(hash, fr), nodeHash(hash, sr)];
+      while (fn % 2 === 0 && fn !== 0) [fn, sn] = [fn / 2, Math.floor(sn / 2)];
+    } else {
+      sr = nodeHash(sr, hash);
+    }
+    [fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)];
+  }
+  return { first, second, firstRoot: fr, secondRoot: sr, proof };
+}
