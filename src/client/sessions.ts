@@ -1,6 +1,6 @@
 import { sha256 } from '#crypto';
-import type { AffirmingAppraisal, IntelEndorsements, KnownBlock, Policy, Trust } from '../attestation/index.ts';
-import { appraise, loadIntelEndorsements, parseEvidenceBundle, parseIntelCollateral } from '../attestation/index.ts';
+import type { AffirmingAppraisal, CpuEndorsements, KnownBlock, Policy, Tee, Trust } from '../attestation/index.ts';
+import { appraise, loadCpuEndorsements, parseEvidenceBundle } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
@@ -36,7 +36,7 @@ export type SessionDeps = Readonly<{
   policyDigest: Bytes;
   trust: Trust;
   /** Collateral that this client gets by itself; null to take what the router sends, verified all the same. */
-  endorsementsFor: ((bundle: Bytes) => Promise<IntelEndorsements>) | null;
+  endorsementsFor: ((bundle: Bytes) => Promise<CpuEndorsements>) | null;
   /** The log's verifier key, pinned by whoever runs this client. */
   logPolicy: LogPolicy;
   /** Heads of the log that this client was shown. */
@@ -60,13 +60,13 @@ const ENDORSEMENTS_MAX = 16;
  */
 export function createSessions(deps: SessionDeps) {
   const { transport, now } = deps;
-  const endorsements = new Map<string, Promise<IntelEndorsements>>();
+  const endorsements = new Map<string, Promise<CpuEndorsements>>();
 
-  const endorsementsOf = (collateral: string): Promise<IntelEndorsements> => {
-    const key = toHex(sha256(utf8(collateral)));
+  const endorsementsOf = (tee: Tee, collateral: string): Promise<CpuEndorsements> => {
+    const key = `${tee} ${toHex(sha256(utf8(collateral)))}`;
     const known = endorsements.get(key);
     if (known !== undefined) return known;
-    const loaded = (async () => loadIntelEndorsements(parseIntelCollateral(collateral), deps.trust.trustAnchors))();
+    const loaded = loadCpuEndorsements(tee, collateral, deps.trust.trustAnchors);
     if (endorsements.size >= ENDORSEMENTS_MAX) endorsements.delete(endorsements.keys().next().value as string);
     endorsements.set(key, loaded);
     loaded.catch(() => endorsements.delete(key));
@@ -96,7 +96,7 @@ export function createSessions(deps: SessionDeps) {
     const appraisal = await appraise({
       ...deps.trust,
       bundle,
-      endorsements: await (deps.endorsementsFor?.(bundle) ?? endorsementsOf(collateral)),
+      endorsements: await (deps.endorsementsFor?.(bundle) ?? endorsementsOf(parsed.tee, collateral)),
       now: now(),
       expectedNonce:
         offer.nonceProof === null ? undefined : { input: clientNonceInput(own.digest), proof: offer.nonceProof },
@@ -242,7 +242,7 @@ function workerOf(
     simulated: appraisal.simulated,
     evidenceDigest: toHex(appraisal.evidenceDigest),
     modelDigest: toHex(appraisal.modelDigest),
-    tcbStatus: appraisal.tcb?.status ?? 'unknown',
+    tcbStatus: appraisal.tcbStatus,
     mode: facts.mode,
     checks,
     admission: { index, size, origin },

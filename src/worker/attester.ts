@@ -8,11 +8,11 @@ import {
 } from '../attestation/index.ts';
 import { type Beacon, type Bytes, type Keyset, keysetDigest, type NonceProof, nonceTree } from '../core/index.ts';
 
-/** The machine under the worker: a TEE's quote door and its runtime measurement register. */
+/** The machine under the worker: a TEE's quote door and its runtime measurement register, where it has one. */
 export type Machine = Readonly<{
   tee: Tee;
-  /** Extends RTMR3 with SHA-384 of these bytes; cannot be taken back. */
-  extendRtmr3(event: Bytes): void;
+  /** Extends RTMR3 with SHA-384 of these bytes; cannot be taken back. Null where the TEE has no such register (SEV-SNP). */
+  readonly extendRtmr3: ((event: Bytes) => void) | null;
   /** @param reportData 64 bytes */
   quote(reportData: Bytes): Promise<Bytes>;
 }>;
@@ -27,13 +27,18 @@ export function createAttester(
   machine: Machine,
   boot: Readonly<{ keyset: Keyset; modelDigest: Bytes; firmwareLog: Bytes }>,
 ) {
-  const runtimeEvents = bootEvents({
-    keysetDigest: keysetDigest(boot.keyset),
-    deviceIds: [],
-    verdict: 'none',
-    modelDigest: boot.modelDigest,
-  });
-  for (const event of runtimeEvents) machine.extendRtmr3(event);
+  const { extendRtmr3 } = machine;
+  const isMeasured = extendRtmr3 !== null;
+  // Without a register events would look measured and not be: such evidence has none.
+  const runtimeEvents = isMeasured
+    ? bootEvents({
+        keysetDigest: keysetDigest(boot.keyset),
+        deviceIds: [],
+        verdict: 'none',
+        modelDigest: boot.modelDigest,
+      })
+    : [];
+  for (const event of runtimeEvents) extendRtmr3?.(event);
   let inFlight: Promise<unknown> = Promise.resolve();
 
   return {
@@ -54,7 +59,11 @@ export function createAttester(
           devices: [],
         };
         const quote = await machine.quote(bundleReportData(claims));
-        const bundle: EvidenceBundle = { ...claims, quote, eventLog: { firmware: boot.firmwareLog, runtimeEvents } };
+        const bundle: EvidenceBundle = {
+          ...claims,
+          quote,
+          eventLog: { firmware: isMeasured ? boot.firmwareLog : new Uint8Array(0), runtimeEvents },
+        };
         return { bundle: encodeEvidenceBundle(bundle), evidenceDigest: evidenceDigest(bundle), proofs };
       };
       const made = inFlight.then(make, make);

@@ -31,7 +31,9 @@ beforeEach(() => {
 });
 
 const statesOf = (endorsements: Awaited<ReturnType<Awaited<ReturnType<typeof openCollateral>>['endorsementsFor']>>) =>
-  (['tcbInfo', 'qeIdentity', 'rootCrl', 'pckCrl', 'pckCrlIssuer'] as const).map((name) => endorsements[name].state);
+  (['tcbInfo', 'qeIdentity', 'rootCrl', 'pckCrl', 'pckCrlIssuer'] as const).map(
+    (name) => endorsements.intel?.[name].state,
+  );
 const ALL_OK = Array.from({ length: 5 }, () => 'ok');
 
 test('from a service: for the platform of the evidence, and the same text for clients', async () => {

@@ -104,7 +104,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const text = readFileSync(POLICY, 'utf8');
   const policy = loadPolicy(text);
   const trust = trustUnder(policy, [vendor.trustAnchor]);
-  const endorsements = await loadIntelEndorsements(collateral, trust.trustAnchors);
+  const endorsements = { intel: await loadIntelEndorsements(collateral, trust.trustAnchors) };
   const log = await openLog({
     directory: join(folder, 'log'),
     origin: 'test.chrysalis/log',

@@ -13,7 +13,7 @@ afterAll(() => network.close());
 const own = (defects: CollateralDefects = {}) => {
   const { vendor } = network;
   const set = vendor.collateral(Math.floor(Date.now() / 1000), defects);
-  return async () => loadIntelEndorsements(set, [vendor.trustAnchor]);
+  return async () => ({ intel: await loadIntelEndorsements(set, [vendor.trustAnchor]) });
 };
 
 /** A client with collateral of its own, behind a router that sends this for collateral: what came of one request. */

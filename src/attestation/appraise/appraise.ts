@@ -1,30 +1,29 @@
 import { type Bytes, CodedError, type Keyset, keysetDigest, toHex, type UnixMs, workerId } from '../../core/index.ts';
-import type { IntelEndorsements, TrustAnchor } from '../endorsements/index.ts';
+import type { CpuEndorsements, TrustAnchor } from '../endorsements/index.ts';
+import { type EvidenceBundle, evidenceDigest, parseEvidenceBundle, type Tee } from '../evidence/composite/index.ts';
+import { type Check, check, failed, notRun, type SnpTcbs, type TdxTcb } from '../verify/index.ts';
 import {
-  bundleReportData,
-  type EvidenceBundle,
-  evidenceDigest,
-  parseEvidenceBundle,
-  type Tee,
-} from '../evidence/composite/index.ts';
-import { type ParsedTdxQuote, parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
-import { type Check, check, failed, notRun, type TdxTcb, type TdxVerdict, verifyTdxQuote } from '../verify/index.ts';
-import { type BindingCheckName, bindingChecks, blockOfBeacon, type ExpectedNonce, type KnownBlock } from './binding.ts';
+  blockOfBeacon,
+  type ExpectedNonce,
+  type FreshnessCheckName,
+  freshnessChecks,
+  type KnownBlock,
+} from './binding.ts';
+import type { CheckGroup, CpuAppraisal, IdentityBinding } from './cpu.ts';
 import type { Policy } from './policy.ts';
-import { tdxPolicyChecks } from './tdx-policy.ts';
+import { appraiseSnp } from './snp-cpu.ts';
+import { appraiseTdx } from './tdx-cpu.ts';
 import { mayVouch, type Trust } from './trust.ts';
 
 /** How far a block may lie in the future of the verifier's clock. */
 const BEACON_SKEW_MS = 60_000;
 export const KNOWN_BLOCKS_MAX = 4096;
 
-export type CheckGroup = Readonly<Record<string, Check>>;
-
 /** Named checks by what they speak of: is the CPU genuine, the GPU, do the parts belong together, is it what we want? */
 export type AppraisalGroups = Readonly<{
   cpu: CheckGroup;
   gpu: CheckGroup;
-  binding: Readonly<Record<BindingCheckName, Check>>;
+  binding: CheckGroup;
   policy: CheckGroup;
 }>;
 
@@ -34,7 +33,7 @@ export type AppraisalFacts = Readonly<{
   keyset: Keyset;
   /** 32 bytes. */
   keysetDigest: Bytes;
-  /** Of the image's registers as the quote has them, 32 bytes; as the registry on chain names it: {@link tdxImageDigest}. */
+  /** Of the image as the evidence has it, 32 bytes; as the registry on chain names it: `tdxImageDigest`, `snpImageDigest`. */
   measurementsDigest: Bytes;
   /** `H("worker-id", IK_pub)`, 32 bytes. */
   workerId: Bytes;
@@ -43,15 +42,17 @@ export type AppraisalFacts = Readonly<{
   modelDigest: Bytes;
   nonceRoot: Bytes;
   epochKeyDigests: readonly Bytes[];
+  /** Of a TDX platform. */
   tcb: TdxTcb | null;
-  /** The converged status, or `unknown` where it could not be established. */
+  /** Of an SEV-SNP host. */
+  snpTcbs: SnpTcbs | null;
+  /** Intel's converged status, or what AMD's TCB comes to beside the policy's floor; `unknown` where not established. */
   tcbStatus: string;
   /** The root that vouches, or null where the quote leads to none. */
   vouchedBy: TrustAnchor | null;
   /** True where that root is a simulator's: say so on every screen. */
   simulated: boolean;
-  /** How the keyset is tied to the boot (AIS/1 section 3, item 4): by an event in a register that cannot be taken back. */
-  identityBinding: 'register';
+  identityBinding: IdentityBinding;
 }>;
 
 /** Where the evidence is genuine, ours to accept and in date. */
@@ -62,8 +63,8 @@ export type AffirmingAppraisal = AppraisalFacts &
     expiresAt: UnixMs;
     /** Time from which the evidence's age counts: the beacon's block, else the answer to our nonce, else the log entry. */
     madeAt: UnixMs;
-    /** PPID of the platform, 16 bytes. */
-    platformId: Bytes;
+    /** PPID (16 bytes) or CHIP_ID (64 bytes); null for a report that names no chip: a VLEK's, or one with a masked CHIP_ID. */
+    platformId: Bytes | null;
     [affirmed]: true;
   }>;
 declare const affirmed: unique symbol; // not exported: only appraise makes an affirming result
@@ -85,8 +86,7 @@ export type AppraisalInput = Trust &
   Readonly<{
     /** The bundle as it travels. */
     bundle: Uint8Array;
-    /** The vendor's endorsements, parsed once and used for many bundles. */
-    endorsements: IntelEndorsements;
+    endorsements: CpuEndorsements;
     now: UnixMs;
     /** A nonce of the caller's own that must be under N; required where the policy's least mode is 2. */
     expectedNonce?: ExpectedNonce | undefined;
@@ -106,53 +106,46 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
     throw new CodedError('INVARIANT_BROKEN', `at most ${KNOWN_BLOCKS_MAX} known blocks`);
   }
   const bundle = parseEvidenceBundle(input.bundle);
-  if (bundle.tee !== 'tdx') {
-    throw new CodedError('EVIDENCE_UNSUPPORTED', `this verifier appraises tdx, not ${bundle.tee}`, { tee: bundle.tee });
-  }
-  const quote = parseTdxQuote(bundle.quote);
-  const verdict = await verifyTdxQuote(quote, input.endorsements, input.trustAnchors, Math.floor(input.now / 1000), {
-    revocation: 'require',
-    expectReportData: bundleReportData(bundle),
-  });
-  const { expectedReportData, ...cpu } = verdict.checks;
-  const binding = bindingChecks(bundle, quote, expectedReportData, {
-    nonce: input.expectedNonce,
-    blocks: input.knownBlocks,
-  });
-  const platform = verdict.verdict === 'verified' ? verdict.quote.platform : null;
-  const madeAt = madeAtOf(bundle, binding, input);
-  const policy = {
-    ...trustChecks(input, verdict.anchor),
-    tee: check(input.policy.tees.includes(bundle.tee), REFUSED, `the policy does not accept ${bundle.tee}`),
-    ...tdxPolicyChecks(input.policy.tdx, quote, { tcb: verdict.tcb, platform }),
-    ...workerChecks(input.policy, bundle, input.now),
-    evidenceAge: ageCheck(bundle, madeAt, input),
+  const cpu = await appraiseCpu(bundle, input);
+  const fresh = freshnessChecks(bundle, { nonce: input.expectedNonce, blocks: input.knownBlocks });
+  const madeAt = madeAtOf(bundle, fresh, input);
+  const groups = {
+    cpu: cpu.cpu,
+    gpu: { deviceEvidence: gpuCheck(input.policy, bundle) },
+    binding: { ...cpu.binding, ...fresh },
+    policy: {
+      ...trustChecks(input.policy, cpu),
+      tee: check(input.policy.tees.includes(bundle.tee), REFUSED, `the policy does not accept ${bundle.tee}`),
+      ...cpu.policy,
+      ...workerChecks(input.policy, bundle, input.now),
+      evidenceAge: ageCheck(bundle, madeAt, input),
+    },
   };
-  const groups = { cpu, gpu: { deviceEvidence: gpuCheck(input.policy, bundle) }, binding, policy };
-  return conclude(bundle, quote, verdict, groups, input, { madeAt, platformId: platform?.ppid ?? null });
+  return conclude(bundle, cpu, groups, input, madeAt);
+}
+
+/** Without endorsements of this CPU's vendor its checks are not run, and the appraisal is unavailable. */
+function appraiseCpu(bundle: EvidenceBundle, input: AppraisalInput): Promise<CpuAppraisal> {
+  const { policy, trustAnchors, now, endorsements } = input;
+  return bundle.tee === 'tdx'
+    ? appraiseTdx(bundle, policy, trustAnchors, now, endorsements.intel)
+    : appraiseSnp(bundle, policy, trustAnchors, now, endorsements.amd);
 }
 
 const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
 
 /** The roots behind quote and endorsements must be ones that this policy lets vouch, whatever the caller passed as anchors. */
 function trustChecks(
-  input: AppraisalInput,
-  anchor: TrustAnchor | null,
+  policy: Policy,
+  { anchor, endorsementAnchors }: CpuAppraisal,
 ): Record<'trustAnchor' | 'endorsementAnchors', Check> {
-  const { tcbInfo, qeIdentity, pckCrlIssuer } = input.endorsements;
-  const signers = [
-    ...(tcbInfo.state === 'ok' ? [tcbInfo.value.signer.anchor] : []),
-    ...(qeIdentity.state === 'ok' ? [qeIdentity.value.signer.anchor] : []),
-    ...(pckCrlIssuer.state === 'ok' ? [pckCrlIssuer.value.anchor] : []),
-  ];
-  const why = (kind: string) =>
-    `a ${input.policy.environment} policy does not let this ${kind} root vouch for evidence`;
-  const foreign = signers.find((signer) => !mayVouch(input.policy, signer));
+  const why = (kind: string) => `a ${policy.environment} policy does not let this ${kind} root vouch for evidence`;
+  const foreign = endorsementAnchors.find((signer) => !mayVouch(policy, signer));
   return {
     trustAnchor:
       anchor === null
-        ? notRun('the quote leads to no trust anchor')
-        : check(mayVouch(input.policy, anchor), REFUSED, why(anchor.kind)),
+        ? notRun('the evidence leads to no trust anchor')
+        : check(mayVouch(policy, anchor), REFUSED, why(anchor.kind)),
     endorsementAnchors: check(foreign === undefined, REFUSED, why(foreign?.kind ?? '')),
   };
 }
@@ -197,13 +190,13 @@ function workerChecks(
  */
 function madeAtOf(
   bundle: EvidenceBundle,
-  binding: Readonly<Record<BindingCheckName, Check>>,
+  fresh: Readonly<Record<FreshnessCheckName, Check>>,
   input: AppraisalInput,
 ): UnixMs | null {
-  if (binding.beaconBlock.outcome === 'failed') return null;
+  if (fresh.beaconBlock.outcome === 'failed') return null;
   const block = blockOfBeacon(bundle, input.knownBlocks ?? []);
   if (block !== undefined) return block.at;
-  return binding.nonce.outcome === 'passed' ? input.now : (input.loggedAt ?? null);
+  return fresh.nonce.outcome === 'passed' ? input.now : (input.loggedAt ?? null);
 }
 
 function ageCheck(bundle: EvidenceBundle, madeAt: UnixMs | null, input: AppraisalInput): Check {
@@ -241,13 +234,12 @@ function mayStayUnrun(policy: Policy): ReadonlySet<string> {
 
 function conclude(
   bundle: EvidenceBundle,
-  quote: ParsedTdxQuote,
-  verdict: TdxVerdict,
+  cpu: CpuAppraisal,
   groups: AppraisalGroups,
   input: AppraisalInput,
-  found: Readonly<{ madeAt: UnixMs | null; platformId: Bytes | null }>,
+  madeAt: UnixMs | null,
 ): Appraisal {
-  const optional = mayStayUnrun(input.policy);
+  const optional = new Set([...mayStayUnrun(input.policy), ...cpu.mayStayUnrun]);
   const named = Object.entries(groups).flatMap(([group, checks]) =>
     Object.entries(checks).map(([name, outcome]) => ({ name: `${group}.${name}`, outcome: outcome.outcome })),
   );
@@ -260,28 +252,29 @@ function conclude(
     tee: bundle.tee,
     keyset: bundle.keyset,
     keysetDigest: keysetDigest(bundle.keyset),
-    measurementsDigest: tdxImageDigest(quote.report),
+    measurementsDigest: cpu.imageDigest,
     workerId: workerId(bundle.keyset.identityKey),
     evidenceDigest: evidenceDigest(bundle),
     modelDigest: bundle.modelDigest,
     nonceRoot: bundle.nonceRoot,
     epochKeyDigests: bundle.epochKeyDigests,
-    tcb: verdict.tcb,
-    tcbStatus: verdict.tcb?.status ?? 'unknown',
-    vouchedBy: verdict.anchor,
-    simulated: verdict.anchor?.kind === 'simulated',
-    identityBinding: 'register',
+    tcb: cpu.tdxTcb,
+    snpTcbs: cpu.snpTcbs,
+    tcbStatus: (cpu.tdxTcb ?? cpu.snpTcbs)?.status ?? 'unknown',
+    vouchedBy: cpu.anchor,
+    simulated: cpu.anchor?.kind === 'simulated',
+    identityBinding: cpu.identityBinding,
   };
-  const { madeAt, platformId } = found;
-  const complete = failures.length === 0 && unrun.length === 0 && verdict.verdict === 'verified';
-  if (complete && verdict.validity !== null && madeAt !== null && platformId !== null) {
+  const { platformId, earliestExpiry } = cpu;
+  const complete = failures.length === 0 && unrun.length === 0 && cpu.verdict === 'verified';
+  if (complete && earliestExpiry !== null && madeAt !== null) {
     const expiresAt = Math.min(
-      1000 * verdict.validity.earliestExpiry,
+      1000 * earliestExpiry,
       bundle.keyset.notAfter,
       madeAt + 1000 * input.policy.freshness.evidenceAgeSecondsMax,
     );
     return { ...facts, status: 'affirming', expiresAt, madeAt, platformId } as AffirmingAppraisal;
   }
-  const status = failures.length > 0 || verdict.verdict === 'refused' ? 'refused' : 'unavailable';
+  const status = failures.length > 0 || cpu.verdict === 'refused' ? 'refused' : 'unavailable';
   return { ...facts, status, expiresAt: null, madeAt, platformId, because: failures.length > 0 ? failures : unrun };
 }

@@ -3,8 +3,8 @@ import { type EvidenceBundle, parseRuntimeEvent, type RuntimeEvent, replayRtmr3 
 import type { ParsedTdxQuote } from '../evidence/tdx/index.ts';
 import { type Check, check, failed, notRun, PASSED } from '../verify/index.ts';
 
-/** Whether quote, events, keys, nonce and beacon of one bundle belong together (AIS/1 section 3). */
-export type BindingCheckName =
+/** Whether quote, events and keys of one bundle belong together (AIS/1 section 3): of a TDX quote. */
+export type TdxBindingCheckName =
   | 'quoteExact'
   | 'quoteCarriesChain'
   | 'reportData'
@@ -12,9 +12,13 @@ export type BindingCheckName =
   | 'identityEvent'
   | 'devicesEvent'
   | 'modelEvent'
-  | 'noOtherEvents'
-  | 'nonce'
-  | 'beaconBlock';
+  | 'noOtherEvents';
+
+/** The same of an SEV-SNP report, which has no register: nothing may look measured that is not. */
+export type SnpBindingCheckName = 'reportData' | 'noEvents';
+
+/** Whether the evidence is as fresh as it says, whatever made it. */
+export type FreshnessCheckName = 'nonce' | 'beaconBlock';
 
 /** A masterchain block that the verifier knows from the chain itself. */
 export type KnownBlock = Readonly<{
@@ -32,12 +36,30 @@ export type ExpectedNonce = Readonly<{
   proof: NonceProof;
 }>;
 
-export function bindingChecks(
+export function freshnessChecks(
+  bundle: EvidenceBundle,
+  known: Readonly<{ nonce?: ExpectedNonce | undefined; blocks?: readonly KnownBlock[] | undefined }>,
+): Record<FreshnessCheckName, Check> {
+  return { nonce: nonceCheck(bundle, known.nonce), beaconBlock: beaconCheck(bundle, known.blocks ?? []) };
+}
+
+export function snpBindingChecks(bundle: EvidenceBundle, reportData: Check): Record<SnpBindingCheckName, Check> {
+  const { firmware, runtimeEvents } = bundle.eventLog;
+  return {
+    reportData,
+    noEvents: check(
+      firmware.length === 0 && runtimeEvents.length === 0,
+      'EVIDENCE_NOT_BOUND',
+      'the bundle holds events, which no register of this guest vouches for',
+    ),
+  };
+}
+
+export function tdxBindingChecks(
   bundle: EvidenceBundle,
   quote: ParsedTdxQuote,
   reportData: Check,
-  known: Readonly<{ nonce?: ExpectedNonce | undefined; blocks?: readonly KnownBlock[] | undefined }>,
-): Record<BindingCheckName, Check> {
+): Record<TdxBindingCheckName, Check> {
   const events = bundle.eventLog.runtimeEvents.map(parseRuntimeEvent);
   return {
     quoteExact: check(
@@ -57,8 +79,6 @@ export function bindingChecks(
       'the runtime events do not lead to RTMR3',
     ),
     ...eventChecks(bundle, events),
-    nonce: nonceCheck(bundle, known.nonce),
-    beaconBlock: beaconCheck(bundle, known.blocks ?? []),
   };
 }
 

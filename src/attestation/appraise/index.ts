@@ -1,5 +1,14 @@
 export * from './appraise.ts';
-export type { BindingCheckName, ExpectedNonce, KnownBlock } from './binding.ts';
+export type {
+  ExpectedNonce,
+  FreshnessCheckName,
+  KnownBlock,
+  SnpBindingCheckName,
+  TdxBindingCheckName,
+} from './binding.ts';
+export type { CheckGroup, IdentityBinding } from './cpu.ts';
 export * from './policy.ts';
+export type { SnpPolicyCheckName } from './snp-policy.ts';
+export type { SnpPolicy } from './snp-schema.ts';
 export { tdxPolicyChecks } from './tdx-policy.ts';
 export { PINNED_ANCHORS, type PinnedAnchor, type Trust, trustUnder } from './trust.ts';

@@ -1,21 +1,14 @@
 import { z } from 'zod';
 import { sha256 } from '#crypto';
 import { type Bytes, CodedError, canonicalJsonBytes, type Json, parseStrictJson } from '../../core/index.ts';
+import { hex, listOf } from './schema.ts';
+import { Snp } from './snp-schema.ts';
 
 /**
  * The Appraisal Policy for Evidence, version 1: which genuine evidence a relying party accepts. Every field is required,
  * an unknown one is refused, and an empty list accepts nothing: what a policy doesn't say it doesn't allow.
  */
 const MEASUREMENT = hex(48);
-const LIST_MAX = 256;
-
-function hex(bytes: number) {
-  return z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `${2 * bytes} lower-case hexadecimal digits`);
-}
-
-function listOf<T extends z.ZodType>(item: T) {
-  return z.array(item).max(LIST_MAX);
-}
 
 /** Reference Values of one image, accepted as a tuple: registers of two images never mix (tdx.md section 12). */
 const Image = z.strictObject({
@@ -67,6 +60,7 @@ const common = {
   number: z.int().min(1),
   tees: listOf(z.enum(['tdx', 'sev-snp'])),
   tdx: Tdx,
+  sevSnp: Snp,
   gpu: z.enum(['required', 'not-required']),
   /** Model manifest digests M. */
   models: z.union([z.literal('any'), listOf(hex(32))]),

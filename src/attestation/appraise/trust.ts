@@ -1,5 +1,5 @@
 import { CodedError, equalBytes } from '../../core/index.ts';
-import { INTEL_SGX_ROOT, type TrustAnchor } from '../endorsements/index.ts';
+import { AMD_ROOTS, INTEL_SGX_ROOT, type TrustAnchor } from '../endorsements/index.ts';
 import type { DevelopmentPolicy, Policy, ProductionPolicy } from './policy.ts';
 
 declare const pinned: unique symbol; // not exported: only pinnedAnchor makes the next type
@@ -7,7 +7,9 @@ declare const pinned: unique symbol; // not exported: only pinnedAnchor makes th
 export type PinnedAnchor = TrustAnchor & { readonly kind: 'vendor'; readonly [pinned]: true };
 
 /** What a production composition trusts. */
-export const PINNED_ANCHORS: readonly PinnedAnchor[] = [INTEL_SGX_ROOT as PinnedAnchor];
+export const PINNED_ANCHORS: readonly PinnedAnchor[] = [INTEL_SGX_ROOT, ...AMD_ROOTS].map(
+  (anchor) => anchor as TrustAnchor as PinnedAnchor,
+);
 
 /**
  * A policy with the anchors it may be used with. Production takes pinned vendor roots alone, so that a simulated root

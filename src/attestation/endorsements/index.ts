@@ -4,6 +4,7 @@ export * from './amd/chain.ts';
 export * from './amd/leaf.ts';
 export * from './amd/load.ts';
 export * from './amd/roots.ts';
+export * from './cpu.ts';
 export * from './intel/chain.ts';
 export * from './intel/collateral.ts';
 export * from './intel/load.ts';

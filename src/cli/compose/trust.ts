@@ -1,6 +1,6 @@
 import {
-  INTEL_SGX_ROOT,
   loadPolicy,
+  PINNED_ANCHORS,
   type Policy,
   policyDigest,
   type Trust,
@@ -17,7 +17,7 @@ export type TrustOptions = Readonly<{
 }>;
 
 /**
- * The policy in a file and the roots that may vouch under it: Intel's, pinned here, and a simulated vendor's where the
+ * The policy in a file and the roots that may vouch under it: the vendors' that are pinned here, and a simulated vendor's where the
  * flag names its file and the policy is for development.
  * @throws CodedError CONFIG_INVALID, POLICY_INVALID
  */
@@ -27,7 +27,7 @@ export function loadTrust(
   const text = readText(options.policy);
   const policy = loadPolicy(text);
   const simulated = options.dangerouslyAllowSimulatedVendor;
-  const anchors: TrustAnchor[] = [INTEL_SGX_ROOT];
+  const anchors: TrustAnchor[] = [...PINNED_ANCHORS];
   if (simulated !== undefined) anchors.push(...simulatedAnchors(simulated));
   return { policy, text, digest: policyDigest(policy), trust: trustUnder(policy, anchors) };
 }

@@ -94,7 +94,7 @@ test("without Intel's root among the anchors there is nothing, with Intel's alon
   const appraisal = await judge({ trust });
   expect(summary(appraisal)).toContain('cpu.pckChainToPinnedRoot');
   expect(appraisal.status).toBe('refused');
-  const endorsements = await loadIntelEndorsements(intel.collateral(NOW / 1000), [INTEL_SGX_ROOT]);
+  const endorsements = { intel: await loadIntelEndorsements(intel.collateral(NOW / 1000), [INTEL_SGX_ROOT]) };
   expect((await judge({ trust, endorsements })).status).toBe('refused');
 });
 
@@ -102,7 +102,7 @@ test('a production policy refuses the simulator even where its root is passed as
   const policy = production as ProductionPolicy;
   const impostor = { ...intel.trustAnchor, kind: 'vendor', name: INTEL_SGX_ROOT.name } as const;
   for (const anchor of [intel.trustAnchor, impostor]) {
-    const endorsements = await loadIntelEndorsements(intel.collateral(NOW / 1000), [anchor]);
+    const endorsements = { intel: await loadIntelEndorsements(intel.collateral(NOW / 1000), [anchor]) };
     const trust = { policy, trustAnchors: [anchor] } as unknown as Trust;
     const appraisal = await judge({ trust, endorsements });
     expect(appraisal.status).toBe('refused');
@@ -261,7 +261,7 @@ test('each piece of collateral that is missing leaves the appraisal unavailable,
   const whole = intel.collateral(NOW / 1000);
   for (const field of ['root_ca_crl', 'pck_crl', 'tcb_info', 'qe_identity', 'tcb_info_signature'] as const) {
     const { [field]: _left, ...rest } = whole;
-    const endorsements = await loadIntelEndorsements(rest, [intel.trustAnchor]);
+    const endorsements = { intel: await loadIntelEndorsements(rest, [intel.trustAnchor]) };
     const appraisal = await judge({ endorsements });
     expect([field, appraisal.status]).toEqual([field, 'unavailable']);
   }
@@ -380,7 +380,7 @@ test('bytes after the quote and unreadable bundles are refused', async () => {
   expect(await codeOf(() => judge({ scene: { after: { quote: concat(padded.quote, fill(1, 8)) } } }))).toBe(
     'EVIDENCE_TRAILING_BYTES',
   );
-  expect(await codeOf(() => judge({ scene: { after: { tee: 'sev-snp' } } }))).toBe('EVIDENCE_UNSUPPORTED');
+  expect(await codeOf(() => judge({ scene: { after: { tee: 'sev-snp' } } }))).toBe('EVIDENCE_UNSUPPORTED'); // no version of a report
   expect(await codeOf(() => judge({ bundle: fill(0, 0) }))).toBe('OBJECT_MALFORMED');
 });
 

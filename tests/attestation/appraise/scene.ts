@@ -78,6 +78,7 @@ export const block = { network: -1000, seqno: 700, rootHash: fill(7, 32), at: NO
 
 const nonceInput = routerNonceInput(fill(77, 32));
 const tree = nonceTree([routerNonceInput(fill(76, 32)), nonceInput, routerNonceInput(fill(78, 32))]);
+export const nonceRoot = tree.root;
 export const nonce = { input: nonceInput, proof: tree.proofs[1]! };
 export const otherNonce = { input: routerNonceInput(fill(79, 32)), proof: tree.proofs[1]! };
 
@@ -121,8 +122,9 @@ export function evidence(options: SceneOptions = {}): Bytes {
   });
 }
 
-export const endorsementsOf = (defects?: CollateralDefects) =>
-  loadIntelEndorsements(intel.collateral(NOW / 1000, defects), [intel.trustAnchor, INTEL_SGX_ROOT]);
+export const endorsementsOf = async (defects?: CollateralDefects) => ({
+  intel: await loadIntelEndorsements(intel.collateral(NOW / 1000, defects), [intel.trustAnchor, INTEL_SGX_ROOT]),
+});
 export const goodEndorsements = await endorsementsOf();
 
 export type Ask = Partial<Omit<AppraisalInput, 'policy' | 'trustAnchors'>> & {

@@ -1,3 +1,4 @@
 export * from './bits.ts';
+export * from './image-digest.ts';
 export * from './product-line.ts';
 export * from './report.ts';

@@ -1,0 +1,51 @@
+import type { UnixMs } from '../../core/index.ts';
+import { type AmdEndorsements, loadAmdEndorsements, type TrustAnchor } from '../endorsements/index.ts';
+import { bundleReportData, type EvidenceBundle } from '../evidence/composite/index.ts';
+import { parseSnpReport, snpImageDigest } from '../evidence/snp/index.ts';
+import { type SnpVerdict, verifySnpReport } from '../verify/index.ts';
+import { snpBindingChecks } from './binding.ts';
+import type { CpuAppraisal } from './cpu.ts';
+import type { Policy } from './policy.ts';
+import { snpOptionsOf, snpPolicyChecks } from './snp-policy.ts';
+
+/** Appraises the SEV-SNP report of a bundle. @throws CodedError EVIDENCE_* for a report that can't be read */
+export async function appraiseSnp(
+  bundle: EvidenceBundle,
+  policy: Policy,
+  trustAnchors: readonly TrustAnchor[],
+  now: UnixMs,
+  endorsements: AmdEndorsements = loadAmdEndorsements({}),
+): Promise<CpuAppraisal> {
+  const report = parseSnpReport(bundle.quote);
+  const rules = policy.sevSnp;
+  const verdict = await verifySnpReport(report, endorsements, trustAnchors, Math.floor(now / 1000), {
+    ...snpOptionsOf(rules),
+    expectReportData: bundleReportData(bundle),
+  });
+  // What a bundle expects is REPORT_DATA; images are compared as tuples below.
+  const { expectedReportData, expectedFields: _, tcbMinimum, cloudProvider, ...cpu } = verdict.checks;
+  const isProviders = report.signer === 'VLEK';
+  return {
+    verdict: verdict.verdict,
+    cpu,
+    binding: snpBindingChecks(bundle, expectedReportData),
+    policy: { tcbMinimum, cloudProvider, ...snpPolicyChecks(rules, report, verdict.tcbs) },
+    mayStayUnrun: [
+      ...(rules.maskedChipId === 'allow' ? ['cpu.chipIdMatchesLeaf'] : []),
+      ...(isProviders ? [] : ['policy.cloudProvider']),
+    ],
+    anchor: verdict.anchor,
+    endorsementAnchors: verdict.anchor === null ? [] : [verdict.anchor],
+    tdxTcb: null,
+    snpTcbs: verdict.tcbs,
+    earliestExpiry: verdict.validity?.earliestExpiry ?? null,
+    imageDigest: snpImageDigest(report),
+    platformId: chipOf(verdict),
+    identityBinding: rules.identityBinding,
+  };
+}
+
+/** Only a VCEK's HWID makes a CHIP_ID a fact. */
+function chipOf(verdict: SnpVerdict): CpuAppraisal['platformId'] {
+  return verdict.verdict === 'verified' && verdict.report.boundTo === 'chip' ? verdict.report.chipId : null;
+}

@@ -1,0 +1,46 @@
+import type { UnixMs } from '../../core/index.ts';
+import { type IntelEndorsements, noIntelEndorsements, type TrustAnchor } from '../endorsements/index.ts';
+import { bundleReportData, type EvidenceBundle } from '../evidence/composite/index.ts';
+import { parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
+import { verifyTdxQuote } from '../verify/index.ts';
+import { tdxBindingChecks } from './binding.ts';
+import type { CpuAppraisal } from './cpu.ts';
+import type { Policy } from './policy.ts';
+import { tdxPolicyChecks } from './tdx-policy.ts';
+
+/** Appraises the TDX quote of a bundle. @throws CodedError EVIDENCE_* for a quote that can't be read */
+export async function appraiseTdx(
+  bundle: EvidenceBundle,
+  policy: Policy,
+  trustAnchors: readonly TrustAnchor[],
+  now: UnixMs,
+  endorsements: IntelEndorsements = noIntelEndorsements(),
+): Promise<CpuAppraisal> {
+  const quote = parseTdxQuote(bundle.quote);
+  const verdict = await verifyTdxQuote(quote, endorsements, trustAnchors, Math.floor(now / 1000), {
+    revocation: 'require',
+    expectReportData: bundleReportData(bundle),
+  });
+  const { expectedReportData, ...cpu } = verdict.checks;
+  const { tcbInfo, qeIdentity, pckCrlIssuer } = endorsements;
+  const platform = verdict.verdict === 'verified' ? verdict.quote.platform : null;
+  return {
+    verdict: verdict.verdict,
+    cpu,
+    binding: tdxBindingChecks(bundle, quote, expectedReportData),
+    policy: tdxPolicyChecks(policy.tdx, quote, { tcb: verdict.tcb, platform }),
+    mayStayUnrun: [],
+    anchor: verdict.anchor,
+    endorsementAnchors: [
+      ...(tcbInfo.state === 'ok' ? [tcbInfo.value.signer.anchor] : []),
+      ...(qeIdentity.state === 'ok' ? [qeIdentity.value.signer.anchor] : []),
+      ...(pckCrlIssuer.state === 'ok' ? [pckCrlIssuer.value.anchor] : []),
+    ],
+    tdxTcb: verdict.tcb,
+    snpTcbs: null,
+    earliestExpiry: verdict.validity?.earliestExpiry ?? null,
+    imageDigest: tdxImageDigest(quote.report),
+    platformId: platform?.ppid ?? null,
+    identityBinding: 'register',
+  };
+}
