@@ -4,7 +4,7 @@ import { type Bytes, concat, fromHex, utf8 } from '../../core/index.ts';
  * Writes DER (X.690) for the certificates and CRLs of the simulated vendor: definite minimal lengths, one way to write
  * each value. It never reads: reading is the verifier's, so that the two cannot share a mistake.
  */
-function tagged(tag: number, content: Uint8Array): Bytes {
+export function tagged(tag: number, content: Uint8Array): Bytes {
   return concat(Uint8Array.of(tag), derLength(content.length), content);
 }
 

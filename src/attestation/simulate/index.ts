@@ -33,5 +33,16 @@ export {
   type SimulatedMachineState,
   type SimulatedTdxMachine,
 } from './machine.ts';
+export { type NvidiaAuthority, nvidiaName, serialOf } from './nvidia/certificates.ts';
+export { type NvidiaDeviceState, openSimulatedNvidiaDevice, type SimulatedNvidiaDevice } from './nvidia/device.ts';
+export { type NvidiaFirmware, SIMULATED_B200, SIMULATED_H100, SIMULATED_SWITCH } from './nvidia/firmware.ts';
+export type { NvidiaReportFields } from './nvidia/report.ts';
+export { issueNvidiaCrl, issueOcspResponse, issueResponder, ocspError } from './nvidia/revocation.ts';
+export {
+  createSimulatedNvidia,
+  openSimulatedNvidia,
+  type SimulatedNvidia,
+  type SimulatedNvidiaState,
+} from './nvidia/vendor.ts';
 export type { ComponentStatus, PlatformStatus } from './platform.ts';
 export { COMPONENT_STATUSES, PLATFORM_STATUSES } from './platform.ts';

@@ -32,8 +32,8 @@ export type SimulatedKey = Readonly<{
   keyIdentifier: Bytes;
   /** ECDSA with SHA-256, on P-384 SHA-384; r ‖ s, 64 or 96 bytes. */
   signRaw: (message: Uint8Array) => Bytes;
-  /** The same as DER SEQUENCE { r, s }. */
-  signDer: (message: Uint8Array) => Bytes;
+  /** The same as DER SEQUENCE { r, s }; over another hash where one is named. */
+  signDer: (message: Uint8Array, hash?: 'sha256' | 'sha384') => Bytes;
 }>;
 
 /** 32 bytes for one purpose under a secret; purposes never collide, because they are length-prefixed. */
@@ -64,13 +64,13 @@ export function simulatedKey(secret: Uint8Array, curve: SimulatedCurve = 'P-256'
       y: base64url(point.subarray(1 + bytes)),
     },
   });
-  const sign = (dsaEncoding: 'der' | 'ieee-p1363') => (message: Uint8Array) =>
-    Uint8Array.from(crypto.sign(hash, message, { key, dsaEncoding }));
+  const sign = (message: Uint8Array, dsaEncoding: 'der' | 'ieee-p1363', over: 'sha256' | 'sha384') =>
+    Uint8Array.from(crypto.sign(over, message, { key, dsaEncoding }));
   return {
     point,
     keyIdentifier: sha256(point).slice(0, 20),
-    signRaw: sign('ieee-p1363'),
-    signDer: sign('der'),
+    signRaw: (message) => sign(message, 'ieee-p1363', hash),
+    signDer: (message, over = hash) => sign(message, 'der', over),
   };
 }
 
