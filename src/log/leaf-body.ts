@@ -34,6 +34,8 @@ export type LeafBody = Readonly<{
     Extra;
   'worker-admitted': Admission & Readonly<{ measurements: DigestText; tcbStatus: string; image: string | null }>;
   'worker-rejected': Admission & Readonly<{ failedChecks: readonly string[] }>;
+  /** Refusals that have no entry of their own. */
+  'rejection-summary': Readonly<{ from: number; to: number; count: number; reasons: Json }> & Extra;
   're-attested': Readonly<{ workerKey: DigestText; unchanged: boolean; judgedAt: number }> & Extra;
   evicted: Readonly<{ workerKey: DigestText; cause: string; by: string; sessionsClosed: number }> & Extra;
   'session-batch': Readonly<{ from: number; to: number; count: number; root: DigestText }> & Extra;
@@ -90,6 +92,7 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
   },
   'worker-admitted': { ...admission, measurements: digest, tcbStatus: text, image: orNull(text) },
   'worker-rejected': { ...admission, failedChecks: listOf(text, 1) },
+  'rejection-summary': { from: count, to: count, count, reasons: json },
   're-attested': { workerKey: digest, unchanged: flag, judgedAt: count },
   evicted: { workerKey: digest, cause: text, by: text, sessionsClosed: count },
   'session-batch': { from: count, to: count, count, root: digest },

@@ -1,5 +1,5 @@
 import { sha256 } from '#crypto';
-import type { Appraisal } from '../attestation/index.ts';
+import type { Appraisal, encodeRecordedInputs } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
@@ -20,13 +20,23 @@ import {
   type WorkerToRouter,
 } from '../session/index.ts';
 import type { Fleet, Worker } from './fleet.ts';
-import type { BeaconSource, LogPort } from './ports.ts';
+import type { BeaconSource, Digest, LogPort } from './ports.ts';
+import { createUnlogged } from './unlogged.ts';
 
+/** An appraisal with all that is needed to make it again: who relies on the log must not have to believe it. */
+export type JudgedEvidence = Readonly<{
+  appraisal: Appraisal;
+  judgedAt: UnixMs;
+  /** The vendor's collateral, as it was judged with. */
+  collateral: Bytes;
+  /** {@link encodeRecordedInputs} */
+  inputs: Bytes;
+}>;
 export type AppraiseEvidence = (
   bundle: Bytes,
   nonce: Readonly<{ input: Bytes; proof: NonceProof }>,
   beacon: BeaconSource,
-) => Promise<Appraisal>;
+) => Promise<JudgedEvidence>;
 
 export type AdmissionDeps = Readonly<{
   fleet: Fleet;
@@ -78,6 +88,7 @@ type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
 export function createAdmission(deps: AdmissionDeps) {
   const open = new WeakMap<Worker, Challenge>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
+  const unlogged = createUnlogged(deps);
 
   const refuse = (
     worker: Worker,
@@ -115,10 +126,12 @@ export function createAdmission(deps: AdmissionDeps) {
       return;
     }
     const nonce = { input: routerNonceInput(asked.nonce), proof: parseNonceProof(message.nonceProof) };
-    const appraisal = await deps.appraise(message.bundle, nonce, asked.source);
+    const judged = await deps.appraise(message.bundle, nonce, asked.source);
+    const { appraisal } = judged;
     if (appraisal.status !== 'affirming') {
       const failed = appraisal.because;
-      if (rejections.take(deps.now())) await logVerdict(deps, appraisal, 'worker-rejected', message.bundle, failed);
+      if (rejections.take(deps.now())) await logRejected(deps, judged, message.bundle, failed);
+      else unlogged.count('tooMany');
       const retry = appraisal.status === 'unavailable' ? RETRY_AFTER_MS : 0;
       const word = appraisal.status === 'unavailable' ? 'could not be judged' : 'was refused';
       refuse(worker, 'ADMISSION_REFUSED', `the evidence ${word}: ${failed.slice(0, 3).join(', ')}`, failed, retry);
@@ -150,15 +163,16 @@ export function createAdmission(deps: AdmissionDeps) {
       );
       return;
     }
-    const logIndex = await logVerdict(deps, appraisal, 'worker-admitted', message.bundle, []);
     const previous = worker.admission;
+    const expiresAt = Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX);
+    const logIndex = await logAdmitted(deps, judged, message.bundle, expiresAt);
     worker.admission = {
       workerId: appraisal.workerId,
       keyset: appraisal.keyset,
       keysetDigest: appraisal.keysetDigest,
       evidenceDigest: appraisal.evidenceDigest,
       lease: previous?.lease ?? deps.randomness(16),
-      expiresAt: Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX),
+      expiresAt,
       logIndex,
       appraisal: JSON.stringify(appraisal.groups),
       simulated: appraisal.simulated,
@@ -167,18 +181,21 @@ export function createAdmission(deps: AdmissionDeps) {
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
     if (worker.state !== 'draining') worker.state = 'admitted';
-    const { lease, expiresAt } = worker.admission;
+    const { lease } = worker.admission;
     const { dispatchKey, priceSheet } = deps;
     worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });
   };
 
   return {
     challenge,
+    /** Logs what was refused and has no entry of its own yet. */
+    close: unlogged.close,
     /** Never throws: whatever goes wrong is told to the worker. */
     evidence: (worker: Worker, message: EvidenceMessage): Promise<void> =>
       admit(worker, message).catch((error: unknown) => {
         const coded = error instanceof CodedError ? error : null;
         const malformed = coded !== null && KIND_OF_CODE[coded.code] === 'rejected';
+        unlogged.count(coded?.code ?? 'INVARIANT_BROKEN');
         refuse(
           worker,
           coded?.code ?? 'INVARIANT_BROKEN',
@@ -190,37 +207,53 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 }
 
-async function logVerdict(
+const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
+
+/** What entries of both kinds say: who, by which evidence, judged when, with what, under which policy, by what. */
+function entryOf(deps: AdmissionDeps, { appraisal, judgedAt, collateral, inputs }: JudgedEvidence, bundle: Bytes) {
+  const blobs = [bundle, collateral, inputs];
+  const named = blobs.map((blob) => digest(sha256(blob)));
+  const [evidenceBlob, collateralBlob, inputsBlob] = named as [Digest, Digest, Digest];
+  return {
+    envelope: { src: deps.source, subject: `worker:${toHex(appraisal.workerId)}`, blobs: [...new Set(named)] },
+    blobs,
+    common: {
+      workerKey: digest(appraisal.workerId),
+      platform: appraisal.simulated ? `${appraisal.tee}+simulated` : appraisal.tee,
+      policyNumber: deps.policy.number,
+      policyDigest: digest(deps.policy.digest),
+      verdict: appraisal.status,
+      judgedAt,
+      verifierVersion: VERIFIER_VERSION,
+      evidence: digest(appraisal.evidenceDigest),
+      model: digest(appraisal.modelDigest),
+      measurements: digest(appraisal.measurementsDigest),
+      tcbStatus: appraisal.tcbStatus,
+      evidenceBlob,
+      collateralBlob,
+      inputsBlob,
+    },
+  };
+}
+
+async function logAdmitted(
   deps: AdmissionDeps,
-  appraisal: Appraisal,
-  type: 'worker-admitted' | 'worker-rejected',
+  judged: JudgedEvidence,
+  bundle: Bytes,
+  leaseUntil: UnixMs,
+): Promise<number> {
+  const { envelope, blobs, common } = entryOf(deps, judged, bundle);
+  const body = { ...common, image: null, leaseUntil };
+  return (await deps.log.append({ ...envelope, type: 'worker-admitted', body }, { blobs })).index;
+}
+
+async function logRejected(
+  deps: AdmissionDeps,
+  judged: JudgedEvidence,
   bundle: Bytes,
   failed: readonly string[],
-): Promise<number> {
-  const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
-  const common = {
-    workerKey: digest(appraisal.workerId),
-    platform: appraisal.simulated ? `${appraisal.tee}+simulated` : appraisal.tee,
-    policyNumber: deps.policy.number,
-    policyDigest: digest(deps.policy.digest),
-    verdict: appraisal.status,
-    judgedAt: deps.now(),
-    verifierVersion: VERIFIER_VERSION,
-    evidence: digest(appraisal.evidenceDigest),
-    model: digest(appraisal.modelDigest),
-  };
-  const subject = `worker:${toHex(appraisal.workerId)}`;
-  const options = { blobs: [bundle] };
-  const envelope = { src: deps.source, subject, blobs: [digest(sha256(bundle))] };
-  if (type === 'worker-rejected') {
-    const body = { ...common, failedChecks: failed.length === 0 ? ['unknown'] : failed };
-    return (await deps.log.append({ ...envelope, type, body }, options)).index;
-  }
-  const body = {
-    ...common,
-    measurements: digest(appraisal.measurementsDigest),
-    tcbStatus: appraisal.tcbStatus,
-    image: null,
-  };
-  return (await deps.log.append({ ...envelope, type, body }, options)).index;
+): Promise<void> {
+  const { envelope, blobs, common } = entryOf(deps, judged, bundle);
+  const body = { ...common, failedChecks: failed.length === 0 ? ['unknown'] : failed };
+  await deps.log.append({ ...envelope, type: 'worker-rejected', body }, { blobs });
 }

@@ -1,4 +1,14 @@
-import { type Bytes, CodedError, encodeNonceProof, inclusionPath, leafHash, merkleRoot, toHex } from '../core/index.ts';
+import { sha256 } from '#crypto';
+import {
+  type Bytes,
+  CodedError,
+  concat,
+  encodeNonceProof,
+  inclusionPath,
+  leafHash,
+  merkleRoot,
+  toHex,
+} from '../core/index.ts';
 import type { LoggedEntry } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
 import type { LogPort } from './ports.ts';
@@ -26,14 +36,18 @@ export function createBatches(deps: Readonly<{ ledger: Ledger; log: LogPort; sou
       }
       for (const batch of batches) {
         const root = `sha256:${toHex(batch.root)}` as const;
+        // Receipts are full of random commitments: their digests tell nobody anything who has not got them.
+        const digests = concat(...batch.leaves);
         const draft = {
           type: 'receipt-batch',
           src: source,
           subject: `receipts:${source}`,
           body: { count: batch.leaves.length, root },
+          blobs: [`sha256:${toHex(sha256(digests))}` as const],
         } as const;
         const { index } = await log.append(draft, {
           idempotencyKey: `receipt-batch:${source}:${batch.id}:${toHex(batch.root)}`,
+          blobs: [digests],
         });
         ledger.markLogged(batch.id, index);
       }

@@ -210,7 +210,10 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
       worker.control.send({ kind: 'drain', reason: printable(reason) });
     },
     policy: () => ({ policy: deps.policy.text, digest: deps.policy.digest }),
-    close: batches.close,
+    async close() {
+      await batches.close();
+      await admission.close();
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { ed25519Key, type SigningKey, sha256 } from '#crypto';
 import {
   appraise,
+  encodeRecordedInputs,
   type KnownBlock,
   loadIntelEndorsements,
   loadPolicy,
@@ -158,8 +159,16 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       claim: async (of, voucher) => Object.assign(channelOf(of), { claimed: voucher.cumulative }),
     },
     ledger,
-    appraise: (bundle, nonce) =>
-      appraise({ ...trust, bundle, endorsements, now: Date.now(), expectedNonce: nonce, knownBlocks: [block] }),
+    appraise: async (bundle, nonce) => {
+      const judgedAt = Date.now();
+      const knownBlocks = [block];
+      return {
+        appraisal: await appraise({ ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks }),
+        judgedAt,
+        collateral: utf8(JSON.stringify(collateral)),
+        inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(policy), nonce, knownBlocks }),
+      };
+    },
     beacon,
     collateral: async () => JSON.stringify(collateral),
     policy: { text, number: policy.number, digest: policyDigest(policy) },

@@ -8,6 +8,7 @@ export type {
 } from './binding.ts';
 export type { CheckGroup, IdentityBinding } from './cpu.ts';
 export * from './policy.ts';
+export * from './recorded.ts';
 export type { SnpPolicyCheckName } from './snp-policy.ts';
 export type { SnpPolicy } from './snp-schema.ts';
 export { tdxPolicyChecks } from './tdx-policy.ts';

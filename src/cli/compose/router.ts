@@ -1,15 +1,26 @@
 import { join } from 'node:path';
 import { ed25519Key, sha256 } from '#crypto';
-import { appraise, type KnownBlock } from '../../attestation/index.ts';
+import {
+  appraise,
+  BoundedMap,
+  type CpuEndorsements,
+  encodeRecordedInputs,
+  type KnownBlock,
+  loadCpuEndorsements,
+  type Policy,
+  parseEvidenceBundle,
+  policyDigest,
+  type TrustAnchor,
+} from '../../attestation/index.ts';
 import { currencyOf } from '../../chain/index.ts';
-import { type Beacon, toHex, utf8 } from '../../core/index.ts';
-import { parseCheckpoint, parseNote } from '../../log/index.ts';
+import { type Beacon, type Bytes, CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
+import { isDigest, parseCheckpoint, parseLeaf, parseNote } from '../../log/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import { type BeaconSource, createRouter, type LogPort, type RouterService } from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
 import { openSqliteLedger } from '../../store/index.ts';
 import { chainPort, openChain } from './chain.ts';
-import { type CollateralOptions, openCollateral } from './collateral.ts';
+import { type Collateral, type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
@@ -24,6 +35,7 @@ export type OpenedRouter = Readonly<{
   close(): Promise<void>;
 }>;
 
+const COLLATERALS_MAX = 64;
 const BEACON_FRESH_MS = 1_000;
 const WALLET_LEAST = 500_000_000n;
 /** nanoTON per million tokens, and the units that receipts round to. */
@@ -48,24 +60,10 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
   const ledger = openSqliteLedger(join(options.data, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
   const priceSheet = priceSheetIn(options.data, chain.network);
-  const published = await log.append(
-    {
-      type: 'policy-published',
-      src: options.name,
-      subject: `policy:${policy.id}`,
-      blobs: [`sha256:${toHex(sha256(utf8(text)))}`],
-      body: {
-        policyDigest: `sha256:${toHex(digest)}`,
-        number: policy.number,
-        replaces: null,
-        effectiveFromIndex: null,
-        reason: 'in force at this router',
-      },
-    },
-    { idempotencyKey: `policy:${options.name}:${toHex(digest)}`, blobs: [utf8(text)] },
-  );
+  const published = await publishPolicy(log, options, policy, text);
   // Audit promise P2: the policy counts once the quorum of witnesses has seen it.
-  await log.proof(published.index);
+  await log.proof(published);
+  const judgedWith = judgedWithOf(collateral, trust.trustAnchors);
   const router = createRouter({
     log,
     chain: chainPort(chain),
@@ -77,8 +75,15 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
         rootHash: source.beacon.blockRootHash,
         at: source.madeAt,
       };
-      const endorsements = await collateral.endorsementsFor(bundle);
-      return appraise({ ...trust, bundle, endorsements, now: Date.now(), expectedNonce: nonce, knownBlocks: [known] });
+      const { endorsements, text: collateralText } = await judgedWith(bundle);
+      const judgedAt = Date.now();
+      const knownBlocks = [known];
+      return {
+        appraisal: await appraise({ ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks }),
+        judgedAt,
+        collateral: utf8(collateralText),
+        inputs: encodeRecordedInputs({ judgedAt, policyDigest: digest, nonce, knownBlocks }),
+      };
     },
     beacon,
     collateral: collateral.textFor,
@@ -101,6 +106,60 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
       ledger.close();
     },
   };
+}
+
+/**
+ * Endorsements read from the very text that is archived and that clients are given: whoever makes the appraisal again
+ * starts from the same bytes.
+ */
+function judgedWithOf(collateral: Collateral, anchors: readonly TrustAnchor[]) {
+  const loaded = new BoundedMap<CpuEndorsements>(COLLATERALS_MAX);
+  return async (bundle: Bytes): Promise<Readonly<{ endorsements: CpuEndorsements; text: string }>> => {
+    await collateral.endorsementsFor(bundle); // fetched where it has to be
+    const text = await collateral.textFor(bundle);
+    const { tee } = parseEvidenceBundle(bundle);
+    const key = `${tee}:${toHex(sha256(utf8(text)))}`;
+    const endorsements = loaded.get(key) ?? (await loadCpuEndorsements(tee, text, anchors));
+    loaded.set(key, endorsements);
+    return { endorsements, text };
+  };
+}
+
+/** Logs the policy, once for as long as it stays in force at this router. @returns index of its entry */
+async function publishPolicy(log: LogPort, options: RouterOptions, policy: Policy, text: string): Promise<number> {
+  const path = join(options.data, 'policy-in-force.txt');
+  const digest = `sha256:${toHex(policyDigest(policy))}` as const;
+  const [last = '', lastIndex = ''] = (readIfThere(path) ?? '').trim().split(' ');
+  if (last === digest && (await isPolicyEntry(log, Number(lastIndex), digest))) return Number(lastIndex);
+  const { index } = await log.append(
+    {
+      type: 'policy-published',
+      src: options.name,
+      subject: `policy:${policy.id}`,
+      blobs: [`sha256:${toHex(sha256(utf8(text)))}`],
+      body: {
+        policyDigest: digest,
+        number: policy.number,
+        replaces: isDigest(last) && last !== digest ? last : null,
+        effectiveFromIndex: null,
+        reason: 'in force at this router',
+      },
+    },
+    // A crash before the file is written asks again with the same key; a policy that comes back later does not.
+    { idempotencyKey: `policy:${options.name}:${toHex(policyDigest(policy))}:after:${lastIndex}`, blobs: [utf8(text)] },
+  );
+  writeDurably(path, `${digest} ${index}\n`);
+  return index;
+}
+
+async function isPolicyEntry(log: LogPort, index: number, digest: string): Promise<boolean> {
+  try {
+    const { leaf } = parseLeaf(await log.entry(index));
+    return leaf.type === 'policy-published' && (leaf.body as { policyDigest?: unknown }).policyDigest === digest;
+  } catch (error) {
+    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return false; // another log than then
+    throw error;
+  }
 }
 
 /** The newest block and log head, asked for at most once a second. */
