@@ -5,4 +5,5 @@ export * from './evidence/eventlog/index.ts';
 export * from './evidence/nvidia/index.ts';
 export * from './evidence/snp/index.ts';
 export * from './evidence/tdx/index.ts';
+export * from './evidence/tpm/index.ts';
 export * from './verify/index.ts';

@@ -18,5 +18,6 @@ export * from './x509/name.ts';
 export * from './x509/ocsp.ts';
 export * from './x509/path.ts';
 export * from './x509/pem.ts';
+export * from './x509/rsa-key.ts';
 export * from './x509/rsa-pss.ts';
 export * from './x509/signature.ts';

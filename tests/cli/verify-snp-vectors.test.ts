@@ -87,4 +87,21 @@ describe.skipIf(found === null)(`the command on all real SNP reports (${WHY_SKIP
     ]);
     expect(answers.slice(0, 2).map(({ claims }) => claims.revocation)).toEqual(['checked', 'checked']);
   });
+
+  test('the blob of an Azure guest: the boot is genuine, and a nonce needs the vTPM', async () => {
+    const azure = vectors.find(({ id }) => id === 'milan-v2-azure-hcl');
+    if (azure === undefined) throw new Error('no report of an Azure guest');
+    const blob = { evidence: base64('azure/hcl-report.bin'), require: ['signature'] };
+    const answers = await batch([
+      requestOf(azure, blob),
+      requestOf(azure, { ...blob, expect: { nonce: '00' } }),
+      requestOf(azure, { require: ['signature'], expect: { nonce: '00' } }),
+    ]);
+    expect(answers.map(({ verdict, error }) => [verdict, error?.code ?? null])).toEqual([
+      ['verified', null],
+      ['unavailable', 'ENDORSEMENT_MISSING'],
+      ['refused', 'USAGE_INVALID'],
+    ]);
+    expect(answers[0]?.claims.azure).toMatchObject({ pcrs: null, runtimeData: { keys: [{ kid: 'HCLAkPub' }, {}] } });
+  });
 });

@@ -6,6 +6,7 @@ export { MANIFEST_POSITIONS, notRevoked } from './nvidia-revocation.ts';
 export * from './nvidia-set.ts';
 export * from './nvidia-types.ts';
 export * from './snp.ts';
+export * from './snp-azure.ts';
 export * from './snp-strict.ts';
 export * from './snp-types.ts';
 export * from './tdx.ts';

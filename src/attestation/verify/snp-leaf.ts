@@ -1,6 +1,13 @@
-import { equalBytes, isZero } from '../../core/index.ts';
-import { type AmdChain, type AmdEndorsements, lineOfProductName } from '../endorsements/index.ts';
+import { equalBytes, isZero, type X509Certificate } from '../../core/index.ts';
 import {
+  type AmdChain,
+  type AmdEndorsements,
+  judgeParse,
+  lineOfProductName,
+  readAmdLeaf,
+} from '../endorsements/index.ts';
+import {
+  isSnpLine,
   isTcbAtMost,
   type ParsedSnpReport,
   productLine,
@@ -61,6 +68,18 @@ export function tcbMatchesLeaf(report: ParsedSnpReport, { facts, line }: AmdChai
   }
   const other = parts.find((part) => facts.tcb[part] === undefined || facts.tcb[part] !== reported[part]);
   return check(other === undefined, 'EVIDENCE_TCB_MISMATCH', `the ${other} level differs from the certificate's`);
+}
+
+/** Whether a certificate says that it is of this report's chip and TCB: to find it among others, never to believe it. */
+export function isLeafOf(report: ParsedSnpReport, certificate: X509Certificate): boolean {
+  const facts = judgeParse('leaf', () => readAmdLeaf(certificate));
+  if (facts.state !== 'ok') return false;
+  const { hwid, tcb, productName } = facts.value;
+  const line = lineOfProductName(productName);
+  const reported = isSnpLine(line) ? readTcb(report.reportedTcb, line) : null;
+  if (reported === null || !isSnpLine(line)) return false;
+  const isSameChip = hwid === null || equalBytes(report.chipId.subarray(0, hwid.length), hwid);
+  return isSameChip && tcbPartsOf(line).every((part) => tcb[part] === reported[part]);
 }
 
 /** VCEK: HWID present and the whole of CHIP_ID. VLEK: no HWID, a provider instead. */

@@ -45,11 +45,17 @@ export function crlsCurrent(
   return PASSED;
 }
 
-/** ASK or ASVK, and the leaf: by serial number under the ARK for the CA. AMD gives every leaf the serial 0. */
-export function chainNotRevoked(crls: ArkCrls, { intermediate, signer }: AmdChain): Check {
-  const isRevoked = crls.some(({ revoked }) => revoked.has(intermediate.serial));
-  if (!isRevoked) return PASSED;
-  return failed('EVIDENCE_CHAIN_REVOKED', `the ${signer === 'VCEK' ? 'ASK' : 'ASVK'} is revoked`);
+/**
+ * By serial number: what the ARK issued, so the ASK or ASVK and itself; and the leaf, which AMD says it replaces instead
+ * of revoking it (all leaves have the serial 0): where a list says otherwise, that is believed.
+ */
+export function chainNotRevoked(crls: ArkCrls, { leaf, intermediate, root, signer }: AmdChain): Check {
+  const chain = { ARK: root, [signer === 'VCEK' ? 'ASK' : 'ASVK']: intermediate, [signer]: leaf };
+  for (const [name, { serial }] of Object.entries(chain)) {
+    if (!crls.some(({ revoked }) => revoked.has(serial))) continue;
+    return failed('EVIDENCE_CHAIN_REVOKED', `the ${name} is revoked`);
+  }
+  return PASSED;
 }
 
 /** What a caller may keep of CRLs whose signatures hold. */

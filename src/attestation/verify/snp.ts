@@ -14,6 +14,7 @@ import { after, afterAsync, both, checkOf, own } from './judged-checks.ts';
 import {
   chipIdMatchesLeaf,
   cloudProvider,
+  isLeafOf,
   leafOfProductLine,
   productLineCheck,
   requestedByGuest,
@@ -64,7 +65,7 @@ export async function verifySnpReport(
   options: SnpVerifyOptions = {},
 ): Promise<SnpVerdict> {
   refuseUnusableExpectations(report, options);
-  const chain = await verifyAmdChain(from, report.signer, anchors);
+  const chain = await verifyAmdChain(from, report.signer, anchors, (leaf) => isLeafOf(report, leaf));
   const isOff = options.revocation === 'off';
   const crls = isOff ? missing('the caller switched revocation off') : await arkCrlsOf(from, chain);
   const tcbs = chain.state === 'ok' ? tcbsOf(report, chain.value.line, options) : null;

@@ -34,6 +34,7 @@ export type VerifyFlags = VendorFlags &
     revocation?: (typeof REVOCATION_MODES)[number];
     require?: string;
     reportData?: string;
+    nonce?: string;
     policy?: string;
     batch?: boolean;
     json?: boolean;
@@ -59,7 +60,9 @@ function requestOf(file: string, flags: VerifyFlags, now: UnixSeconds): Json {
   }
   if (flags.trustAnchor !== undefined) request.trustAnchors = flags.trustAnchor.map((spkiSha256) => ({ spkiSha256 }));
   if (flags.require !== undefined) request.require = [flags.require];
-  if (flags.reportData !== undefined) request.expect = { reportData: flags.reportData };
+  const { reportData, nonce } = flags;
+  const expect = { ...(reportData === undefined ? {} : { reportData }), ...(nonce === undefined ? {} : { nonce }) };
+  if (Object.keys(expect).length > 0) request.expect = expect;
   if (flags.policy !== undefined) request.policy = flags.policy;
   return request;
 }
@@ -120,6 +123,7 @@ export function registerVerify(program: Command, io: () => VerifyIo = processIo)
     .addOption(new Option('--revocation <mode>', 'revocation lists').choices([...REVOCATION_MODES]).default('require'))
     .addOption(new Option('--require <what>', 'ask for signatures and bindings only').choices(['signature']))
     .option('--report-data <hex>', '64 bytes that REPORT_DATA must equal')
+    .option('--nonce <hex>', 'nonce that a GPU or the vTPM of an Azure guest must answer')
     .option('--policy <name>', 'judge by this policy too')
     .option('--batch', 'one JSON request per line on stdin, one answer per line, in order')
     .option('--json', 'one JSON document on stdout')

@@ -1,11 +1,17 @@
 import {
   AMD_ROOTS,
   AmdCache,
+  type AmdEndorsements,
+  type AzureVerifyOptions,
   amdCollateralOf,
+  type Check,
+  isHclReport,
   loadAmdEndorsements,
+  parseHclReport,
   parseSnpReport,
   readGuestPolicy,
   readPlatformInfo,
+  requiredAzureChecks,
   requiredSnpChecks,
   SNP_EXPECTED_FIELDS,
   type SnpExpectedField,
@@ -13,13 +19,19 @@ import {
   type SnpVerifyOptions,
   snpStrictViolations,
   type VerifiedSnpReport,
+  type VtpmEvidence,
+  verifyAzureGuest,
   verifySnpReport,
 } from '../../attestation/index.ts';
 import { CodedError, fromHex, type Json, rfc3339, toHex } from '../../core/index.ts';
+import { azureClaims, takeVtpm } from './azure-guest.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 
-/** Answers requests of kind `snp-report`; certificates that come again are parsed and verified once. */
+/**
+ * Answers requests of kind `snp-report`: a bare report, or the blob that an Azure guest's vTPM holds, with `vtpm` in the
+ * collateral. Certificates that come again are parsed and verified once.
+ */
 export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<VerifyResponse> {
   const cache = new AmdCache();
   return async (request) => {
@@ -28,25 +40,71 @@ export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<V
         field: 'policy',
       });
     }
-    const options: SnpVerifyOptions = {
-      revocation: request.revocation,
-      require: request.require,
-      ...expectationsOf(request.expect),
-    };
-    const report = parseSnpReport(request.evidence);
-    const from = loadAmdEndorsements(amdCollateralOf(request.collateral), cache);
-    const verdict = await verifySnpReport(report, from, request.trustAnchors ?? AMD_ROOTS, request.at, options);
-    const required = requiredSnpChecks(report, options);
+    const { evidence, collateral } = request;
+    const { vtpm, rest } = takeVtpm(collateral);
+    const { nonce, ...expect } = request.expect;
+    const options = { revocation: request.revocation, require: request.require, ...expectationsOf(expect) };
+    const judge = (load: () => AmdEndorsements) =>
+      isHclReport(evidence)
+        ? judgeAzure(request, vtpm, load, { ...options, expectNonce: expectedNonce(nonce) })
+        : judgeBare(request, load, options, vtpm !== null || nonce !== undefined);
+    const judged = await judge(() => loadAmdEndorsements(amdCollateralOf(rest), cache));
+    const { verdict, checks, snp, isRequired } = judged;
     return {
       id: request.id,
-      verdict: verdict.verdict,
-      error: errorOfChecks(verdict.verdict, verdict.checks, (name) => (required as ReadonlySet<string>).has(name)),
-      checks: Object.fromEntries(Object.entries(verdict.checks).map(([name, check]) => [name, checkReport(check)])),
-      tcb: tcbDocument(verdict),
-      claims: verdict.verdict === 'verified' ? claimsOf(verdict.report) : {},
+      verdict,
+      error: errorOfChecks(verdict, checks, isRequired),
+      checks: Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, checkReport(check)])),
+      tcb: tcbDocument(snp),
+      claims: verdict === 'verified' && snp.verdict === 'verified' ? { ...claimsOf(snp.report), ...judged.more } : {},
       appraisal: null,
     };
   };
+}
+
+type Judgement = Readonly<{
+  verdict: SnpVerdict['verdict'];
+  checks: Readonly<Record<string, Check>>;
+  snp: SnpVerdict;
+  isRequired: (name: string) => boolean;
+  /** Claims beyond the report's. */
+  more: Readonly<Record<string, Json>>;
+}>;
+
+async function judgeBare(
+  { evidence, trustAnchors, at }: VerifyRequest,
+  load: () => AmdEndorsements,
+  options: SnpVerifyOptions,
+  hasVtpmQuestions: boolean,
+): Promise<Judgement> {
+  const report = parseSnpReport(evidence);
+  // A question that this evidence can't answer must not look answered.
+  if (hasVtpmQuestions)
+    throw new CodedError('USAGE_INVALID', 'vtpm and expect.nonce are for a blob of Azure, not for a report', {});
+  const snp = await verifySnpReport(report, load(), trustAnchors ?? AMD_ROOTS, at, options);
+  const required: ReadonlySet<string> = requiredSnpChecks(report, options);
+  return { verdict: snp.verdict, checks: snp.checks, snp, isRequired: (name) => required.has(name), more: {} };
+}
+
+async function judgeAzure(
+  { evidence, trustAnchors, at }: VerifyRequest,
+  vtpm: VtpmEvidence | null,
+  load: () => AmdEndorsements,
+  options: AzureVerifyOptions,
+): Promise<Judgement> {
+  const hcl = parseHclReport(evidence);
+  const found = await verifyAzureGuest(hcl, vtpm, load(), trustAnchors ?? AMD_ROOTS, at, options);
+  const required = requiredAzureChecks(parseSnpReport(hcl.report), options);
+  const isRequired = (name: string) => (required as ReadonlySet<string>).has(name);
+  return { ...found, isRequired, more: azureClaims(hcl, found) };
+}
+
+function expectedNonce(value: Json | undefined): Uint8Array | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && /^(?:[0-9a-fA-F]{2}){1,64}$/.test(value)) return fromHex(value);
+  throw new CodedError('REQUEST_MALFORMED', 'request.expect.nonce: not 1 to 64 bytes in hexadecimal', {
+    field: 'nonce',
+  });
 }
 
 function expectationsOf(expect: VerifyRequest['expect']): Pick<SnpVerifyOptions, 'expectReportData' | 'expect'> {

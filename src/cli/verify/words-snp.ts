@@ -1,9 +1,9 @@
-import type { SnpCheckName, SnpStrictViolation } from '../../attestation/index.ts';
+import type { AzureCheckName, SnpCheckName, SnpStrictViolation } from '../../attestation/index.ts';
 import type { ErrorCode } from '../../core/index.ts';
 import type { Advice } from './words.ts';
 
 /** What each check is about, in people's words. */
-export const WORDS_OF_SNP_CHECK: Readonly<Record<SnpCheckName, string>> = {
+export const WORDS_OF_SNP_CHECK: Readonly<Record<SnpCheckName | AzureCheckName, string>> = {
   chainToPinnedArk: 'certificate chain of the signing key (VCEK or VLEK) to a pinned AMD root',
   productLine: 'product line of report and chain',
   chainCurrent: 'certificates in date',
@@ -20,11 +20,19 @@ export const WORDS_OF_SNP_CHECK: Readonly<Record<SnpCheckName, string>> = {
   cloudProvider: 'cloud provider',
   expectedReportData: 'REPORT_DATA as expected',
   expectedFields: 'other fields as expected',
+  runtimeDataBound: 'runtime data of the paravisor are the ones in REPORT_DATA',
+  vtpmQuoteSignature: "vTPM's quote signed by the key in the runtime data",
+  vtpmNonce: "vTPM's quote answers the nonce",
+  vtpmPcrs: 'PCRs are the quoted ones',
 };
 
 const NOT_THIS_REPORT: Advice = {
   means: 'These bytes were not signed as they stand by the key of the certificate that was given.',
   todo: 'Ask for a new report and its certificate together; with one from AMD, for this chip and this REPORTED_TCB.',
+};
+const NOT_THIS_VTPM: Advice = {
+  means: 'The report may be genuine, but what was given beside it is not of the guest that it was made for.',
+  todo: 'Ask the guest for report, quote and PCRs together, over your own nonce, and pass them unchanged.',
 };
 const NO_GUEST_REPORT: Advice = {
   means: 'No firmware makes such a report for a guest of this processor.',
@@ -32,7 +40,7 @@ const NO_GUEST_REPORT: Advice = {
 };
 
 /** What a failed check means for the person, and what they can do; for the CRL that goes by code. */
-export const ADVICE_OF_SNP_CHECK: Readonly<Record<Exclude<SnpCheckName, 'arkCrl'>, Advice>> = {
+export const ADVICE_OF_SNP_CHECK: Readonly<Record<Exclude<SnpCheckName, 'arkCrl'> | AzureCheckName, Advice>> = {
   chainToPinnedArk: {
     means: "The key's certificate does not come from a root you trust: it may be no AMD processor at all.",
     todo: 'Fetch the chain of this product line from AMD; a VCEK needs the ASK, a VLEK the ASVK. For simulated evidence, name its root with --trust-anchor.',
@@ -78,6 +86,13 @@ export const ADVICE_OF_SNP_CHECK: Readonly<Record<Exclude<SnpCheckName, 'arkCrl'
     means: 'The report may be genuine, but it is of another guest, image or chip than you expected.',
     todo: 'Compare the claims with what you expected (--json without expectations shows them).',
   },
+  runtimeDataBound: NOT_THIS_VTPM,
+  vtpmQuoteSignature: NOT_THIS_VTPM,
+  vtpmNonce: {
+    means: 'The quote of the vTPM answers another nonce: it may be an old one.',
+    todo: 'Ask the guest for a fresh quote over your own nonce.',
+  },
+  vtpmPcrs: NOT_THIS_VTPM,
 };
 
 /** Where a code means something else for a report than for other evidence. */

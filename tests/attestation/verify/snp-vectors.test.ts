@@ -167,6 +167,7 @@ describe.skipIf(found === null)(`real SEV-SNP reports (${WHY_SKIPPED} otherwise)
       );
       const from = endorsementsOf(vector, [read(crl)]);
       const chain = {
+        leaf: parseCertificate(read(vector.files.leaf), AMD_CERTIFICATE_PROFILE),
         signer: isAsvk ? ('VLEK' as const) : ('VCEK' as const),
         intermediate: parseCertificate(read(certificate), AMD_CERTIFICATE_PROFILE),
         root: ark,

@@ -49,13 +49,17 @@ export function leavesOf(from: AmdEndorsements, signer: SnpSigner): readonly X50
  * Finds and verifies the chain of the key that signed a report (AMD 57230). A VCEK chains through an ASK only, a VLEK
  * through an ASVK only. Certificates are told apart by key and serial: two ASKs of one name exist.
  * @param anchors roots the caller trusts, by key; AMD's own are checked as whole certificates too
+ * @param isLikely which of several leaves to try first; which one signed is for the verifier
  */
 export async function verifyAmdChain(
   from: AmdEndorsements,
   signer: SnpSigner,
   anchors: readonly TrustAnchor[],
+  isLikely: (leaf: X509Certificate) => boolean = () => true,
 ): Promise<Judged<AmdChain>> {
-  const leaves = leavesOf(from, signer);
+  const given = leavesOf(from, signer);
+  // One chip has a certificate for each TCB, and a bag may hold several: the one that fits is tried first.
+  const leaves = given.length > 1 ? [...given].sort((a, b) => Number(isLikely(b)) - Number(isLikely(a))) : given;
   // Whatever is no leaf by name stands as a CA: one that may not be one is refused, not overlooked.
   const isLeaf = ({ subject }: X509Certificate) => Object.values(LEAF_NAME).includes(subject.commonName ?? '');
   const cas = from.certificates.filter((certificate) => !isLeaf(certificate));
