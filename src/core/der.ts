@@ -1,3 +1,4 @@
+import type { Bytes } from './bytes.ts';
 import { CodedError } from './errors.ts';
 import type { UnixSeconds } from './time.ts';
 
@@ -22,12 +23,12 @@ export const DER_TAG = {
 } as const;
 
 /** One element: `whole` is tag, length and content; `content` the content alone. Both share memory with the input. */
-export type DerElement = Readonly<{ tag: number; whole: Uint8Array; content: Uint8Array }>;
+export type DerElement = Readonly<{ tag: number; whole: Bytes; content: Bytes }>;
 
 /** The same few dozen come in every certificate; decoded once, their text is also the same object. */
 const OIDS_HELD_MAX = 512;
 const OID_BYTES_HELD_MAX = 16;
-const oidsHeld = new Map<string, string>();
+const oidsHeld = new Map<number, Readonly<{ bytes: Bytes; text: string }>>();
 
 const DAYS_OF_MONTH: readonly number[] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const FIRST_GENERALIZED_TIME = Date.UTC(2050, 0, 1) / 1000;
@@ -38,7 +39,7 @@ const FIRST_GENERALIZED_TIME = Date.UTC(2050, 0, 1) / 1000;
  * Every method throws CodedError ENCODING_INVALID, with the structure and the offset in that structure.
  */
 export class DerReader {
-  readonly #input: Uint8Array;
+  readonly #input: Bytes;
   readonly #structure: string;
   readonly #depth: number;
   readonly #start: number;
@@ -49,7 +50,7 @@ export class DerReader {
 
   /** Over `input` from `start` to `end`, which are the whole of it by default. */
   constructor(input: Uint8Array, structure: string, depth = 0, start = 0, end = input.length) {
-    this.#input = input;
+    this.#input = input as Bytes; // nothing here is shared between threads
     this.#structure = structure;
     this.#depth = depth;
     this.#start = start;
@@ -80,7 +81,7 @@ export class DerReader {
   }
 
   /** The element's content as bytes, with the given tag. */
-  content(field: string, tag: number): Uint8Array {
+  content(field: string, tag: number): Bytes {
     this.#expect(field, tag);
     this.#read(field);
     return this.#content();
@@ -108,13 +109,13 @@ export class DerReader {
   }
 
   /** The two's complement bytes of an INTEGER, minimal. */
-  integer(field: string, tag: number = DER_TAG.integer): Uint8Array {
+  integer(field: string, tag: number = DER_TAG.integer): Bytes {
     this.#readInteger(field, tag);
     return this.#content();
   }
 
   /** A non-negative INTEGER as its magnitude without leading zeros (zero is one zero byte), at most `bytesMax` long. */
-  magnitude(field: string, bytesMax: number): Uint8Array {
+  magnitude(field: string, bytesMax: number): Bytes {
     const content = this.integer(field);
     if ((content[0] as number) >= 0x80) throw this.#error(field, 'a negative INTEGER');
     const magnitude = content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
@@ -144,14 +145,14 @@ export class DerReader {
     if (this.content(field, DER_TAG.null).length !== 0) throw this.#error(field, 'a NULL with content');
   }
 
-  octetString(field: string, length?: number): Uint8Array {
+  octetString(field: string, length?: number): Bytes {
     const content = this.content(field, DER_TAG.octetString);
     if (length !== undefined && content.length !== length) throw this.#error(field, `not ${length} bytes`);
     return content;
   }
 
   /** The bytes of a BIT STRING without unused bits. */
-  bitString(field: string): Uint8Array {
+  bitString(field: string): Bytes {
     const content = this.content(field, DER_TAG.bitString);
     if (content[0] !== 0) throw this.#error(field, 'a BIT STRING with unused bits');
     return content.subarray(1);
@@ -185,13 +186,22 @@ export class DerReader {
   oid(field: string): string {
     this.#expect(field, DER_TAG.oid);
     this.#read(field);
-    const isShort = this.#at - this.#contentAt <= OID_BYTES_HELD_MAX;
-    const bytes = isShort ? String.fromCharCode.apply(null, this.#content() as unknown as number[]) : '';
-    const held = oidsHeld.get(bytes);
-    if (held !== undefined) return held;
+    const length = this.#at - this.#contentAt;
+    if (length > OID_BYTES_HELD_MAX) return this.#decodeOid(field);
+    let hash = length;
+    for (let i = this.#contentAt; i < this.#at; i++) hash = (Math.imul(hash, 31) + (this.#input[i] as number)) | 0;
+    const held = oidsHeld.get(hash);
+    if (held !== undefined && this.#contentIs(held.bytes)) return held.text;
     const text = this.#decodeOid(field);
-    if (isShort && oidsHeld.size < OIDS_HELD_MAX) oidsHeld.set(bytes, text);
+    if (held === undefined && oidsHeld.size < OIDS_HELD_MAX)
+      oidsHeld.set(hash, { bytes: this.#content().slice(), text });
     return text;
+  }
+
+  #contentIs(bytes: Uint8Array): boolean {
+    if (bytes.length !== this.#at - this.#contentAt) return false;
+    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== this.#input[this.#contentAt + i]) return false;
+    return true;
   }
 
   #decodeOid(field: string): string {
@@ -271,7 +281,7 @@ export class DerReader {
     return Date.UTC(year, month - 1, day, hour, minute, second) / 1000;
   }
 
-  #content(): Uint8Array {
+  #content(): Bytes {
     return this.#input.subarray(this.#contentAt, this.#at);
   }
 

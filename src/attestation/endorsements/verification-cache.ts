@@ -1,5 +1,5 @@
 import { ecdsaVerify, sha256 } from '#crypto';
-import { concat, type EcdsaVerifier, parseCertificate, toHex, utf8, type X509Certificate } from '../../core/index.ts';
+import { type EcdsaVerifier, parseCertificate, toHex, type X509Certificate } from '../../core/index.ts';
 
 /** A map that forgets its oldest entry when it is full. */
 export class BoundedMap<V> {
@@ -58,9 +58,7 @@ export class VerificationCache {
 
   /** `ecdsaVerify`, once per key, message and signature. */
   readonly verify: EcdsaVerifier = async (curve, point, message, signature, hash) => {
-    // The curve fixes the lengths of point and signature, so that the joined bytes are unambiguous.
-    const head = utf8(`${curve}:${hash ?? ''}:${point.length}:${signature.length}:`);
-    const key = toHex(sha256(concat(head, point, signature, message)));
+    const key = `${curve}:${hash ?? ''}:${toHex(point)}:${toHex(signature)}:${toHex(sha256(message))}`;
     if (this.#signatures.get(key) === true) return true;
     const holds = await ecdsaVerify(curve, point, message, signature, hash);
     if (holds) this.#signatures.set(key, true);

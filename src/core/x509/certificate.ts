@@ -20,7 +20,7 @@ export const SERIAL_BYTES_MAX = 20;
 /** Bits of KeyUsage (RFC 5280 section 4.2.1.3). */
 export const KEY_USAGE = { digitalSignature: 0, keyCertSign: 5, cRLSign: 6 } as const;
 
-/** A certificate, parsed: nothing in it is verified. */
+/** A certificate, parsed: nothing in it is verified. Its byte fields share the memory of its own copy, `der`. */
 export type X509Certificate = Readonly<{
   der: Bytes;
   /** SHA-256 of `der`. */
@@ -80,12 +80,12 @@ function parse(der: Bytes, profile: CertificateProfile): X509Certificate {
   outer.end();
   const tbs = certificate.element('tbsCertificate', DER_TAG.sequence);
   const signatureAlgorithm = toHex(certificate.element('signatureAlgorithm', DER_TAG.sequence).whole);
-  const signature = new Uint8Array(certificate.bitString('signatureValue'));
+  const signature = certificate.bitString('signatureValue');
   certificate.end();
   return {
     der,
     sha256: sha256(der),
-    tbs: new Uint8Array(tbs.whole),
+    tbs: tbs.whole,
     signatureAlgorithm,
     signature,
     ...parseTbs(certificate.inside('tbsCertificate', tbs.content), signatureAlgorithm, profile),
@@ -109,7 +109,7 @@ function parseTbs(tbs: DerReader, signatureAlgorithm: string, profile: Certifica
   const notAfter = validity.time('notAfter', profile.earlyGeneralizedTime);
   validity.end();
   const subject = parseName(tbs, 'subject');
-  const spki = new Uint8Array(tbs.element('subjectPublicKeyInfo', DER_TAG.sequence).whole);
+  const spki = tbs.element('subjectPublicKeyInfo', DER_TAG.sequence).whole;
   const tagged = tbs.optionalExplicit('extensions', 3);
   if (tagged === null) throw wrong('extensions', 'absent');
   const extensions = parseExtensions(tagged, 'extensions');
@@ -135,7 +135,7 @@ function parseKnownExtensions(reader: DerReader, extensions: X509Extensions, pro
   const subjectKey = extensionReader(reader, extensions, EXTENSION.subjectKeyIdentifier);
   const keyUsage = usage?.namedBits('keyUsage', profile.wholeByteKeyUsage === true ? 'allowed' : 'refused') ?? null;
   usage?.end();
-  const subjectKeyIdentifier = subjectKey === null ? null : new Uint8Array(subjectKey.octetString('keyIdentifier'));
+  const subjectKeyIdentifier = subjectKey?.octetString('keyIdentifier') ?? null;
   subjectKey?.end();
   return {
     basicConstraints: basic === null ? null : parseBasicConstraints(basic),

@@ -39,15 +39,15 @@ export type X509Crl = Readonly<{
 export function parseCrl(der: Uint8Array): X509Crl {
   if (der.length > CRL_BYTES_MAX) throw new CodedError('CRL_MALFORMED', `a CRL has at most ${CRL_BYTES_MAX} bytes`);
   try {
-    const outer = new DerReader(der, 'crl');
+    const outer = new DerReader(new Uint8Array(der), 'crl');
     const list = outer.sequence('certificateList');
     outer.end();
     const tbs = list.element('tbsCertList', DER_TAG.sequence);
     const signatureAlgorithm = toHex(list.element('signatureAlgorithm', DER_TAG.sequence).whole);
-    const signature = new Uint8Array(list.bitString('signatureValue'));
+    const signature = list.bitString('signatureValue');
     list.end();
     const parsed = parseTbs(list.inside('tbsCertList', tbs.content), signatureAlgorithm);
-    return { tbs: new Uint8Array(tbs.whole), signatureAlgorithm, signature, ...parsed };
+    return { tbs: tbs.whole, signatureAlgorithm, signature, ...parsed };
   } catch (cause) {
     if (!(cause instanceof CodedError)) throw cause;
     throw new CodedError('CRL_MALFORMED', `CRL: ${cause.message}`, cause.facts, { cause });

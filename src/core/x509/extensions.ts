@@ -29,7 +29,7 @@ export function parseExtensions(reader: DerReader, field: string): X509Extension
     const id = extension.oid(field);
     const critical = extension.peekTag() === DER_TAG.boolean;
     if (critical && !extension.boolean(field)) throw wrong('a default value written out');
-    const value = new Uint8Array(extension.octetString(field));
+    const value = extension.octetString(field);
     extension.end();
     if (extensions.has(id)) throw wrong(`extension ${id} twice`);
     extensions.set(id, { critical, value });
@@ -49,7 +49,7 @@ export function parseAuthorityKeyIdentifier(reader: DerReader, extensions: X509E
   if (outer === null) return null;
   const fields = outer.sequence('authorityKeyIdentifier');
   outer.end();
-  const keyIdentifier = fields.peekTag() === 0x80 ? new Uint8Array(fields.content('keyIdentifier', 0x80)) : null;
+  const keyIdentifier = fields.peekTag() === 0x80 ? fields.content('keyIdentifier', 0x80) : null;
   // authorityCertIssuer [1] and authorityCertSerialNumber [2] come together and name what the chain shows anyway.
   if (fields.peekTag() === 0xa1) {
     fields.any('authorityCertIssuer');

@@ -25,5 +25,5 @@ export function parseName(reader: DerReader, field: string): X509Name {
       if (type === COMMON_NAME) commonNames.push(TEXT_TAGS.has(value.tag) ? fromUtf8(value.content, field) : null);
     } while (!set.done);
   }
-  return { der: new Uint8Array(whole.whole), commonName: commonNames.length === 1 ? (commonNames[0] ?? null) : null };
+  return { der: whole.whole, commonName: commonNames.length === 1 ? (commonNames[0] ?? null) : null };
 }

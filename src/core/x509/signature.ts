@@ -15,7 +15,7 @@ const CURVE_OF_OID: Readonly<Record<string, { curve: EcdsaCurve; point: number }
 };
 const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 
-/** The EC key of a SubjectPublicKeyInfo, or null for other kinds of keys. @throws CodedError ENCODING_INVALID */
+/** The EC key of a SubjectPublicKeyInfo, sharing its memory, or null for other kinds of keys. @throws CodedError ENCODING_INVALID */
 export function ecPublicKey(spki: Uint8Array): EcPublicKey | null {
   const outer = new DerReader(spki, 'SubjectPublicKeyInfo');
   const reader = outer.sequence('subjectPublicKeyInfo');
@@ -28,7 +28,7 @@ export function ecPublicKey(spki: Uint8Array): EcPublicKey | null {
   const known = CURVE_OF_OID[algorithm.oid('namedCurve')];
   algorithm.end();
   if (known === undefined || point.length !== known.point || point[0] !== 4) return null;
-  return { curve: known.curve, point: new Uint8Array(point) };
+  return { curve: known.curve, point };
 }
 
 const HASH_OF_SIGNATURE: Readonly<Record<string, { hash: 'sha256' | 'sha384'; curves: readonly EcdsaCurve[] }>> = {

@@ -7,6 +7,7 @@ import {
   jsonOfMembers,
   parseCrl,
   parsePem,
+  signedBy,
   strictJsonMembers,
   utf8,
   type X509Certificate,
@@ -64,16 +65,31 @@ export async function loadIntelEndorsements(
       : inCollateral('pck_crl_issuer_chain', await verifyIntelChain(pckCrlChain, 'pckCa', anchors, cache));
   const tcbInfo = await loadSigned(collateral, 'tcb_info', 'tcbInfo', tdxTcbInfoOf, anchors, cache);
   const qeIdentity = await loadSigned(collateral, 'qe_identity', 'enclaveIdentity', tdQeIdentityOf, anchors, cache);
+  const rootCrl = loadCrl(collateral, 'root_ca_crl');
+  const pckCrl = loadCrl(collateral, 'pck_crl');
+  if (pckCrlIssuer.state === 'ok') {
+    // Whose list it is depends on the quote; where it is this CA's, as a rule, its signature is remembered from here on.
+    await rememberSignature(rootCrl, pckCrlIssuer.value.root, cache);
+    await rememberSignature(pckCrl, pckCrlIssuer.value.leaf, cache);
+  }
   return {
     tcbInfo,
     qeIdentity,
-    rootCrl: loadCrl(collateral, 'root_ca_crl'),
-    pckCrl: loadCrl(collateral, 'pck_crl'),
+    rootCrl,
+    pckCrl,
     pckCrlIssuer,
     pckCertificateChain: collateral.pck_certificate_chain ?? null,
     rootHint: pckCrlIssuer.state === 'ok' ? pckCrlIssuer.value.root : null,
     cache,
   };
+}
+
+async function rememberSignature(
+  crl: Judged<X509Crl>,
+  issuer: X509Certificate,
+  cache: VerificationCache,
+): Promise<void> {
+  if (crl.state === 'ok') await signedBy(crl.value, issuer.publicKey, cache.verify);
 }
 
 /** Endorsements of a caller that has none: everything is reported as missing. */

@@ -53,8 +53,7 @@ function required<T>(value: T | null, name: string): T {
   return value;
 }
 
-const octets = (name: string, length: number) => (reader: DerReader) =>
-  new Uint8Array(reader.octetString(name, length));
+const octets = (name: string, length: number) => (reader: DerReader) => reader.octetString(name, length);
 
 /**
  * @param issuedByPlatformCa Platform CA leaves must carry instance id and configuration, Processor CA leaves must not.
