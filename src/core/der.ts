@@ -293,6 +293,11 @@ export class DerReader {
   #read(field: string): number {
     const tag = this.#byte(field, this.#at);
     if ((tag & 0x1f) === 0x1f) throw this.#error(field, 'a multi-byte tag');
+    // Of the universal types, SEQUENCE and SET alone are constructed: DER has no strings made of pieces.
+    const isList = tag === DER_TAG.sequence || tag === DER_TAG.set;
+    if (tag < 0x40 && (tag >= 0x20 || tag === 0x10 || tag === 0x11) && !isList) {
+      throw this.#error(field, 'constructed where DER is primitive, or the reverse');
+    }
     let length = this.#byte(field, this.#at + 1);
     let contentAt = this.#at + 2;
     if (length >= 0x80) {

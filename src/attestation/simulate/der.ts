@@ -36,8 +36,8 @@ export function implicit(number: number, content: Uint8Array): Bytes {
 /** @param dotted such as `1.2.840.10045.2.1`; arcs below 2^31 */
 export function oid(dotted: string): Bytes {
   const [first, second, ...arcs] = dotted.split('.').map(Number) as [number, number, ...number[]];
-  const out: number[] = [first * 40 + second];
-  for (const arc of arcs) {
+  const out: number[] = [];
+  for (const arc of [first * 40 + second, ...arcs]) {
     const septets = [arc & 0x7f];
     for (let rest = arc >>> 7; rest > 0; rest >>>= 7) septets.unshift((rest & 0x7f) | 0x80);
     out.push(...septets);
