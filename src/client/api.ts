@@ -109,7 +109,7 @@ export type Client = Readonly<{
     request: ChatRequest,
     options?: Readonly<{ signal?: AbortSignal; deadlineMs?: number; mode?: 1 | 2 }>,
   ): AsyncIterable<ChatEvent>;
-  /** What is verified now, by worker. */
+  /** Workers that are verified now, also those that were not chosen; the one chosen last at the end. */
   verified(): readonly VerifiedWorker[];
   /** Newest last, at most the last 1,000 of this process. */
   receipts(): readonly AnswerReceipt[];

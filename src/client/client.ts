@@ -42,6 +42,7 @@ export type ClientDeps = Omit<SessionDeps, 'heads'> & Readonly<{ payments: Payme
 const DEADLINE_DEFAULT_MS = 60_000;
 const RECEIPTS_MAX = 1_000;
 const SESSIONS_MAX = 16;
+const VERIFIED_MAX = 256;
 const MAX_TOKENS_DEFAULT = 256;
 /** A session is replaced this long before its deadline, so that a request does not meet it. */
 const SESSION_MARGIN_MS = 5_000;
@@ -106,6 +107,17 @@ export function createClient(deps: ClientDeps): Client {
     return fromHex(found.digest, 'model digest');
   };
 
+  /** Newest last; what has ended or is too many goes. */
+  const remember = (workers: readonly VerifiedWorker[]): void => {
+    for (const worker of workers) {
+      verified.delete(worker.workerId);
+      verified.set(worker.workerId, worker);
+    }
+    for (const [id, { expiresAt }] of verified) {
+      if (expiresAt <= now() || verified.size > VERIFIED_MAX) verified.delete(id);
+    }
+  };
+
   const openLive = async (model: Bytes, mode: Mode, call: CallOptions): Promise<Live> => {
     if (payments !== null) {
       await payments.resend(call).catch(() => undefined);
@@ -113,7 +125,7 @@ export function createClient(deps: ClientDeps): Client {
     const opened = await sessions.open(model, mode, call);
     const key = opened.session.own.hello.sessionKey;
     const paymentRef = payments === null ? new Uint8Array(16) : await payments.delegate(key, SESSION_LIMIT, call);
-    verified.set(opened.worker.workerId, opened.worker);
+    remember(opened.passed);
     return { ...opened, paymentRef, known: false, users: 0, dropped: false };
   };
 

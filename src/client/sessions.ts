@@ -47,7 +47,12 @@ export type SessionDeps = Readonly<{
   randomness: Randomness;
 }>;
 
-export type OpenedSession = Readonly<{ session: ClientSession; worker: VerifiedWorker }>;
+export type OpenedSession = Readonly<{
+  session: ClientSession;
+  worker: VerifiedWorker;
+  /** Every worker that passed, the chosen one last. */
+  passed: readonly VerifiedWorker[];
+}>;
 type Candidate = Readonly<{ offer: VerifiedOffer; worker: VerifiedWorker }>;
 export type Refusal = Readonly<{ worker: string; failed: readonly string[]; unavailable: boolean }>;
 
@@ -166,7 +171,9 @@ export function createSessions(deps: SessionDeps) {
       const [chosen] = drawAtRandom(passed, 1, deps.randomness);
       if (chosen === undefined) throw noneVerified(judged.filter((one): one is Refusal => !('offer' in one)));
       const session = await openSession(own, [chosen.offer], now());
-      return { session, worker: { ...chosen.worker, candidates: passed.length } };
+      const all = [...passed.filter((one) => one !== chosen), chosen];
+      const workers = all.map(({ worker }) => ({ ...worker, candidates: all.length }));
+      return { session, worker: workers.at(-1) as VerifiedWorker, passed: workers };
     },
   };
 }

@@ -2,13 +2,22 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { INTEL_SGX_ROOT } from '../../src/attestation/index.ts';
+import {
+  encodeEvidenceBundle,
+  INTEL_SGX_ROOT,
+  parseEvidenceBundle,
+  parseSnpReport,
+  verifySnpReport,
+} from '../../src/attestation/index.ts';
+import { openSimulatedSnpMachine } from '../../src/attestation/simulate/index.ts';
 import { openCollateral } from '../../src/cli/compose/collateral.ts';
-import { issueCollateral, layoutOf, prepareVendor } from '../../src/cli/up/state.ts';
+import { layoutOf } from '../../src/cli/up/state.ts';
+import { issueCollateral, prepareVendors } from '../../src/cli/up/vendors.ts';
 import { fromHex } from '../../src/core/index.ts';
 import { evidence, intel } from '../attestation/appraise/scene.ts';
 import { codeOf, PATH, serveSet } from '../attestation/collateral/intel-vendor.ts';
 import { startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
+import { keepSharedAmd } from '../network/shared-vendor.ts';
 
 const set = intel.collateral(Math.floor(Date.now() / 1000));
 const anchors = [intel.trustAnchor];
@@ -146,17 +155,39 @@ describe('while it runs', () => {
   });
 });
 
-test('a local network’s own is issued anew under the same root', async () => {
+test('a local network’s own is issued anew under the same roots, for hosts of both kinds', async () => {
   const now = Math.floor(Date.now() / 1000);
   const layout = layoutOf(data);
-  prepareVendor(layout, ['alder'], { now, randomness: (length) => new Uint8Array(length).fill(42) });
+  keepSharedAmd(data);
+  const workers = [
+    { name: 'alder', tee: 'tdx' },
+    { name: 'birch', tee: 'sev-snp' },
+  ] as const;
+  const from = { now, randomness: (length: number) => new Uint8Array(length).fill(42) };
+  expect(await prepareVendors(layout, workers, from)).toBe('made'); // Intel's are
+  expect(await prepareVendors(layout, workers, from)).toBe('kept');
   const before = readFileSync(layout.collateral, 'utf8');
   const roots = JSON.parse(readFileSync(layout.trustAnchors, 'utf8')) as { spkiSha256: string }[];
-  issueCollateral(layout, now + 10 * 86_400);
+  issueCollateral(layout, workers, now + 10 * 86_400);
   expect(readFileSync(layout.collateral, 'utf8')).not.toBe(before);
-  const root = { ...intel.trustAnchor, spkiSha256: fromHex(roots[0]?.spkiSha256 ?? '') };
-  const collateral = await openCollateral({ collateral: layout.collateral, data }, [root]);
+  issueCollateral(layout, workers, now);
+  const trusted = roots.map(({ spkiSha256 }) => ({ ...intel.trustAnchor, spkiSha256: fromHex(spkiSha256) }));
+  const collateral = await openCollateral({ collateral: layout.collateral, data }, trusted);
   expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
+
+  const machine = openSimulatedSnpMachine(JSON.parse(readFileSync(layout.machine('birch'), 'utf8')));
+  const quote = machine.report({ reportData: new Uint8Array(64) });
+  const ofBirch = encodeEvidenceBundle({
+    ...parseEvidenceBundle(bundle),
+    tee: 'sev-snp',
+    quote,
+    eventLog: { firmware: new Uint8Array(0), runtimeEvents: [] },
+  });
+  const { amd } = await collateral.endorsementsFor(ofBirch);
+  const verdict = await verifySnpReport(parseSnpReport(quote), amd!, trusted, now);
+  expect(verdict.verdict).toBe('verified');
+  expect(verdict.checks.arkCrl.outcome).toBe('passed');
+  expect(JSON.parse(await collateral.textFor(ofBirch)).certs).toHaveLength(3);
   await collateral.close();
 });
 

@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { layoutOf } from '../../src/cli/up/state.ts';
+import { keepSharedAmd } from '../network/shared-vendor.ts';
 
 const SCRIPT = fileURLToPath(new URL('./up-with-fake-parts.ts', import.meta.url));
 /** Node's own cache of compiled modules: most of the time here is the start of processes. */
@@ -22,6 +24,7 @@ let folder = '';
 const started: ChildProcess[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'chrysalis-up-'));
+  keepSharedAmd(folder);
 });
 afterEach(() => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
@@ -73,7 +76,7 @@ test('--once --json: one document on stdout, progress on stderr, nothing left ru
     receipt: { id: 'r_0000000000000001' },
     logProof: { admission: { index: 4 }, receipt: { index: 9 } },
     payment: { onChain: true, claimed: '21000' },
-    startMs: { 'development chain': expect.any(Number), 'worker birch (TDX, simulated)': expect.any(Number) },
+    startMs: { 'development chain': expect.any(Number), 'worker birch (SEV-SNP, simulated)': expect.any(Number) },
   });
   expect(run.err()).toContain('simulated enclaves');
   expect(run.err()).toContain('gateway');
@@ -84,7 +87,9 @@ test('people see what was verified, the answer, the receipt, the proof, the paym
   const run = up({});
   await ready(run);
   for (const words of [
+    'simulated vendors',
     'worker alder (TDX, simulated)',
+    'worker birch (SEV-SNP, simulated)',
     'admitted, log entry 4',
     'asked     "Write one sentence about the sea."',
     'verified  cpu 2 of 2 · binding 1 of 1 · log 1 of 1',
@@ -103,18 +108,22 @@ test('people see what was verified, the answer, the receipt, the proof, the paym
   expect(await run.exit).toBe(0);
 });
 
-test('Ctrl-C stops every part and gives the folder back; the next start finds the same vendor', async () => {
+test('Ctrl-C stops every part and gives the folder back; the next start finds the same vendors', async () => {
+  rmSync(layoutOf(folder).vendors.amd); // the one start that makes keys of its own
   const first = up({});
   await ready(first);
+  expect(first.out()).toContain('keys made');
   expect(left()).not.toEqual([]);
-  const vendor = readFileSync(join(folder, 'vendor.json'), 'utf8');
-  expect(statSync(join(folder, 'vendor.json')).mode & 0o777).toBe(0o600);
+  const { intel, amd } = layoutOf(folder).vendors;
+  const vendors = [intel, amd].map((path) => readFileSync(path, 'utf8'));
+  for (const path of [intel, amd]) expect(statSync(path).mode & 0o777).toBe(0o600);
   first.child.kill('SIGINT');
   expect(await first.exit).toBe(0);
   expect(left()).toEqual([]);
   const second = up({ once: true, json: true });
   expect(await second.exit).toBe(0);
-  expect(readFileSync(join(folder, 'vendor.json'), 'utf8')).toBe(vendor);
+  expect(second.err()).toContain('keys kept');
+  expect([intel, amd].map((path) => readFileSync(path, 'utf8'))).toEqual(vendors);
 });
 
 test('kill -9 of the supervisor leaves no part behind, and its lock is taken over', async () => {

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SnpReportRequest } from '../../src/attestation/simulate/index.ts';
+import type { VerifiedWorker } from '../../src/client/index.ts';
 import { CodedError } from '../../src/core/index.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
 
 let network: InProcess;
 beforeAll(async () => {
-  network = await startInProcess({ workers: 2, engine: echoEngine({ delayMs: 1 }) });
+  network = await startInProcess({ tees: ['tdx', 'sev-snp'], engine: echoEngine({ delayMs: 1 }) });
 });
 afterAll(() => network.close());
 
@@ -21,6 +23,28 @@ test('a sealed request is verified, answered, receipted, paid and found in the l
   const logged = await network.client.receiptInLog(done!.receipt);
   expect(logged.checks.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);
   expect((await network.client.settle()).claimed).toBeGreaterThanOrEqual(19_200n);
+});
+
+test('workers of both kinds serve, each with every required check of its own kind passed', async () => {
+  const seen = new Map<string, VerifiedWorker>();
+  for (let attempt = 0; attempt < 64 && seen.size < 2; attempt++) {
+    const client = network.newClient(); // a session stays with the worker it was opened to
+    const { answer, events } = await ask(client, 'which');
+    expect(answer).toBe('which ');
+    const worker = events.find((event) => event.kind === 'worker')!.worker;
+    seen.set(worker.tee, worker);
+    await client.close();
+  }
+  expect([...seen.keys()].sort()).toEqual(['sev-snp', 'tdx']);
+  const passed = (tee: string) =>
+    Object.values(seen.get(tee)!.checks)
+      .flat()
+      .flatMap(({ name, outcome }) => (outcome === 'passed' ? [name] : []));
+  expect(passed('tdx')).toEqual(expect.arrayContaining(['quoteSignature', 'rtmr3Replay', 'reportData']));
+  expect(passed('sev-snp')).toEqual(
+    expect.arrayContaining(['chainToPinnedArk', 'arkCrl', 'reportSignature', 'chipIdMatchesLeaf', 'reportData']),
+  );
+  expect(passed('sev-snp')).not.toContain('rtmr3Replay');
 });
 
 test('mode 2: the evidence is made after the nonce and covers the epoch key', async () => {
@@ -76,6 +100,21 @@ test('an answer that takes longer than the deadline ends at the deadline', async
     if (error instanceof CodedError) expect(error.code).toBe('DEADLINE_EXCEEDED');
   } finally {
     await slow.close();
+  }
+});
+
+test.each<[string, Partial<SnpReportRequest>, string]>([
+  ['a debug guest', { fields: { policy: 0xb0000n } }, 'policy.debugOff'],
+  ['a report of a lower VMPL', { vmpl: 1 }, 'policy.vmpl'],
+  ['a report that a stranger signed', { signedBy: 'stranger' }, 'cpu.reportSignature'],
+])('%s is not admitted, and the router says which check it failed', async (_, report, check) => {
+  const refused = await startInProcess({ tees: ['sev-snp'], report });
+  try {
+    const [event] = refused.events;
+    expect(event).toMatchObject({ event: 'refused', code: 'ADMISSION_REFUSED' });
+    expect(event?.event === 'refused' ? event.failedChecks : []).toContain(check);
+  } finally {
+    await refused.close();
   }
 });
 

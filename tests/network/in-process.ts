@@ -7,16 +7,20 @@ import {
   appraise,
   encodeRecordedInputs,
   type KnownBlock,
-  loadIntelEndorsements,
+  loadCpuEndorsements,
   loadPolicy,
+  parseEvidenceBundle,
+  parseSnpReport,
   policyDigest,
+  type Tee,
   trustUnder,
 } from '../../src/attestation/index.ts';
 import {
   createSimulatedIntel,
   type MachineOptions,
   openSimulatedIntel,
-  openSimulatedTdxMachine,
+  type SimulatedIntel,
+  type SnpReportRequest,
 } from '../../src/attestation/simulate/index.ts';
 import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
 import { type Client, createClient, type RouterTransport } from '../../src/client/index.ts';
@@ -34,7 +38,7 @@ import { type BeaconSource, createRouter, type LogPort } from '../../src/router/
 import { attachToRouter, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { encodePriceSheet } from '../../src/session/index.ts';
 import { openSqliteLedger } from '../../src/store/index.ts';
-import { createWorker, type Engine, type RouterLink, type WorkerEvent } from '../../src/worker/index.ts';
+import { createWorker, type Engine, type Machine, type RouterLink, type WorkerEvent } from '../../src/worker/index.ts';
 
 const POLICY = resolve(import.meta.dirname, '../../attestation-policies/development-simulated.json');
 export const randomness: Randomness = (length) => Uint8Array.from(randomBytes(length));
@@ -69,10 +73,14 @@ export function echoEngine(
 
 export type InProcessOptions = Readonly<{
   engine?: Engine;
+  /** Of TDX workers. */
   machine?: MachineOptions;
+  /** Laid over each report of SNP workers, before it is signed. */
+  report?: Partial<SnpReportRequest>;
   /** Stands between client and router: what it changes, the client must notice. */
   tamper?: (transport: RouterTransport) => RouterTransport;
-  workers?: number;
+  /** The workers, by the TEE of their hosts; one on TDX where absent. */
+  tees?: readonly Tee[];
 }>;
 
 type EndorsementsFor = Parameters<typeof createClient>[0]['endorsementsFor'];
@@ -83,7 +91,8 @@ export type InProcess = Readonly<{
   events: readonly WorkerEvent[];
   /** @param pays whether it pays its receipts; one that does not is served only past the router */
   newClient(tamper?: InProcessOptions['tamper'], pays?: boolean, endorsementsFor?: EndorsementsFor): Client;
-  vendor: ReturnType<typeof openSimulatedIntel>;
+  /** Intel. */
+  vendor: SimulatedIntel;
   transport(): RouterTransport;
   router: ReturnType<typeof createRouter>;
   logKey: string;
@@ -94,18 +103,48 @@ export type InProcess = Readonly<{
   close(): Promise<void>;
 }>;
 
+/** One simulated host for each TEE, and what its vendor says of it. */
+async function simulatedHosts(tees: readonly Tee[], options: InProcessOptions) {
+  const now = Math.floor(Date.now() / 1000);
+  const intel = openSimulatedIntel(createSimulatedIntel(randomness));
+  // AMD's RSA keys are read, or made, only where they are needed.
+  const amd = tees.includes('sev-snp') ? (await import('../attestation/simulate/shared-amd.ts')).sharedAmd : null;
+  const intelCollateral = JSON.stringify(intel.collateral(now));
+  const byChip = new Map<string, string>();
+  const machines = tees.map((tee, i): Machine => {
+    const name = `host-${i}`;
+    if (tee === 'tdx' || amd === null) {
+      const td = intel.machine({ name, ...options.machine });
+      return { tee: 'tdx', extendRtmr3: td.extendRtmr3, quote: async (reportData) => td.quote({ reportData }) };
+    }
+    const host = { name, line: 'Genoa' } as const;
+    const guest = amd.machine(host);
+    byChip.set(toHex(guest.chipId), JSON.stringify(amd.collateral(host, now)));
+    const quote: Machine['quote'] = async (reportData) => guest.report({ ...options.report, reportData });
+    return { tee, extendRtmr3: null, quote };
+  });
+  return {
+    intel,
+    machines,
+    trustAnchors: [intel.trustAnchor, ...(amd?.trustAnchors ?? [])],
+    collateralOf: (bundle: Bytes): string => {
+      const { tee, quote } = parseEvidenceBundle(bundle);
+      return tee === 'tdx' ? intelCollateral : (byChip.get(toHex(parseSnpReport(quote).chipId)) ?? '{}');
+    },
+  };
+}
+
 /**
- * A whole network in one process: real router, gRPC on loopback, log, ledger, workers with simulated TDX machines and the
- * real verifier; only the chain is a table and the engine is scripted.
+ * A whole network in one process: real router, gRPC on loopback, log, ledger, workers on simulated TDX and SNP hosts and
+ * the real verifier; only the chain is a table and the engine is scripted.
  */
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'chrysalis-network-'));
-  const vendor = openSimulatedIntel(createSimulatedIntel(randomness));
-  const collateral = vendor.collateral(Math.floor(Date.now() / 1000));
   const text = readFileSync(POLICY, 'utf8');
   const policy = loadPolicy(text);
-  const trust = trustUnder(policy, [vendor.trustAnchor]);
-  const endorsements = { intel: await loadIntelEndorsements(collateral, trust.trustAnchors) };
+  const tees = options.tees ?? ['tdx'];
+  const hosts = await simulatedHosts(tees, options);
+  const trust = trustUnder(policy, hosts.trustAnchors);
   const log = await openLog({
     directory: join(folder, 'log'),
     origin: 'test.chrysalis/log',
@@ -162,15 +201,18 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     appraise: async (bundle, nonce) => {
       const judgedAt = Date.now();
       const knownBlocks = [block];
+      const collateral = hosts.collateralOf(bundle);
+      const { tee } = parseEvidenceBundle(bundle);
+      const endorsements = await loadCpuEndorsements(tee, collateral, trust.trustAnchors);
       return {
         appraisal: await appraise({ ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks }),
         judgedAt,
-        collateral: utf8(JSON.stringify(collateral)),
+        collateral: utf8(collateral),
         inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(policy), nonce, knownBlocks }),
       };
     },
     beacon,
-    collateral: async () => JSON.stringify(collateral),
+    collateral: async (bundle) => hosts.collateralOf(bundle),
     policy: { text, number: policy.number, digest: policyDigest(policy) },
     dispatchKey,
     priceSheet: encodePriceSheet({
@@ -192,15 +234,10 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const address = `127.0.0.1:${server.port}`;
   const events: WorkerEvent[] = [];
   let serving: Parameters<RouterLink['serve']>[2] | undefined;
-  const workers = Array.from({ length: options.workers ?? 1 }, (_, i) => {
-    const machine = openSimulatedTdxMachine(vendor.machineState(`host-${i}`), options.machine ?? {});
-    return createWorker(
+  const workers = hosts.machines.map((machine, i) =>
+    createWorker(
       {
-        machine: {
-          tee: 'tdx',
-          extendRtmr3: (event) => machine.extendRtmr3(event),
-          quote: async (reportData) => machine.quote({ reportData }),
-        },
+        machine,
         engine: options.engine ?? echoEngine(),
         connect: () => {
           const link = attachToRouter(address);
@@ -224,8 +261,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
         payee: { workchain: 0, account: new Uint8Array(32) },
         transportSpkiSha256: new Uint8Array(32),
       },
-    );
-  });
+    ),
+  );
   const running = workers.map((worker) => worker.run());
   const clients: Client[] = [];
   const newClient = (
@@ -285,7 +322,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     address,
     events,
     newClient,
-    vendor,
+    vendor: hosts.intel,
     transport: () => connectToRouter(address),
     router,
     logKey: log.vkey,

@@ -6,8 +6,10 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createClientFromOptions } from '../../src/cli/compose/client.ts';
 import { DEVELOPMENT_POLICY, MAIN } from '../../src/cli/paths.ts';
-import { layoutOf, makeFolders, prepareVendor } from '../../src/cli/up/state.ts';
+import { layoutOf, makeFolders } from '../../src/cli/up/state.ts';
+import { prepareVendors, type SimulatedWorker } from '../../src/cli/up/vendors.ts';
 import type { Client } from '../../src/client/index.ts';
+import { keepSharedAmd } from './shared-vendor.ts';
 
 /** The parts of a network as the processes they are in production, each started, and killed, on its own. */
 export type Part = Readonly<{
@@ -99,10 +101,11 @@ export type Network = Readonly<{
 }>;
 
 /** Starts chain, log, router and one worker in a folder; a second start finds what the first one left. */
-export async function startNetwork(folder: string): Promise<Network> {
+export async function startNetwork(folder: string, tee: SimulatedWorker['tee'] = 'tdx'): Promise<Network> {
   const layout = layoutOf(folder);
   makeFolders(layout);
-  prepareVendor(layout, ['alder'], { now: Math.floor(Date.now() / 1000), randomness });
+  keepSharedAmd(folder);
+  await prepareVendors(layout, [{ name: 'alder', tee }], { now: Math.floor(Date.now() / 1000), randomness });
   const token = join(layout.part('log'), 'write-token');
   mkdirSync(layout.part('log'), { recursive: true });
   try {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { MAIN } from '../../src/cli/paths.ts';
+import { keepSharedAmd } from './shared-vendor.ts';
 
 /** What the tests read of the document of `chrysalis up --json`. */
 export type UpDocument = {
@@ -10,6 +11,7 @@ export type UpDocument = {
   model: string;
   worker: { name: string; simulated: boolean; tee: string };
   checks: Record<string, { name: string; outcome: string }[]>;
+  workers: { name: string; simulated: boolean; tee: string; checks: UpDocument['checks'] }[];
   receipt: { id: string; amount: string; checks: { outcome: string }[] };
   logProof: { admission: { index: number }; receipt: { index: number; size: number; checks: { outcome: string }[] } };
   payment: { onChain: boolean; claimed: string; vouchered: string; channel: string };
@@ -19,6 +21,7 @@ export type UpDocument = {
 
 /** The product as people start it: every part a process of its own, the real model, the real verifier. */
 export function startUp(folder: string, args: readonly string[]) {
+  keepSharedAmd(folder);
   const child = spawn(process.execPath, [MAIN, 'up', '--data', folder, '--json', '--ports', 'auto', ...args], {
     env: { ...process.env, NO_COLOR: '1' },
   });

@@ -1,16 +1,21 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseEvidenceBundle, SNP_REPORT_BYTES } from '../../src/attestation/index.ts';
 import type { RouterTransport } from '../../src/client/index.ts';
-import { type Bytes, CodedError } from '../../src/core/index.ts';
+import { type Bytes, CodedError, utf8 } from '../../src/core/index.ts';
 import type { ResponsePart } from '../../src/session/index.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
 
 /** What a router, or anybody on the way, could change. The client must refuse, and name the check that failed. */
 let network: InProcess;
+let snpNetwork: InProcess;
 beforeAll(async () => {
-  network = await startInProcess({ engine: echoEngine() });
+  [network, snpNetwork] = await Promise.all([
+    startInProcess({ engine: echoEngine() }),
+    startInProcess({ engine: echoEngine(), tees: ['sev-snp'] }),
+  ]);
 });
-afterAll(() => network.close());
+afterAll(() => Promise.all([network.close(), snpNetwork.close()]));
 
 const RUNS = { numRuns: Number(process.env.CHRYSALIS_TAMPER_RUNS ?? 40) };
 
@@ -24,9 +29,9 @@ function flipped(bytes: Bytes, position: number, bit: number): Bytes {
 const place = fc.tuple(fc.nat({ max: 1_000_000 }), fc.integer({ min: 0, max: 7 }));
 
 /** The refusal of one request through a transport that changes something; also whether anything of it was sent. */
-async function refusalThrough(tamper: (transport: RouterTransport) => Partial<RouterTransport>) {
+async function refusalThrough(tamper: (transport: RouterTransport) => Partial<RouterTransport>, of = network) {
   let sent = 0;
-  const client = network.newClient((transport) => {
+  const client = of.newClient((transport) => {
     const changed = { ...transport, ...tamper(transport) };
     return {
       ...changed,
@@ -67,6 +72,47 @@ describe('before anything is sent', () => {
             return { ...answer, bundle: flipped(answer.bundle, position, bit) };
           },
         }));
+        expectNamedRefusal(error);
+        expect(sent).toBe(0);
+      }),
+      RUNS,
+    );
+  });
+
+  // Every byte of a report: tests/attestation/appraise; here it is the whole way to the refusal.
+  test('bytes all over an SNP report flipped: the client refuses before it sends, and names the checks', async () => {
+    const named = new Set<string>();
+    for (let at = 0; at < SNP_REPORT_BYTES; at += 23) {
+      const { error, sent } = await refusalThrough(
+        (transport) => ({
+          getEvidence: async (...args) => {
+            const answer = await transport.getEvidence(...args);
+            const start = Buffer.from(answer.bundle).indexOf(parseEvidenceBundle(answer.bundle).quote);
+            return { ...answer, bundle: flipped(answer.bundle, start + at, at % 8) };
+          },
+        }),
+        snpNetwork,
+      );
+      for (const check of String(expectNamedRefusal(error).facts.failed).split(' ')) named.add(check);
+      expect(sent).toBe(0);
+    }
+    expect([...named]).toEqual(expect.arrayContaining(['cpu.reportSignature', 'binding.reportData', 'policy.image']));
+  });
+
+  test('a flipped bit anywhere in the bundle of an SNP worker, or in its collateral', async () => {
+    await fc.assert(
+      fc.asyncProperty(place, fc.boolean(), async ([position, bit], inCollateral) => {
+        const { error, sent } = await refusalThrough(
+          (transport) => ({
+            getEvidence: async (...args) => {
+              const { bundle, collateral } = await transport.getEvidence(...args);
+              if (!inCollateral) return { bundle: flipped(bundle, position, bit), collateral };
+              const text = flipped(utf8(collateral), position, bit % 7); // still one byte a character
+              return { bundle, collateral: String.fromCharCode(...text) };
+            },
+          }),
+          snpNetwork,
+        );
         expectNamedRefusal(error);
         expect(sent).toBe(0);
       }),

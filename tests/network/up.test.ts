@@ -12,11 +12,13 @@ const folder = mkdtempSync(join(tmpdir(), 'chrysalis-network-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let first: UpDocument;
+let shown = '';
 beforeAll(async () => {
   const run = startUp(folder, ['--once']);
   const code = await run.exit;
   expect(run.err()).not.toContain('✗');
   expect(code).toBe(0);
+  shown = run.err(); // with --json what people see goes to stderr
   first = JSON.parse(run.out()) as UpDocument;
 }, 120_000);
 
@@ -27,13 +29,35 @@ test('the first request: every fact of it was checked, in under a minute', () =>
     expect(first.checks[group]?.length).toBeGreaterThan(0);
     expect(first.checks[group]?.filter((check) => check.outcome === 'failed')).toEqual([]);
   }
-  expect(first.checks.cpu?.map((check) => check.name)).toContain('quoteSignature');
   expect(first.receipt.id).toMatch(/^r_[0-9a-f]{16}$/);
   expect(first.receipt.checks.every((check) => check.outcome === 'passed')).toBe(true);
   expect(first.logProof.receipt.checks.every((check) => check.outcome === 'passed')).toBe(true);
   expect(first.logProof.receipt.index).toBeGreaterThan(first.logProof.admission.index);
   expect(first.payment).toMatchObject({ onChain: true, claimed: first.receipt.amount });
   expect(first.totalMs).toBeLessThan(60_000);
+});
+
+test('workers of both kinds were verified, each with its own named checks, and both are shown', () => {
+  const byTee = Object.fromEntries(first.workers.map((worker) => [worker.tee, worker]));
+  expect(Object.keys(byTee).sort()).toEqual(['sev-snp', 'tdx']);
+  const { tdx, 'sev-snp': snp } = byTee;
+  const passed = (worker: typeof tdx, group: string) =>
+    (worker?.checks[group] ?? []).flatMap(({ name, outcome }) => (outcome === 'passed' ? [name] : []));
+  expect(passed(tdx, 'cpu')).toEqual(expect.arrayContaining(['quoteSignature', 'pckChainNotRevoked', 'tcbLevel']));
+  expect(passed(tdx, 'binding')).toContain('rtmr3Replay');
+  expect(passed(snp, 'cpu')).toEqual(expect.arrayContaining(['reportSignature', 'chainNotRevoked', 'arkCrl']));
+  expect(passed(snp, 'binding')).toContain('reportData');
+  for (const worker of [tdx, snp]) {
+    expect(worker?.simulated).toBe(true);
+    expect(Object.values(worker?.checks ?? {}).flat()).not.toContainEqual(
+      expect.objectContaining({ outcome: 'failed' }),
+    );
+  }
+  expect(shown).toContain('worker alder (TDX, simulated)');
+  expect(shown).toContain('worker birch (SEV-SNP, simulated)');
+  for (const check of ['quoteSignature', 'reportSignature', 'chainToPinnedArk', 'rtmr3Replay']) {
+    expect(shown).toContain(check);
+  }
 });
 
 test('no question and no answer stands in any file of any part but the ones people asked for', () => {

@@ -1,6 +1,6 @@
 import { sha256 } from '#crypto';
 import { CodedError, canonicalJson, type Json, parseStrictJson, toHex, utf8 } from '../../core/index.ts';
-import type { KeptDocument, Parts } from './document.ts';
+import type { Parts } from './document.ts';
 import { DOCUMENTS_MAX, type DocumentStore } from './document-store.ts';
 
 const KIND = 'chrysalis-collateral-bundle';
@@ -15,7 +15,7 @@ type Fields = { readonly [name: string]: Json | undefined };
  * Documents as one JSON text: each content once, named by its SHA-256; documents in the order of their ids. The same
  * documents always give the same text.
  */
-export function encodeCollateralBundle(documents: readonly KeptDocument[]): string {
+export function encodeCollateralBundle(documents: readonly BundledDocument[]): string {
   const contents: Record<string, string> = {};
   const address = (text: string): string => {
     const hash = toHex(sha256(utf8(text)));

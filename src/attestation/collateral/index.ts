@@ -1,7 +1,13 @@
 /** Vendors' collateral, fetched and kept: the only part of attestation that knows a network. Only `src/cli/` composes it. */
 export type { AmdRoot } from './amd-kinds.ts';
 export type { AmdEndorsementKey } from './amd-tcb.ts';
-export { BUNDLE_CHARACTERS_MAX, type BundledDocument, isCollateralBundle, parseCollateralBundle } from './bundle.ts';
+export {
+  BUNDLE_CHARACTERS_MAX,
+  type BundledDocument,
+  encodeCollateralBundle,
+  isCollateralBundle,
+  parseCollateralBundle,
+} from './bundle.ts';
 export type { CollateralEvent } from './document.ts';
 export { FRESHNESS, type Freshness } from './document-store.ts';
 export type { EvaluationNumbers } from './evaluation-numbers.ts';
@@ -17,6 +23,7 @@ export {
 } from './intel-service.ts';
 export { AMD_KDS_URL } from './kds-client.ts';
 export { claimedAmdPlatform, claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
+export { amdDocuments, intelDocuments } from './platform-documents.ts';
 export {
   type AmdAsk,
   type AmdChain,

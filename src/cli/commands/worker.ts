@@ -14,6 +14,8 @@ type Options = Readonly<{
   supervised?: boolean;
 }>;
 
+const TEE_NAME = { tdx: 'TDX', 'sev-snp': 'SEV-SNP' } as const;
+
 async function run(options: Options): Promise<void> {
   const { openWorker } = await import('../compose/worker.ts');
   const stop = stopSignal(options);
@@ -29,8 +31,11 @@ async function run(options: Options): Promise<void> {
       console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
     else console.log(`draining: ${event.reason}`);
   });
-  if (json) announce({ event: 'ready', name: options.name, model: opened.modelId, simulated: true });
-  else console.log(`worker ${options.name}, SIMULATED TDX, model ${opened.modelId}, router ${options.router}`);
+  if (json) announce({ event: 'ready', name: options.name, model: opened.modelId, tee: opened.tee, simulated: true });
+  else
+    console.log(
+      `worker ${options.name}, SIMULATED ${TEE_NAME[opened.tee]}, model ${opened.modelId}, router ${options.router}`,
+    );
   const running = opened.worker.run();
   await aborted(stop);
   opened.worker.stop();
@@ -50,7 +55,7 @@ export function registerWorker(program: Command): void {
     .option('--name <label>', 'what the operator calls it', 'worker')
     .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
     .option('--model <folder>', 'model.onnx, tokenizer.json, config.json', join(MODELS, DEFAULT_MODEL))
-    .requiredOption('--simulated-machine <file>', 'state of a simulated TDX host (made by `chrysalis up`)')
+    .requiredOption('--simulated-machine <file>', 'state of a simulated TDX or SEV-SNP host (made by `chrysalis up`)')
     .option('--concurrency <number>', 'requests at the same time', '8')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
     .option('--json', 'print events as JSON, one a line')

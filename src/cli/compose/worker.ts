@@ -1,5 +1,10 @@
 import { sha256 } from '#crypto';
-import { openSimulatedTdxMachine, type SimulatedMachineState } from '../../attestation/simulate/index.ts';
+import {
+  openSimulatedSnpMachine,
+  openSimulatedTdxMachine,
+  type SimulatedMachineState,
+  type SimulatedSnpMachineState,
+} from '../../attestation/simulate/index.ts';
 import { fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
 import { attachToRouter } from '../../rpc/index.ts';
 import {
@@ -21,11 +26,16 @@ export type WorkerRunOptions = Readonly<{
   payee: string;
 }>;
 
-/** A simulated TD in this very process: its register and its quotes, and nothing that protects memory. */
+/** A simulated TD or SNP guest in this very process: its quotes, and nothing that protects memory. */
 function simulatedMachine(path: string): Machine {
-  const machine = openSimulatedTdxMachine(
-    parseStrictJson(readText(path), 'machine') as unknown as SimulatedMachineState,
-  );
+  const state = parseStrictJson(readText(path), 'machine') as unknown as
+    | SimulatedMachineState
+    | SimulatedSnpMachineState;
+  if (state?.kind === 'chrysalis-simulated-snp-machine') {
+    const machine = openSimulatedSnpMachine(state);
+    return { tee: 'sev-snp', extendRtmr3: null, quote: async (reportData) => machine.report({ reportData }) };
+  }
+  const machine = openSimulatedTdxMachine(state);
   return {
     tee: 'tdx',
     extendRtmr3: (event) => machine.extendRtmr3(event),
@@ -36,10 +46,11 @@ function simulatedMachine(path: string): Machine {
 /** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID */
 export async function openWorker(options: WorkerRunOptions, report: (event: WorkerEvent) => void) {
   const engine = await loadOnnxEngine(modelFolderOnDisk(options.model), { randomness: systemRandomness });
+  const machine = simulatedMachine(options.simulatedMachine);
   const [workchain = '0', account = ''] = options.payee.split(':');
   const worker = createWorker(
     {
-      machine: simulatedMachine(options.simulatedMachine),
+      machine,
       engine,
       connect: () => attachToRouter(options.router),
       now: Date.now,
@@ -56,5 +67,5 @@ export async function openWorker(options: WorkerRunOptions, report: (event: Work
       transportSpkiSha256: sha256(utf8('ais/1 no transport endpoint')),
     },
   );
-  return { worker, modelId: engine.modelId, close: () => engine.close() };
+  return { worker, tee: machine.tee, modelId: engine.modelId, close: () => engine.close() };
 }

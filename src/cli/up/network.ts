@@ -1,13 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CodedError, type Randomness, toHex } from '../../core/index.ts';
+import { type Clock, CodedError, type Randomness, toHex } from '../../core/index.ts';
 import { formatVkey } from '../../log/index.ts';
 import { codedFromSystem } from '../output.ts';
 import type { Ports } from './ports.ts';
 import { type Layout, readOrMake, writeLogPolicy } from './state.ts';
 import { Child, type Event } from './supervisor.ts';
+import { prepareVendors, type SimulatedWorker } from './vendors.ts';
 
-export const WORKERS = ['alder', 'birch'] as const;
+export const WORKERS: readonly SimulatedWorker[] = [
+  { name: 'alder', tee: 'tdx' },
+  { name: 'birch', tee: 'sev-snp' },
+];
+const TEE_NAME = { tdx: 'TDX', 'sev-snp': 'SEV-SNP' } as const;
 const LOG_ORIGIN = 'local.chrysalis/log';
 const WITNESS_NAME = 'local.chrysalis/witness';
 
@@ -35,6 +40,7 @@ export type NetworkPlan = Parts &
     policy: string;
     env: Readonly<Record<string, string | undefined>>;
     randomness: Randomness;
+    now: Clock;
   }>;
 
 export type Urls = Readonly<{ gateway: string; router: string; log: string; chain: string }>;
@@ -89,11 +95,17 @@ export class Network {
   /** Steps in groups; a group's steps may run side by side, groups go one after the other. */
   steps(): readonly (readonly Step[])[] {
     return [
-      [{ title: 'development chain', run: () => this.#startChain() }],
-      [{ title: 'log witness', run: () => this.#startWitness() }],
+      [
+        { title: 'simulated vendors', run: () => this.#prepareVendors() },
+        { title: 'development chain', run: () => this.#startChain() },
+        { title: 'log witness', run: () => this.#startWitness() },
+      ],
       [{ title: 'transparency log', run: () => this.#startLog() }],
       [{ title: 'router', run: () => this.#startRouter() }],
-      WORKERS.map((name) => ({ title: `worker ${name} (TDX, simulated)`, run: () => this.#startWorker(name) })),
+      WORKERS.map(({ name, tee }) => ({
+        title: `worker ${name} (${TEE_NAME[tee]}, simulated)`,
+        run: () => this.#startWorker(name),
+      })),
       [{ title: 'gateway', run: () => this.#startGateway() }],
     ];
   }
@@ -109,6 +121,12 @@ export class Network {
       }
       await Promise.all(together.map((one) => one.stop()));
     }
+  }
+
+  async #prepareVendors(): Promise<StepResult> {
+    const { layout, randomness, now } = this.#plan;
+    const keys = await prepareVendors(layout, WORKERS, { now: Math.floor(now() / 1000), randomness });
+    return { where: '', what: `Intel and AMD, keys ${keys}, collateral of today` };
   }
 
   async #startChain(): Promise<StepResult> {

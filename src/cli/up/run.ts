@@ -8,8 +8,9 @@ import { VERSION } from '../version.ts';
 import { Network, type Parts, WORKERS } from './network.ts';
 import { choosePorts, DEFAULT_PORTS, parsePorts } from './ports.ts';
 import { createScreen, type Screen } from './screen.ts';
-import { issueCollateral, type Layout, layoutOf, lockFolder, makeFolders, prepareVendor } from './state.ts';
+import { type Layout, layoutOf, lockFolder, makeFolders } from './state.ts';
 import { runTour, type TourDocument } from './tour.ts';
+import { issueCollateral } from './vendors.ts';
 
 const randomness: Randomness = (length) => new Uint8Array(randomBytes(length)) as Uint8Array<ArrayBuffer>;
 
@@ -67,9 +68,9 @@ export async function runUp(options: UpOptions, parts: Parts = OWN_PARTS): Promi
 /** A disk that fails now has a month to be looked after: the network goes on. */
 function reissueCollateral(layout: Layout, screen: Screen): void {
   try {
-    issueCollateral(layout, Math.floor(Date.now() / 1000));
+    issueCollateral(layout, WORKERS, Math.floor(Date.now() / 1000));
   } catch (thrown) {
-    screen.notice(`the simulated vendor’s collateral was not issued anew: ${codedFromSystem(thrown).message}`);
+    screen.notice(`the simulated vendors’ collateral was not issued anew: ${codedFromSystem(thrown).message}`);
   }
 }
 
@@ -89,7 +90,6 @@ async function planNetwork(options: UpOptions, layout: Layout, parts: Parts): Pr
   const scripted = options.once === true && options.json === true;
   const asked = options.ports === undefined ? (scripted ? 'auto' : DEFAULT_PORTS) : parsePorts(options.ports);
   const ports = await choosePorts(asked);
-  prepareVendor(layout, WORKERS, { now: Math.floor(Date.now() / 1000), randomness });
   return new Network({
     layout,
     ports,
@@ -98,6 +98,7 @@ async function planNetwork(options: UpOptions, layout: Layout, parts: Parts): Pr
     ...parts,
     env: process.env,
     randomness,
+    now: Date.now,
   });
 }
 

@@ -24,7 +24,7 @@ export type ScreenDeps = Readonly<{
   clock: () => number;
 }>;
 
-const TITLE_WIDTH = 31;
+const TITLE_WIDTH = 35;
 const WHERE_WIDTH = 17;
 const LABEL_WIDTH = 10;
 
@@ -49,15 +49,16 @@ export function createScreen(deps: ScreenDeps): Screen {
       line(paint.strong('A first request, end to end'));
     },
     asked: (question) => fact('asked', `"${question}"`),
-    verified(worker) {
-      const counts = Object.entries(checkCounts(worker.checks)).map(([group, count]) => `${group} ${count}`);
-      const simulated = worker.simulated ? ', simulated' : '';
-      fact(
-        'worker',
-        `${worker.name} (${worker.tee}${simulated}), ${worker.mode} proof, from ${worker.candidates} that passed your policy`,
-      );
-      fact('verified', counts.join(' · '));
-      line(table(checkRows(worker.checks), width, 4));
+    verified(workers) {
+      for (const [index, worker] of workers.entries()) {
+        const counts = Object.entries(checkCounts(worker.checks)).map(([group, count]) => `${group} ${count}`);
+        const who = `${worker.name} (${worker.tee}${worker.simulated ? ', simulated' : ''})`;
+        const among = `${worker.mode} proof, from ${worker.candidates} that passed your policy`;
+        if (index === 0) fact('worker', `${who}, ${among}`);
+        else fact('beside', `${who}, verified as well; it gets nothing of this request`);
+        fact('verified', counts.join(' · '));
+        line(table(checkRows(worker.checks), width, 4));
+      }
       write(`  ${'answer'.padEnd(LABEL_WIDTH)}`);
     },
     text: (piece) => answer.push(printable(piece)),

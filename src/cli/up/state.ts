@@ -10,18 +10,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import {
-  createSimulatedIntel,
-  openSimulatedIntel,
-  type SimulatedIntelState,
-} from '../../attestation/simulate/index.ts';
-import { CodedError, type Randomness, toHex, type UnixSeconds } from '../../core/index.ts';
+import { CodedError } from '../../core/index.ts';
 import { codedFromSystem } from '../output.ts';
 
 /** Where everything of one local network is kept; a second start finds it here again. */
 export type Layout = Readonly<{
   folder: string;
-  vendor: string;
+  /** The simulated vendors, with all their keys. */
+  vendors: Readonly<{ intel: string; amd: string }>;
   collateral: string;
   trustAnchors: string;
   /** Where this network listens and what it runs under, for `chrysalis chat`. */
@@ -37,7 +33,7 @@ export function layoutOf(folder: string): Layout {
   const at = resolve(folder);
   return {
     folder: at,
-    vendor: join(at, 'vendor.json'),
+    vendors: { intel: join(at, 'vendors', 'intel.json'), amd: join(at, 'vendors', 'amd.json') },
     collateral: join(at, 'collateral.json'),
     trustAnchors: join(at, 'trust-anchors.json'),
     network: join(at, 'network.json'),
@@ -48,8 +44,8 @@ export function layoutOf(folder: string): Layout {
   };
 }
 
-/** Writes a file whole or not at all. */
-function writeWhole(path: string, text: string): void {
+/** Writes a file whole or not at all, for this user alone. @throws CodedError STORAGE_FULL, CONFIG_INVALID */
+export function writeWhole(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}.draft`;
   try {
@@ -65,55 +61,6 @@ function writeWhole(path: string, text: string): void {
     rmSync(draft, { force: true });
     throw codedFromSystem(thrown);
   }
-}
-
-function readVendor(path: string): SimulatedIntelState | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw codedFromSystem(thrown);
-  }
-  try {
-    return JSON.parse(text) as SimulatedIntelState;
-  } catch (cause) {
-    const todo = 'restore that file, or start in another folder with --data DIR';
-    throw new CodedError('CONFIG_INVALID', `${path} is not JSON`, { todo }, { cause });
-  }
-}
-
-/**
- * The simulated vendor of this network: made once, kept with its keys (mode 0600); its collateral is issued anew at
- * every start, because a verifier refuses stale one. Each worker's host gets its own keys and nothing of the vendor's.
- * @throws CodedError STORAGE_FULL, CONFIG_INVALID
- */
-export function prepareVendor(
-  layout: Layout,
-  workers: readonly string[],
-  from: Readonly<{ now: UnixSeconds; randomness: Randomness }>,
-): void {
-  const kept = readVendor(layout.vendor);
-  const state = kept ?? createSimulatedIntel(from.randomness);
-  const vendor = openSimulatedIntel(state);
-  if (kept === null) writeWhole(layout.vendor, `${JSON.stringify(state, null, 2)}\n`);
-  for (const worker of workers) {
-    writeWhole(layout.machine(worker), `${JSON.stringify(vendor.machineState(worker), null, 2)}\n`);
-  }
-  issueCollateral(layout, from.now);
-  const { name, kind } = vendor.trustAnchor;
-  const anchors = [{ spkiSha256: toHex(vendor.rootSpkiSha256), kind, name }];
-  writeWhole(layout.trustAnchors, `${JSON.stringify(anchors, null, 2)}\n`);
-}
-
-/**
- * The vendor's collateral as of now, for the router to read again: a network outlives the month that it is good for.
- * @throws CodedError STORAGE_FULL, CONFIG_INVALID
- */
-export function issueCollateral(layout: Layout, now: UnixSeconds): void {
-  const state = readVendor(layout.vendor);
-  if (state === null) throw new CodedError('CONFIG_INVALID', `no such file or folder: ${layout.vendor}`);
-  writeWhole(layout.collateral, `${JSON.stringify(openSimulatedIntel(state).collateral(now), null, 2)}\n`);
 }
 
 /** Writes the tlog-policy of this network: one log, one witness, which must have cosigned. */

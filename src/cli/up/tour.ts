@@ -22,6 +22,8 @@ export type TourDocument = Readonly<{
   model: string;
   worker: Omit<WorkerFacts, 'checks'>;
   checks: WorkerFacts['checks'];
+  /** Every worker that the gateway verified with its checks, the one that answered first. */
+  workers: readonly WorkerFacts[];
   receipt: ReceiptFacts;
   logProof: Readonly<{ admission: WorkerFacts['admission']; receipt: ProofFacts }>;
   payment: PaymentFacts & Readonly<{ onChain: true }>;
@@ -31,7 +33,8 @@ export type TourDocument = Readonly<{
 /** Told of each step as it happens. */
 export type TourScreen = Readonly<{
   asked(question: string): void;
-  verified(worker: WorkerFacts): void;
+  /** The one that answers first. */
+  verified(workers: readonly WorkerFacts[]): void;
   text(piece: string): void;
   answered(receipt: ReceiptFacts): void;
   proved(proof: ProofFacts): void;
@@ -66,8 +69,9 @@ export async function runTour(deps: TourDeps): Promise<TourDocument> {
     max_tokens: TOUR_TOKENS_MAX,
     stream: true,
   });
-  const worker = await verifiedWorker(ask, response.headers.get('x-chrysalis-worker') ?? '');
-  deps.screen.verified(worker);
+  const workers = await verifiedWorkers(ask, response.headers.get('x-chrysalis-worker') ?? '');
+  const [worker] = workers;
+  deps.screen.verified(workers);
   const said = await readAnswer(response, deps, started);
   requireAll('receipt', said.facts.receipt.checks);
   if (said.facts.receipt.worker !== worker.worker)
@@ -90,6 +94,7 @@ export async function runTour(deps: TourDeps): Promise<TourDocument> {
     model,
     worker: workerOnly,
     checks,
+    workers,
     receipt: said.facts.receipt,
     logProof: { admission: worker.admission, receipt: receipt.log_proof },
     payment: { ...payment, onChain: true },
@@ -116,20 +121,25 @@ function requireAll(group: string, checks: readonly NamedCheck[]): void {
 /** Groups without which a worker is not verified, whatever else was checked. */
 const REQUIRED_GROUPS = ['cpu', 'binding', 'log'] as const;
 
-async function verifiedWorker(ask: Ask, id: string): Promise<WorkerFacts> {
+async function verifiedWorkers(ask: Ask, id: string): Promise<readonly [WorkerFacts, ...WorkerFacts[]]> {
   const facts = (await ask('GET', '/v1/attestation')) as { data: readonly WorkerFacts[] };
   const worker = facts.data.find((one) => one.worker === id);
   if (worker === undefined) throw failed('the gateway does not say which worker it verified');
+  const others = facts.data.filter((one) => one !== worker);
+  for (const one of [worker, ...others]) requireVerified(one);
+  return [worker, ...others];
+}
+
+function requireVerified({ name, checks }: WorkerFacts): void {
   for (const group of REQUIRED_GROUPS) {
-    const passed = (worker.checks[group] ?? []).some((check) => check.outcome === 'passed');
-    if (!passed) throw failed(`nothing was verified of its ${group}`);
+    const passed = (checks[group] ?? []).some((check) => check.outcome === 'passed');
+    if (!passed) throw failed(`nothing was verified of the ${group} of ${name}`);
   }
   // What was not run stands in the result with its reason; the client's policy has judged whether that may be.
-  const bad = Object.values(worker.checks)
+  const bad = Object.values(checks)
     .flat()
     .find((check) => check.outcome === 'failed');
-  if (bad !== undefined) throw failed(`check ${bad.name}: ${bad.reason}`);
-  return worker;
+  if (bad !== undefined) throw failed(`check ${bad.name} of ${name}: ${bad.reason}`);
 }
 
 type Said = { answer: string; facts: AnswerFacts; firstTextMs: number };

@@ -1,0 +1,53 @@
+import { CodedError, parsePem, toHex, type UnixSeconds } from '../../core/index.ts';
+import { CHAIN_CERTIFICATES_MAX, type IntelCollateral } from '../endorsements/index.ts';
+import type { BundledDocument } from './bundle.ts';
+import type { Parts } from './document.ts';
+import { type AmdAsk, type AmdCollateralSet, type IntelAsk, vcekId } from './service.ts';
+
+/** One platform's collateral as the documents of a bundle: nothing is verified here, whoever imports the bundle does that. */
+
+/** The other way round from `getIntelCollateral`. @throws CodedError ENDORSEMENT_MISSING for a field that is absent */
+export function intelDocuments(
+  { fmspc, ca, channel = 'standard' }: IntelAsk,
+  collateral: IntelCollateral,
+  fetchedAt: UnixSeconds,
+): BundledDocument[] {
+  const field = (name: keyof IntelCollateral): string => {
+    const text = collateral[name];
+    if (text === undefined) throw new CodedError('ENDORSEMENT_MISSING', `${name} is missing`, { field: name });
+    return text;
+  };
+  const signed = (name: 'tcb_info' | 'qe_identity'): Parts => ({
+    text: field(name),
+    signature: field(`${name}_signature`),
+    issuerChain: field(`${name}_issuer_chain`),
+  });
+  const issuerChain = field('pck_crl_issuer_chain');
+  const root = parsePem(issuerChain, 'CERTIFICATE', CHAIN_CERTIFICATES_MAX).at(-1) as Uint8Array;
+  const documents: Readonly<Record<string, Parts>> = {
+    [`tdx-tcb-info/${fmspc.toLowerCase()}/${channel}`]: signed('tcb_info'),
+    [`td-qe-identity/${channel}`]: signed('qe_identity'),
+    [`pck-crl/${ca}`]: { crl: field('pck_crl'), issuerChain },
+    'root-crl': { crl: field('root_ca_crl'), issuer: toHex(root) },
+  };
+  return Object.entries(documents).map(([id, parts]) => ({ id, parts, fetchedAt }));
+}
+
+/** The other way round from `getAmdCollateral`. @throws CodedError ENDORSEMENT_MISSING for a certificate that is absent */
+export function amdDocuments(
+  { line, key, leaf }: AmdAsk,
+  { certificates, crl }: Pick<AmdCollateralSet, 'certificates' | 'crl'>,
+  fetchedAt: UnixSeconds,
+): BundledDocument[] {
+  const [root, intermediate, certificate] = [...certificates].reverse().map(toHex);
+  if (root === undefined || intermediate === undefined || (leaf !== null && certificate === undefined)) {
+    throw new CodedError('ENDORSEMENT_MISSING', 'leaf, intermediate and root belong to a chain');
+  }
+  const documents: Record<string, Parts> = {
+    [`amd-chain/${line}/${key}`]: { intermediate, root },
+    [`amd-crl/${line}/${key}`]: { crl: toHex(crl), root },
+  };
+  if (leaf !== null)
+    documents[vcekId(line, leaf.hwid, leaf.tcb)] = { certificate: certificate as string, intermediate, root };
+  return Object.entries(documents).map(([id, parts]) => ({ id, parts, fetchedAt }));
+}
