@@ -100,6 +100,7 @@ function makeWorker(id: number) {
     limits: { usedMax: 100, contextsMax: 100, requestBytesMax: 1 << 20, outputTokensMax: 4096 },
     now: () => NOW,
     monotonic: () => 0,
+    releaseMemory: () => undefined,
     randomness: (length) => {
       const bytes = random(length);
       seeds.push(Uint8Array.from(bytes)); // the session overwrites what it was given

@@ -4,6 +4,14 @@ export { fromBase64, fromHex, toBase64, toHex } from './hex-base64.ts';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/**
+ * Bytes outside the JavaScript heap, for secrets that their owner overwrites: the engine keeps small arrays in its heap,
+ * where collector and native calls copy them and leave the old copy unerased.
+ */
+export function secretBytes(length: number): Bytes {
+  return new Uint8Array(new ArrayBuffer(length));
+}
+
 export function concat(...parts: readonly Uint8Array[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -135,6 +135,11 @@ export type EpochDeps = Readonly<{
   /** Decides when keys die: a paused machine finds them expired. */
   monotonic: MonotonicClock;
   randomness: Randomness;
+  /**
+   * Called right after keys were let go. The library overwrites a key's memory when it frees it, and frees it when the
+   * collector finds that nobody holds it: a worker's composition collects here, so that erased means overwritten now.
+   */
+  releaseMemory: () => void;
 }>;
 
 /** The epochs of one boot: at most one that certifies, and one in its overlap. */
@@ -193,13 +198,17 @@ export class EpochKeys {
   /** Erases what is past its overlap. Called before each use, and by the owner's timer. */
   expire(): void {
     const oldest = this.#deps.monotonic() - EPOCH_MS_MAX - EPOCH_OVERLAP_MS;
-    for (const epoch of this.#live) if (epoch.bornMonotonic <= oldest) epoch.erase();
+    const past = this.#live.filter((epoch) => epoch.bornMonotonic <= oldest);
+    if (past.length === 0) return;
+    for (const epoch of past) epoch.erase();
     this.#live = this.#live.filter((epoch) => !epoch.erased);
+    this.#deps.releaseMemory();
   }
 
   /** At the end of the boot, or on a GPU reset. */
   eraseAll(): void {
     for (const epoch of this.#live) epoch.erase();
     this.#live = [];
+    this.#deps.releaseMemory();
   }
 }

@@ -1,5 +1,5 @@
 import { type AeadKey, aeadKey, aeadOpen, aeadSealInto, sha256 } from '#crypto';
-import { type Bytes, concat, lengthPrefixed, u32, utf8 } from '../core/index.ts';
+import { type Bytes, CodedError, concat, lengthPrefixed, u32, utf8 } from '../core/index.ts';
 
 /** A frame is `u8 flags ‖ AEAD(key, nonce XOR u96(i), aad = flags, plaintext)` (AIS/1 section 6). */
 export const FRAME_OVERHEAD = 17;
@@ -12,7 +12,7 @@ const FLAGS = Array.from({ length: 256 }, (_, flags) => Uint8Array.of(flags));
 
 /** The key of one direction of one request, imported once. Seals and opens without promises. */
 export class FrameKey {
-  readonly #key: AeadKey;
+  #key: AeadKey | null;
   readonly #nonce: Bytes;
   readonly #scratch: Bytes;
   readonly #low: number;
@@ -38,20 +38,28 @@ export class FrameKey {
   seal(index: number, flags: number, plaintext: Uint8Array): Bytes {
     const frame = new Uint8Array(plaintext.length + FRAME_OVERHEAD);
     frame[0] = flags;
+    if (this.#key === null) throw erased();
     aeadSealInto(this.#key, this.#nonceOf(index), FLAGS[flags] as Bytes, plaintext, frame, 1);
     return frame;
   }
 
   /** The plaintext, or null where the frame is not the sender's frame number `index`. */
   open(index: number, frame: Uint8Array): Bytes | null {
+    if (this.#key === null) throw erased();
     if (frame.length < FRAME_OVERHEAD) return null;
     return aeadOpen(this.#key, this.#nonceOf(index), FLAGS[frame[0] as number] as Bytes, frame.subarray(1));
   }
 
+  /** Lets go of the key, which the library overwrites when it frees it, and overwrites the nonce. */
   erase(): void {
+    this.#key = null;
     this.#nonce.fill(0);
     this.#scratch.fill(0);
   }
+}
+
+function erased(): CodedError {
+  return new CodedError('SESSION_EXPIRED', 'the keys of this response are erased');
 }
 
 /**

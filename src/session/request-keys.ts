@@ -1,5 +1,5 @@
 import { aeadKey, aeadOpen, aeadSeal, hkdfExpand, hkdfExtract } from '#crypto';
-import { type Bytes, CodedError, concat, encodeObject, labelledDigest, utf8 } from '../core/index.ts';
+import { type Bytes, CodedError, concat, encodeObject, labelledDigest, secretBytes, utf8 } from '../core/index.ts';
 import { FRAME_BYTES_MAX, requestStep } from './frames.ts';
 import type { Exporter } from './hpke.ts';
 
@@ -62,7 +62,9 @@ export function responseKeysFrom(
   enc: Uint8Array,
   responseNonce: Uint8Array,
 ): Readonly<{ key: Bytes; nonce: Bytes }> {
-  const material = concat(secret, contentKey);
+  const material = secretBytes(secret.length + contentKey.length);
+  material.set(secret);
+  material.set(contentKey, secret.length);
   const prk = hkdfExtract(concat(enc, responseNonce), material);
   const keys = {
     key: hkdfExpand(prk, encodeObject([utf8('ais/1 response key')]), 32),

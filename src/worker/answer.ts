@@ -32,6 +32,7 @@ export async function* answer(
   try {
     if (accepted.outcome !== 'opened') throw new CodedError('REQUEST_MALFORMED', 'the sealed request cannot be read');
     payload = parseChatPayload(accepted.message);
+    accepted.message.fill(0);
   } catch (error) {
     yield* failed(respond, error);
     return;

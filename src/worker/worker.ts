@@ -49,6 +49,8 @@ export type WorkerDeps = Readonly<{
   randomness: Randomness;
   /** Told of each change that an operator wants to see; facts only, nothing of a request. */
   report: (event: WorkerEvent) => void;
+  /** Called after keys were let go: see EpochDeps. */
+  releaseMemory: () => void;
 }>;
 
 export type WorkerEvent =
@@ -97,6 +99,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     now,
     monotonic: deps.monotonic,
     randomness,
+    releaseMemory: deps.releaseMemory,
     priceSheet: (id) => (price !== null && price.id === toHex(id) ? price.sheet : null),
     dispatchKey: () => {
       if (dispatchKey === null) throw new CodedError('DISPATCH_REFUSED', 'no lease yet');
@@ -235,7 +238,6 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     link = to;
     served = null;
     const renewal = setInterval(() => to.send({ kind: 'renewal' }), RENEWAL_MS);
-    const expiry = setInterval(() => session.expire(), 1_000);
     try {
       to.send({
         kind: 'join',
@@ -252,7 +254,6 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       throw new CodedError('ROUTER_UNREACHABLE', 'the router closed the connection');
     } finally {
       clearInterval(renewal);
-      clearInterval(expiry);
       to.close();
     }
   };
@@ -261,6 +262,9 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     workerId: id,
     /** Keeps attached until `stop()`: reconnects with growing, jittered pauses. */
     async run(): Promise<void> {
+      // Keys die on time whether or not a router is there.
+      const expiry = setInterval(() => session.expire(), 1_000);
+      stopSignal.signal.addEventListener('abort', () => clearInterval(expiry), { once: true });
       for (let pause = RECONNECT_MS.least; !stopped; ) {
         const started = deps.monotonic();
         const error = await attachOnce().then(

@@ -252,6 +252,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
         now: Date.now,
         monotonic: () => performance.now(),
         randomness,
+        releaseMemory: () => undefined,
         report: (event) => events.push(event),
       },
       {

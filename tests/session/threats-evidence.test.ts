@@ -112,6 +112,7 @@ test('later key theft: a certificate of a stolen identity key is refused in mode
     now: () => world.now,
     monotonic: () => world.monotonic,
     randomness: (length) => fill(66, length),
+    releaseMemory: () => undefined,
   });
   const own = helloOf(2);
   const honest = await offerOf(worker, own);

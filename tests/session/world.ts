@@ -95,6 +95,7 @@ export function makeWorker(
     now: () => world.now,
     monotonic: () => world.monotonic,
     randomness: testRandomness(id * 7919),
+    releaseMemory: () => undefined,
   });
   const evidenceDigest = bytes(32, id + 50);
   session.setEvidence({ evidenceDigest, beacon: BEACON });

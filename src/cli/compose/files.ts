@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Bytes, CodedError, fromHex, type Randomness, toHex } from '../../core/index.ts';
+import { type Bytes, CodedError, fromHex, type Randomness, secretBytes, toHex } from '../../core/index.ts';
 import { codedFromSystem } from '../output.ts';
 
-export const systemRandomness: Randomness = (length) => Uint8Array.from(randomBytes(length));
+/** In memory that nobody else has a copy of, so that its owner can overwrite it. */
+export const systemRandomness: Randomness = (length) => randomFillSync(secretBytes(length));
 
 /** @throws CodedError naming the file where it cannot be read */
 export function readText(path: string): string {

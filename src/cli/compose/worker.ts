@@ -16,6 +16,7 @@ import {
   type WorkerEvent,
 } from '../../worker/index.ts';
 import { readText, systemRandomness } from './files.ts';
+import { collector } from './memory.ts';
 
 export type WorkerRunOptions = Readonly<{
   name: string;
@@ -56,6 +57,7 @@ export async function openWorker(options: WorkerRunOptions, report: (event: Work
       now: Date.now,
       monotonic: () => performance.now(),
       randomness: systemRandomness,
+      releaseMemory: collector(),
       report,
     },
     {

@@ -4,6 +4,7 @@
  * browser's do. Keys are raw bytes at this border (Ed25519, X25519: 32 bytes; P-256, P-384: uncompressed point).
  */
 import * as crypto from 'node:crypto';
+import { secretBytes } from '../bytes.ts';
 
 export * from './node-ml-dsa.ts';
 
@@ -49,8 +50,8 @@ export function hmacSha256(key: Uint8Array, data: Uint8Array): Bytes {
   }
   // RFC 2104: H(key ⊕ opad ‖ H(key ⊕ ipad ‖ data)).
   const short = key.length > BLOCK ? sha256(key) : key;
-  const inner = new Uint8Array(BLOCK + data.length).fill(0x36, 0, BLOCK);
-  const outer = new Uint8Array(BLOCK + 32).fill(0x5c, 0, BLOCK);
+  const inner = secretBytes(BLOCK + data.length).fill(0x36, 0, BLOCK);
+  const outer = secretBytes(BLOCK + 32).fill(0x5c, 0, BLOCK);
   for (let i = 0; i < short.length; i++) {
     const byte = short[i] as number;
     inner[i] = 0x36 ^ byte;
@@ -80,14 +81,15 @@ export function hkdfExtract(salt: Uint8Array, inputKeyMaterial: Uint8Array): Byt
 /** HKDF-Expand with SHA-256 (RFC 5869 section 2.3), at most 255 × 32 bytes. */
 export function hkdfExpand(pseudoRandomKey: Uint8Array, info: Uint8Array, length: number): Bytes {
   if (length > 255 * 32) throw new RangeError('HKDF-Expand gives at most 8160 bytes');
-  const out = new Uint8Array(length);
-  const message = new Uint8Array(32 + info.length + 1);
+  const out = secretBytes(length);
+  const message = secretBytes(32 + info.length + 1);
   message.set(info, 32);
   for (let at = 0, counter = 1; at < length; at += 32, counter++) {
     message[message.length - 1] = counter;
     const block = hmacSha256(pseudoRandomKey, counter === 1 ? message.subarray(32) : message);
     out.set(block.subarray(0, Math.min(32, length - at)), at);
     message.set(block);
+    block.fill(0);
   }
   message.fill(0);
   return out;
@@ -150,7 +152,9 @@ export type SigningKey = { readonly handle: crypto.KeyObject; readonly publicKey
 /** @param seed the 32-byte private key of RFC 8032 */
 export function ed25519Key(seed: Uint8Array): SigningKey {
   if (seed.length !== 32) throw new RangeError('an Ed25519 seed has 32 bytes');
-  const handle = crypto.createPrivateKey({ key: Buffer.concat([ED25519_PKCS8, seed]), format: 'der', type: 'pkcs8' });
+  const pkcs8 = Buffer.concat([ED25519_PKCS8, seed]);
+  const handle = crypto.createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  pkcs8.fill(0);
   const spki = crypto.createPublicKey(handle).export({ format: 'der', type: 'spki' });
   return { handle, publicKey: Uint8Array.from(spki.subarray(spki.length - 32)) };
 }
@@ -396,7 +400,7 @@ export function kemErase(key: KemPrivateKey): void {
 }
 
 function xwingSecret(mlKem: Uint8Array, x: Uint8Array, ciphertext: Uint8Array, publicKey: Uint8Array): Bytes {
-  const input = new Uint8Array(128 + XWING_LABEL.length);
+  const input = secretBytes(128 + XWING_LABEL.length);
   [mlKem, x, ciphertext, publicKey].forEach((part, i) => {
     input.set(part, 32 * i);
   });
