@@ -8,6 +8,7 @@ import type { BenchLine } from './report.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly BenchLine[]>>>> = {
   attestation: async () => (await import('./attestation.ts')).benchAttestation,
+  nvidia: async () => (await import('./nvidia.ts')).benchNvidia,
   session: async () => (await import('./session.ts')).benchSession,
   router: async () => (await import('./router.ts')).benchRouter,
   engine: async () => (await import('./engine.ts')).benchEngine,

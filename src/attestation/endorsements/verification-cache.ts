@@ -41,9 +41,17 @@ export class VerificationCache {
   readonly chains: BoundedMap<unknown>;
   readonly pckChains = new WeakMap<object, unknown>();
 
-  constructor(signaturesMax: number = CACHE_SIGNATURES_MAX, chainsMax: number = CACHE_CHAINS_MAX) {
+  /** Called after each signature that had to be computed: lets a server's event loop turn. */
+  readonly pause: () => Promise<void>;
+
+  constructor(
+    signaturesMax: number = CACHE_SIGNATURES_MAX,
+    chainsMax: number = CACHE_CHAINS_MAX,
+    pause: () => Promise<void> = async () => undefined,
+  ) {
     this.#signatures = new BoundedMap(signaturesMax);
     this.chains = new BoundedMap(chainsMax);
+    this.pause = pause;
   }
 
   /** `parseCertificate`, once per certificate. @throws CodedError CERTIFICATE_MALFORMED */
@@ -62,6 +70,7 @@ export class VerificationCache {
     if (this.#signatures.get(key) === true) return true;
     const holds = await ecdsaVerify(curve, point, message, signature, hash);
     if (holds) this.#signatures.set(key, true);
+    await this.pause();
     return holds;
   };
 }

@@ -55,7 +55,7 @@ export async function verifyNvidiaDevices(
   for (const item of items) {
     const expectArchitecture = item.statedArchitecture;
     devices.push(await verifyNvidiaDevice(item, given, context, { ...options, expectArchitecture }));
-    await context.pause?.();
+    await context.cache.pause();
   }
   const checks = setChecks(items, devices, options);
   const required = Object.entries(checks).filter(([name]) => isRequiredNvidiaSetCheck(name, options));

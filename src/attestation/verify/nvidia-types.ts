@@ -75,8 +75,6 @@ export type NvidiaContext = Readonly<{
   anchors: NvidiaAnchors;
   cache: VerificationCache;
   now: UnixSeconds;
-  /** Called between steps of a few milliseconds: lets a server's event loop turn. */
-  pause?: (() => Promise<void>) | undefined;
 }>;
 
 export type NvidiaRevocationMode = 'require' | 'prefer' | 'off';

@@ -82,7 +82,7 @@ export async function verifyNvidiaDevice(
     signed.state === 'ok' && fields.state === 'ok'
       ? rimDemands(fields.value, signed.value.architecture, signed.value.chip)
       : [];
-  await context.pause?.();
+  await cache.pause();
   const manifests = await manifestChecks(demands, given.rim, context, chain);
   const compared = goldenOf(report, manifests.usable, demands, fields, chain);
   const found: NvidiaChecks = {
@@ -211,7 +211,7 @@ type Manifests = Readonly<{ checks: NvidiaChecks; usable: ReadonlyMap<RimRole, N
 async function manifestChecks(
   demands: readonly RimDemand[],
   given: NvidiaEndorsements['rim'],
-  { anchors, cache, now, pause }: NvidiaContext,
+  { anchors, cache, now }: NvidiaContext,
   chain: Judged<DeviceChain>,
 ): Promise<Manifests> {
   const checks: Partial<Record<NvidiaCheckName, Check>> = {};
@@ -221,7 +221,7 @@ async function manifestChecks(
     const bytes = given(demand);
     const rim =
       bytes === undefined ? missing(`manifest ${id} is not given`) : await verifyRim(bytes, anchors.rim, cache);
-    await pause?.();
+    await cache.pause();
     const matches = both(rim, chain, (of, { architecture }) => manifestMatches(of, demand, architecture));
     checks[`${role}ManifestSigned`] = checkOf(rim);
     checks[`${role}ManifestCurrent`] = after(rim, (of) => manifestCurrent(of, now, id));

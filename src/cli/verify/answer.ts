@@ -1,4 +1,4 @@
-import { VerificationCache } from '../../attestation/index.ts';
+import { CACHE_CHAINS_MAX, CACHE_SIGNATURES_MAX, VerificationCache } from '../../attestation/index.ts';
 import { asCodedError, CodedError, type Json } from '../../core/index.ts';
 import { verifyCcel } from './ccel.ts';
 import { verifyNrasToken } from './nras-token.ts';
@@ -29,12 +29,12 @@ const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolv
 
 /** One verifier holds its caches; make one per process. */
 export function createVerifier(): Verifier {
-  const nvidiaCache = new VerificationCache();
+  const nvidiaCache = new VerificationCache(CACHE_SIGNATURES_MAX, CACHE_CHAINS_MAX, turnOfEventLoop);
   const answerOf: Readonly<Record<Kind, AnswerKind>> = {
     'tdx-quote': createTdxQuoteVerifier(),
     'snp-report': createSnpReportVerifier(),
     'nvidia-gpu': createNvidiaGpuVerifier(nvidiaCache),
-    'nvidia-devices': createNvidiaDevicesVerifier(nvidiaCache, turnOfEventLoop),
+    'nvidia-devices': createNvidiaDevicesVerifier(nvidiaCache),
     'nvidia-rim': createNvidiaRimVerifier(nvidiaCache),
     'nras-token': verifyNrasToken,
     ccel: verifyCcel,

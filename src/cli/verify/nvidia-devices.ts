@@ -29,7 +29,6 @@ import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 /** Answers requests of kind `nvidia-devices`: the GPUs and switches of one machine, as NVIDIA's collector gives them. */
 export function createNvidiaDevicesVerifier(
   cache: VerificationCache,
-  pause: () => Promise<void>,
 ): (request: VerifyRequest) => Promise<VerifyResponse> {
   return async (request) => {
     refusePolicy(request);
@@ -44,7 +43,7 @@ export function createNvidiaDevicesVerifier(
     const rims =
       collateral.rims === undefined || collateral.rims === null ? {} : recordOf(collateral.rims, 'rims', null);
     const given = { rim: ({ id }: { id: string }) => optionalBase64(rims, id), revocations: revocationsOf(collateral) };
-    const verdict = await verifyNvidiaDevices(items, given, { ...contextOf(request, cache), pause }, options);
+    const verdict = await verifyNvidiaDevices(items, given, contextOf(request, cache), options);
     return responseOf(request, verdict, options);
   };
 }

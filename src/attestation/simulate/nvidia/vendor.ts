@@ -133,6 +133,7 @@ export function openSimulatedNvidia(state: SimulatedNvidiaState): SimulatedNvidi
     issuerOf(name) === name ? [certificate(name)] : [certificate(name), ...chainOf(issuerOf(name))];
   const anchor = (name: 'deviceRoot' | 'rimRoot'): Anchor => ({
     spkiSha256: sha256(p384PublicKeyInfo(authority(name).key.point)),
+    certificateSha256: sha256(certificate(name)),
     kind: 'simulated',
     name: 'Chrysalis simulator, not NVIDIA',
   });
