@@ -1,4 +1,4 @@
-import { Address, type Cell, toNano } from '@ton/core';
+import { Address, beginCell, type Cell, toNano } from '@ton/core';
 import { Emulator } from '../src/chain/dev/emulator.ts';
 import {
   type ChannelConfig,
@@ -8,9 +8,15 @@ import {
   type LogAnchorConfig,
   logAnchorInit,
   logAnchorMessage,
+  type PoolConfig,
+  poolInit,
+  poolMessage,
+  type SumProof,
+  SumTree,
   signVoucher,
+  signWorkerVoucher,
 } from '../src/chain/index.ts';
-import { ed25519Key, ed25519Sign } from '../src/core/crypto/node.ts';
+import { ed25519Key, ed25519Sign, sha256 } from '../src/core/crypto/node.ts';
 import { type Bytes, leafHash, merkleRoot, nodeHash, u64 } from '../src/core/index.ts';
 import { checkpointMessage, consistencyProof } from '../src/log/index.ts';
 import { ContractBench } from '../tests/chain/contract-bench.ts';
@@ -44,6 +50,7 @@ export async function benchChain(): Promise<BenchLine[]> {
     });
   };
   await channelLines(emulator, { gas });
+  await poolLines(emulator, { gas });
   await anchorLines(emulator, { gas });
   return lines;
 }
@@ -71,6 +78,49 @@ async function channelLines(emulator: Emulator, { gas }: Lines): Promise<void> {
   bench.now += 86_400;
   await gas('channel finish_close', 6469, bench, { from: stranger, body: channelMessage.finishClose() });
   await gas('channel payee_close', 6545, await opened(), { from: payee, body: channelMessage.payeeClose() });
+}
+
+async function poolLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const config: PoolConfig = {
+    network: DEVELOPMENT_NETWORK,
+    owner,
+    operator: owner,
+    postDelaySeconds: 3600,
+    minChallenge: toNano('0.1'),
+    bps: 1000,
+    voucherKey: key.publicKey,
+  };
+  const paid = beginCell().storeUint(0x43480010, 32).storeUint(0, 64).storeCoins(1n).endCell();
+  const opened = async () => {
+    const bench = new ContractBench(emulator, poolInit(config), () => null);
+    await bench.send(stranger, toNano('100'), poolMessage.bondIn(toNano('1')));
+    await bench.send(stranger, toNano('100'), beginCell().endCell());
+    return bench;
+  };
+  const bench = await opened();
+  await gas('pool channel_paid', 722, bench, { from: stranger, body: paid });
+  const payee = (i: number) => sha256(u64(i));
+  for (const [payees, documented] of [
+    [5, 16_000],
+    [128, 21_000],
+    [1024, 23_000],
+  ] as const) {
+    const tree = new SumTree(Array.from({ length: payees }, (_, i) => ({ payee: payee(i), cumulative: 1_000_000n })));
+    const of = payees === 5 ? bench : await opened();
+    const post = poolMessage.post({ root: tree.root.hash, sum: tree.root.sum, epoch: 1, covers: 1 });
+    if (payees === 5) await gas('pool post', 9435, of, { from: owner, body: post });
+    else await of.send(owner, VALUE, post);
+    of.now += 3600;
+    const body = poolMessage.claimLeaf(tree.proof(payee(3)) as SumProof);
+    await gas(`pool claim_leaf, ${payees.toLocaleString('en-US')} payees`, documented, of, { from: stranger, body });
+  }
+  const issued = bench.now - 26 * 3600;
+  const voucher = { pool: bench.address, payee: payee(1), cumulative: toNano('2'), issued };
+  const signature = await signWorkerVoucher(voucher, key);
+  const challenge = poolMessage.challenge(key.publicKey, voucher, signature);
+  await gas('pool challenge', 8200, bench, { from: stranger, body: challenge });
+  bench.now += 48 * 3600;
+  await gas('pool enforce', 14_900, bench, { from: stranger, body: poolMessage.enforce(payee(1)) });
 }
 
 /** Roots of a log whose first 1,000 leaves are its own; larger heads come with proofs that were made for them. */

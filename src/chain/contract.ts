@@ -1,9 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { type Address, type Builder, beginCell, Cell, contractAddress, type StateInit, toNano } from '@ton/core';
+import {
+  type Address,
+  type Builder,
+  beginCell,
+  Cell,
+  contractAddress,
+  type DictionaryValue,
+  type Slice,
+  type StateInit,
+  toNano,
+} from '@ton/core';
 import { CodedError } from '../core/index.ts';
 
 /** What the contracts have in common (contracts section 0.1). Amounts are nanoTON, times unix seconds. */
-export type ContractName = 'channel' | 'log-anchor';
+export type ContractName = 'channel' | 'log-anchor' | 'pool';
 
 /** What the wrappers attach to an operation; what it does not cost comes back. */
 export const OPERATION_VALUE = toNano('0.05');
@@ -96,7 +106,7 @@ export function signature64(value: Uint8Array): Buffer {
  * Runs a reader of a contract's data cell.
  * @throws CodedError CONTRACT_MISMATCH where the data has another layout, or bits or cells left over
  */
-export function readData<T>(name: ContractName, data: Cell, read: (slice: ReturnType<Cell['beginParse']>) => T): T {
+export function readData<T>(name: ContractName, data: Cell, read: (slice: Slice) => T): T {
   try {
     const slice = data.beginParse();
     const state = read(slice);
@@ -110,4 +120,18 @@ export function readData<T>(name: ContractName, data: Cell, read: (slice: Return
       { cause },
     );
   }
+}
+
+/** A value of a contract's dictionary, which is only read here; bits left over are refused. */
+export function readOnly<T>(parse: (slice: Slice) => T): DictionaryValue<T> {
+  return {
+    parse: (slice) => {
+      const value = parse(slice);
+      slice.endParse();
+      return value;
+    },
+    serialize: () => {
+      throw new CodedError('INVARIANT_BROKEN', 'a contract’s dictionary is only read here');
+    },
+  };
 }

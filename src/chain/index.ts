@@ -10,8 +10,11 @@ export * from './endpoint.ts';
 export * from './log-anchor.ts';
 export * from './log-anchor-client.ts';
 export * from './networks.ts';
+export * from './pool.ts';
+export * from './sum-tree.ts';
 export * from './voucher.ts';
 export * from './wallet.ts';
+export * from './worker-voucher.ts';
 
 import type { DevelopmentChain, DevelopmentChainOptions } from './dev/server.ts';
 

@@ -1,4 +1,4 @@
-import { type Address, beginCell, type Cell, Dictionary, type DictionaryValue, type Slice, toNano } from '@ton/core';
+import { type Address, beginCell, type Cell, Dictionary, type Slice, toNano } from '@ton/core';
 import { type Bytes, CodedError, merkleRoot, utf8 } from '../core/index.ts';
 import {
   addressOfInit,
@@ -9,6 +9,7 @@ import {
   fitsNetwork,
   operationBody,
   readData,
+  readOnly,
   signature64,
 } from './contract.ts';
 
@@ -120,17 +121,6 @@ const hash = (slice: Slice): Bytes => Uint8Array.from(slice.loadBuffer(32));
 function loadHead(slice: Slice): AnchoredHead {
   return { size: slice.loadUintBig(64), root: hash(slice), at: slice.loadUint(32) };
 }
-
-const readOnly = <T>(parse: (slice: Slice) => T): DictionaryValue<T> => ({
-  parse: (slice) => {
-    const value = parse(slice);
-    slice.endParse();
-    return value;
-  },
-  serialize: () => {
-    throw new CodedError('INVARIANT_BROKEN', 'a contract’s dictionary is only read here');
-  },
-});
 
 const HEADS = readOnly(loadHead);
 const DISPUTES = readOnly((slice) => ({ root: hash(slice), due: slice.loadUint(32), by: slice.loadAddress() }));

@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest';
 import { benchChain } from '../../bench/chain.ts';
 
-test('no operation takes over a fifth more gas than the contracts document says', async () => {
+/** Said in docs/contracts.md: the message is parsed to its end, and every operation stores the books it derived. */
+const DEVIATIONS: Readonly<Record<string, number>> = {
+  'pool channel_paid': 1.5,
+  'pool post': 1.25,
+  'pool challenge': 1.7,
+};
+
+test('no operation takes over a fifth more gas than the contracts document says, but for those it names', async () => {
   const lines = await benchChain();
   expect(lines.length).toBeGreaterThan(0);
-  for (const { name, ratio } of lines) expect(ratio, name).toBeLessThanOrEqual(1.2);
+  for (const { name, ratio } of lines) expect(ratio, name).toBeLessThanOrEqual(DEVIATIONS[name] ?? 1.2);
 });
