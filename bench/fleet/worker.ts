@@ -1,5 +1,5 @@
-import { CROWD, type WorkerTruth } from './patterns.ts';
 import type { VirtualTime } from './events.ts';
+import { CROWD, type WorkerTruth } from './patterns.ts';
 
 export type Job = Readonly<{
   tokensIn: number;
@@ -51,8 +51,7 @@ export class SimulatedWorker {
     }
     const cached = Math.min(this.#cached.get(job.conversation) ?? 0, job.prefix);
     const now = this.#time.now();
-    this.#prefillFreeAt =
-      Math.max(now, this.#prefillFreeAt) + (1000 * (job.tokensIn - cached)) / prefillPerSecond;
+    this.#prefillFreeAt = Math.max(now, this.#prefillFreeAt) + (1000 * (job.tokensIn - cached)) / prefillPerSecond;
     const crowd = 1 + (CROWD * this.#running) / slots;
     const writeMs = 1000 * job.tokensOut * secondsPerToken * crowd;
     this.#time.schedule(this.#prefillFreeAt - now, () => {

@@ -50,6 +50,8 @@ export type AdmissionDeps = Readonly<{
   policy: Readonly<{ number: number; digest: Bytes }>;
   dispatchKey: Bytes;
   priceSheet: Bytes;
+  /** Told once a worker, when it may serve for the first time. */
+  onAdmitted: (worker: Worker) => void;
 }>;
 
 /** A challenge is answered within this or not at all. */
@@ -181,6 +183,7 @@ export function createAdmission(deps: AdmissionDeps) {
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
     if (worker.state !== 'draining') worker.state = 'admitted';
+    if (previous === null) deps.onAdmitted(worker);
     const { lease } = worker.admission;
     const { dispatchKey, priceSheet } = deps;
     worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });

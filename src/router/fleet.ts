@@ -31,7 +31,6 @@ export class Worker {
   state: WorkerState = 'joining';
   join: WorkerJoin | null = null;
   admission: Admission | null = null;
-  running = 0;
   readonly #links: ServeLink[] = [];
   readonly #waiters: ((link: ServeLink | null) => void)[] = [];
   readonly #certificates = new Set<string>();
@@ -107,6 +106,10 @@ export class Fleet {
 
   remove(worker: Worker): void {
     this.#workers.delete(worker);
+  }
+
+  has(worker: Worker): boolean {
+    return this.#workers.has(worker);
   }
 
   all(): readonly Worker[] {

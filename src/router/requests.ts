@@ -19,26 +19,32 @@ import {
 import type { Ledger } from '../store/index.ts';
 import type { Accounts, Reservation } from './accounts.ts';
 import { nextBefore } from './bounded.ts';
-import { type Fleet, keepNewest, type Worker } from './fleet.ts';
-import type { ServeLink, ToServe } from './links.ts';
+import { keepNewest, type Worker } from './fleet.ts';
+import type { ToServe } from './links.ts';
+import type { Placing, Taken } from './placing.ts';
+import type { Outcome, Usage } from './routing/index.ts';
 
 export type RequestLimits = Readonly<{
   /** Sum of the frames of one request. */
   sealedBytesMax: number;
+  /** Sealed bytes held at the same time, over all requests under way. */
+  heldBytesMax: number;
   /** Requests under way at the same time. */
   requestsMax: number;
   /** A worker that has not begun to answer by then is passed over. */
   firstPartMs: number;
-  /** How long a request waits for a candidate's idle stream. */
-  linkWaitMs: number;
+  /** A deadline that ends a request says something of the worker only if it had at least this long. */
+  fairTrialMs: number;
 }>;
 
 export const REQUEST_LIMITS: RequestLimits = {
   sealedBytesMax: 4 * 1024 * 1024,
-  requestsMax: 1024,
+  heldBytesMax: 512 * 1024 * 1024,
+  requestsMax: 16_384,
   firstPartMs: 30_000,
-  linkWaitMs: 5_000,
+  fairTrialMs: 10_000,
 };
+const RETRY_AFTER_MS = 1_000;
 
 const SESSIONS_MAX = 4096;
 const KIND_NUMBER = { checkpoint: 1, final: 2, error: 3 } as const;
@@ -58,7 +64,7 @@ type SessionMemory = Readonly<{ hello: Bytes; encs: readonly Bytes[]; encDigests
  */
 export function createRequests(
   deps: Readonly<{
-    fleet: Fleet;
+    placing: Placing;
     accounts: Accounts;
     ledger: Ledger;
     dispatchKey: SigningKey;
@@ -71,6 +77,7 @@ export function createRequests(
   const sessions = new Map<string, SessionMemory>();
   const price = parsePriceSheet(deps.priceSheet);
   let running = 0;
+  let heldBytes = 0;
 
   /** Keeps {Hello, enc} of a session, so that a later request may go to a candidate that never saw it. */
   const remember = ({ open, header }: Sealed): void => {
@@ -91,30 +98,13 @@ export function createRequests(
     return memory === undefined || known < 0 ? null : { hello: memory.hello, enc: memory.encs[known] as Bytes };
   };
 
-  /** The serving candidate with the fewest requests running, and an idle stream to it. */
-  const takeCandidate = async (
-    header: Header,
-    signal: AbortSignal,
-  ): Promise<Readonly<{ worker: Worker; link: ServeLink; place: number }> | null> => {
-    const serving = header.candidates
-      .map((candidate, place) => ({ worker: deps.fleet.byCertificate(candidate.certificateDigest), place }))
-      .flatMap(({ worker, place }) => (worker?.serves(deps.now()) ? [{ worker, place }] : []))
-      .sort((a, b) => a.worker.running - b.worker.running);
-    const stop = AbortSignal.any([signal, AbortSignal.timeout(limits.linkWaitMs)]);
-    for (const { worker, place } of serving) {
-      const link = await worker.takeLink(stop);
-      if (link !== null) return { worker, link, place };
-    }
-    return null;
-  };
-
   const keepReceipt = async (
     signed: SignedReceipt,
     sealed: Sealed,
     worker: Worker,
     chain: ResponseChain,
     of: Readonly<{ certificateDigest: Bytes; dispatch: number; channel: string }>,
-  ): Promise<void> => {
+  ): Promise<Usage | null> => {
     const { keyset } = worker.admission as NonNullable<Worker['admission']>;
     const verdict = await verifyReceiptAsRouter(signed, {
       keyset,
@@ -145,26 +135,30 @@ export function createRequests(
       storedAt: deps.now(),
     });
     deps.onReceipt();
+    if (receipt.kind !== 'final') return null;
+    deps.placing.learn(sealed.header, of.channel, receipt.counts);
+    return receipt.counts;
   };
 
   /** One dispatch to one worker. Yields nothing where the worker refused to open it, and says so. */
   async function* dispatch(
     sealed: Sealed,
-    to: Readonly<{ worker: Worker; link: ServeLink; place: number }>,
+    to: Taken,
     number: number,
     channel: string,
     attach: Readonly<{ hello: Bytes; enc: Bytes }> | null,
     signal: AbortSignal,
   ): AsyncGenerator<ResponsePart, 'answered' | 'SESSION_UNKNOWN' | 'OPEN_FAILED' | 'BUSY'> {
-    const { worker, link, place } = to;
+    const { worker, link, place, slot } = to;
     const { certificateDigest } = sealed.header.candidates[place] as Header['candidates'][number];
+    const startedAt = deps.now();
     const tooSlow = AbortSignal.timeout(limits.firstPartMs);
     let begun = false;
     const why = () => (signal.aborted ? stopCode(signal) : 'WORKER_GONE');
-    worker.running += 1;
     const parts = link.parts[Symbol.asyncIterator]();
     let chain: ResponseChain | null = null;
-    let finished = false;
+    let outcome: Outcome = 'failed';
+    let usage: Usage | null = null;
     try {
       const signature = await signDispatch(deps.dispatchKey, {
         headerHash: sealed.hash,
@@ -179,8 +173,10 @@ export function createRequests(
         if (done) break;
         if (part.kind === 'refused') {
           if (begun) throw new CodedError('WORKER_GONE', 'the worker broke the protocol');
+          outcome = part.reason === 'BUSY' ? 'busy' : 'undecided';
           return part.reason;
         }
+        if (!begun) slot.firstPart();
         begun = true;
         if (part.kind === 'preface') {
           const preface = parsePreface(part.preface);
@@ -197,26 +193,39 @@ export function createRequests(
         } else if (part.kind === 'frame') {
           chain.push(part.frame);
         } else {
-          await keepReceipt(part.receipt, sealed, worker, chain, { certificateDigest, dispatch: number, channel });
+          const of = { certificateDigest, dispatch: number, channel };
+          usage = (await keepReceipt(part.receipt, sealed, worker, chain, of)) ?? usage;
         }
         yield part;
       }
       if (chain === null || !chain.ended) throw new CodedError('WORKER_GONE', 'the worker cut its answer');
-      finished = true;
+      outcome = 'answered';
       return 'answered';
     } finally {
-      worker.running -= 1;
-      if (!finished) link.cancel();
+      if (outcome === 'failed' && signal.aborted) {
+        const hadTime =
+          !begun && stopCode(signal) === 'DEADLINE_EXCEEDED' && deps.now() - startedAt >= limits.fairTrialMs;
+        if (!hadTime) outcome = 'undecided';
+      }
+      slot.finish(outcome, usage);
+      if (outcome !== 'answered') link.cancel();
     }
   }
 
-  async function* relay(sealed: Sealed, reservation: Reservation, signal: AbortSignal): AsyncGenerator<ResponsePart> {
+  async function* relay(
+    sealed: Sealed,
+    reservation: Reservation,
+    end: UnixMs,
+    signal: AbortSignal,
+  ): AsyncGenerator<ResponsePart> {
     let number = 0;
+    const tried = new Set<Worker>();
     let last = new CodedError('NO_WORKER', 'no candidate of this request is serving now: ask for offers again');
     while (number < sealed.header.dispatchesMax) {
-      const to = await takeCandidate(sealed.header, signal);
+      const to = await deps.placing.take(sealed.header, reservation.channel, end, tried, signal);
       if (to === null) break;
       number += 1;
+      tried.add(to.worker);
       const own = { hello: sealed.open.hello, enc: sealed.open.candidates[to.place]?.enc ?? new Uint8Array(0) };
       const attach = own.hello.length > 0 ? own : attachmentFor(sealed, to.place);
       let begun = false;
@@ -250,8 +259,6 @@ export function createRequests(
       deadline: UnixMs,
       cancelled: AbortSignal,
     ): AsyncGenerator<ResponsePart> {
-      if (running >= limits.requestsMax)
-        throw new CodedError('ROUTER_BUSY', 'too many requests at the same time: try again');
       const header = parseHeader(open.header);
       const hash = headerHash(open.header);
       if (open.candidates.length !== header.candidates.length || header.sealedBytes > limits.sealedBytesMax) {
@@ -265,14 +272,22 @@ export function createRequests(
       const end = Math.min(deadline, header.deadline);
       if (end <= deps.now()) throw new CodedError('DEADLINE_EXCEEDED', 'the deadline has passed');
       const signal = AbortSignal.any([cancelled, AbortSignal.timeout(Math.min(end - deps.now(), 2 ** 31 - 1))]);
+      if (running >= limits.requestsMax || heldBytes + header.sealedBytes > limits.heldBytesMax) {
+        throw new CodedError('ROUTER_BUSY', 'too many requests at the same time: try again', {
+          retryAfterMs: RETRY_AFTER_MS,
+        });
+      }
       const reservation = deps.accounts.reserve(header);
       running += 1;
+      heldBytes += header.sealedBytes;
       try {
+        deps.placing.admit(header, reservation.channel);
         const sealed = await collect(open, header, hash, frames, signal);
         remember(sealed);
-        yield* relay(sealed, reservation, signal);
+        yield* relay(sealed, reservation, end, signal);
       } finally {
         running -= 1;
+        heldBytes -= header.sealedBytes;
         reservation.release();
       }
     },

@@ -16,8 +16,10 @@ import { type AppraiseEvidence, createAdmission } from './admission.ts';
 import { createBatches } from './batches.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
 import type { WorkerControl } from './links.ts';
+import { createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
 import { createRequests } from './requests.ts';
+import { Dispatcher, type Work } from './routing/index.ts';
 import type { RouterService, WorkerRow } from './service.ts';
 
 export type RouterDeps = Readonly<{
@@ -42,6 +44,10 @@ const OFFERS_MAX = 8;
 const HELLO_BYTES_MAX = 4096;
 const OFFER_WAIT_MS = 5_000;
 const NAME_MAX = 64;
+/** How long a request waits for an idle stream to the worker that has a slot for it. */
+const LINK_WAIT_MS = 5_000;
+/** A Hello says nothing of the request that follows. */
+const WORK_UNKNOWN: Work = { tokensIn: 512, tokensOut: 256 };
 const CREDIT_MAX = 100_000_000n;
 const CLAIM_ABOVE = 5_000_000n;
 
@@ -49,6 +55,7 @@ const CLAIM_ABOVE = 5_000_000n;
 export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close(): Promise<void> }> {
   const { ledger, log, now, randomness } = deps;
   const fleet = new Fleet();
+  const dispatcher = new Dispatcher<Worker>({ now, random: () => uniform(randomness), schedule });
   const accounts = createAccounts(
     { ledger, chain: deps.chain, now, randomness },
     {
@@ -71,9 +78,21 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
     policy: deps.policy,
     dispatchKey: deps.dispatchKey.publicKey,
     priceSheet: deps.priceSheet,
+    onAdmitted: (worker) => {
+      if (fleet.has(worker)) dispatcher.add(worker, worker.join?.concurrencyMax ?? 1);
+    },
   });
   const { dispatchKey, priceSheet } = deps;
-  const requests = createRequests({ fleet, accounts, ledger, dispatchKey, priceSheet, now, onReceipt: batches.notify });
+  const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS);
+  const requests = createRequests({
+    placing,
+    accounts,
+    ledger,
+    dispatchKey,
+    priceSheet,
+    now,
+    onReceipt: batches.notify,
+  });
   batches.notify(); // what a crash left unlogged
 
   let helloId = 0;
@@ -92,7 +111,9 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
     });
 
   const offerFrom = async (worker: Worker, hello: Bytes, waitMs: number): Promise<OfferEntry | null> => {
+    const askedAt = now();
     const answer = await askForOffer(worker, hello, waitMs);
+    if (!('refused' in answer) && answer.bundle.length === 0) dispatcher.timedRoundTrip(worker, now() - askedAt);
     if ('refused' in answer || worker.admission === null) return null;
     const certificate = parseOffer(answer.offer).certificate;
     const { evidenceDigest } = parseEpochCertificate(certificate);
@@ -142,6 +163,7 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
     const { admission: last } = worker;
     worker.state = 'gone';
     fleet.remove(worker);
+    dispatcher.remove(worker);
     for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });
     worker.close();
     if (last === null) return;
@@ -166,12 +188,11 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
         .serving(now())
         .filter(
           ({ join }) => join && (toHex(join.modelDigest) === wanted || toHex(modelAlias(join.modelName)) === wanted),
-        )
-        .sort((a, b) => a.running - b.running)
-        .slice(0, Math.min(Math.max(offersMax, 1), OFFERS_MAX));
-      if (able.length === 0) throw new CodedError('NO_WORKER', 'no admitted worker serves this model now');
+        );
+      const asked = dispatcher.rank(able, WORK_UNKNOWN, null, Math.min(Math.max(offersMax, 1), OFFERS_MAX));
+      if (asked.length === 0) throw new CodedError('NO_WORKER', 'no admitted worker serves this model now');
       const waitMs = Math.max(1, Math.min(OFFER_WAIT_MS, deadline - now()));
-      const offers = await Promise.all(able.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
+      const offers = await Promise.all(asked.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
       return offers.filter((offer) => offer !== null);
     },
     infer: requests.infer,
@@ -202,7 +223,7 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
       return { receive: (message) => receive(worker, message), gone: () => gone(worker) };
     },
     park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
-    listWorkers: () => fleet.all().map(workerRow),
+    listWorkers: () => fleet.all().map((worker) => workerRow(worker, dispatcher.load(worker)?.running ?? 0)),
     drainWorker(workerId, reason) {
       const worker = fleet.byId(workerId);
       if (worker === undefined) throw new CodedError('NOT_FOUND', 'no such worker');
@@ -215,6 +236,16 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
       await admission.close();
     },
   };
+}
+
+function schedule(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+}
+
+/** In [0, 1). */
+function uniform(randomness: Randomness): number {
+  return new DataView(randomness(4).buffer).getUint32(0) / 2 ** 32;
 }
 
 /** Labels come from workers and end on screens and in logs. */
@@ -233,7 +264,7 @@ function listModels(workers: readonly Worker[]): ReturnType<RouterService['listM
   return [...models.values()];
 }
 
-function workerRow(worker: Worker): WorkerRow {
+function workerRow(worker: Worker, running: number): WorkerRow {
   const { admission, join } = worker;
   return {
     workerId: admission?.workerId ?? new Uint8Array(0),
@@ -243,7 +274,7 @@ function workerRow(worker: Worker): WorkerRow {
     evidenceDigest: admission?.evidenceDigest ?? new Uint8Array(0),
     leaseExpiresAt: admission?.expiresAt ?? 0,
     logIndex: admission?.logIndex ?? 0,
-    running: worker.running,
+    running,
     appraisal: admission?.appraisal ?? '{}',
     simulated: admission?.simulated ?? false,
   };

@@ -1,4 +1,4 @@
-import { type ServiceError, status } from '@grpc/grpc-js';
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { asCodedError, CodedError, type ErrorCode, KIND_OF_CODE } from '../core/index.ts';
 
 /** gRPC status of a code where its kind alone would say too little to a stock client. */
@@ -8,6 +8,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, status>> = {
   SESSION_UNKNOWN: status.FAILED_PRECONDITION,
   CREDIT_EXHAUSTED: status.RESOURCE_EXHAUSTED,
   ROUTER_BUSY: status.RESOURCE_EXHAUSTED,
+  TOO_MANY_REQUESTS: status.RESOURCE_EXHAUSTED,
   NOT_FOUND: status.NOT_FOUND,
 };
 
@@ -17,10 +18,17 @@ const STATUS_OF_KIND = {
   bug: status.INTERNAL,
 } as const;
 
+/** gRPC's own name (proposal A6) for "not before so many milliseconds"; stock clients with a retry policy heed it. */
+const PUSHBACK = 'grpc-retry-pushback-ms';
+
 /** The code and its sentence cross the wire as `CODE: sentence`; causes, facts and stacks do not. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const coded = asCodedError(thrown);
+  const { retryAfterMs } = coded.facts;
+  const metadata = new Metadata();
+  if (typeof retryAfterMs === 'number') metadata.set(PUSHBACK, String(retryAfterMs));
   return {
+    metadata,
     code: STATUS_OF_CODE[coded.code] ?? STATUS_OF_KIND[KIND_OF_CODE[coded.code]],
     details: `${coded.code}: ${coded.message}`,
   };
@@ -32,10 +40,11 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
  */
 export function fromServiceError(error: unknown, unreachable: ErrorCode): CodedError {
   if (error instanceof CodedError) return error;
-  const { code, details } = error as Partial<ServiceError>;
+  const { code, details, metadata } = error as Partial<ServiceError>;
   const match = /^([A-Z][A-Z0-9_]+): (.*)$/s.exec(details ?? '');
   if (match !== null && Object.hasOwn(KIND_OF_CODE, match[1] as string)) {
-    return new CodedError(match[1] as ErrorCode, match[2] as string);
+    const retryAfterMs = Number(metadata?.get(PUSHBACK)[0] ?? Number.NaN);
+    return new CodedError(match[1] as ErrorCode, match[2] as string, retryAfterMs > 0 ? { retryAfterMs } : {});
   }
   if (code === status.DEADLINE_EXCEEDED) return new CodedError('DEADLINE_EXCEEDED', 'no answer before the deadline');
   if (code === status.CANCELLED) return new CodedError('REQUEST_CANCELLED', 'the request was cancelled');

@@ -1,0 +1,126 @@
+import { CodedError, type UnixMs } from '../core/index.ts';
+import type { Header } from '../session/index.ts';
+import { type Fleet, keepNewest, type Worker } from './fleet.ts';
+import type { ServeLink } from './links.ts';
+import {
+  Buckets,
+  type Dispatcher,
+  type NoPlace,
+  type Place,
+  type Rate,
+  type Usage,
+  type Work,
+} from './routing/index.ts';
+
+export type AccountLimits = Readonly<{ requests: Rate; tokens: Rate }>;
+
+/** What one channel may ask for: far above what a person or a service does, below what stops the others. */
+export const ACCOUNT_LIMITS: AccountLimits = {
+  requests: { perSecond: 100, burst: 1_000 },
+  tokens: { perSecond: 1_000_000, burst: 16_000_000 },
+};
+const ACCOUNTS_MAX = 16_384;
+/** Sealed bytes for a token of plain text; images and padding make it an upper guess. */
+const BYTES_PER_TOKEN = 4;
+/** Of the output limit, before an account's receipts say better. */
+const OUTPUT_SHARE_AT_FIRST = 0.5;
+const WEIGHT_OF_NEWEST = 0.2;
+
+/** A slot at a candidate, and an idle stream to it. `place` is its position among the header's candidates. */
+export type Taken = Readonly<{ worker: Worker; link: ServeLink; place: number; slot: Place<Worker> }>;
+export type Placing = ReturnType<typeof createPlacing>;
+
+/** Who may ask now, and which worker runs it: account limits in front of the dispatcher. */
+export function createPlacing(
+  deps: Readonly<{ fleet: Fleet; dispatcher: Dispatcher<Worker>; now: () => UnixMs }>,
+  linkWaitMs: number,
+  limits: AccountLimits = ACCOUNT_LIMITS,
+) {
+  const { dispatcher, now } = deps;
+  const requests = new Buckets(limits.requests, ACCOUNTS_MAX);
+  const tokens = new Buckets(limits.tokens, ACCOUNTS_MAX);
+  /** Tokens that an account's answers had, as a share of what they might have had. */
+  const outputShares = new Map<string, number>();
+
+  const workOf = (header: Header, account: string): Work => ({
+    tokensIn: Math.ceil(header.sealedBytes / BYTES_PER_TOKEN),
+    tokensOut: Math.ceil(header.outputTokensMax * (outputShares.get(account) ?? OUTPUT_SHARE_AT_FIRST)),
+  });
+
+  const slotFor = (
+    header: Header,
+    account: string,
+    deadline: UnixMs,
+    workers: readonly Worker[],
+    signal: AbortSignal,
+  ): Promise<Place<Worker> | NoPlace | null> =>
+    new Promise((resolve) => {
+      const { priority, tags } = header;
+      const ask = { account, work: workOf(header, account), priority, deadline, tags, candidates: workers };
+      let withdraw: () => void = () => undefined;
+      const stop = () => {
+        withdraw();
+        resolve(null);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      // The answer may come before `submit` returns.
+      withdraw = dispatcher.submit(ask, (answer) => {
+        signal.removeEventListener('abort', stop);
+        resolve(answer);
+      });
+    });
+
+  return {
+    /** Takes one request out of its account's limits. @throws CodedError TOO_MANY_REQUESTS with `retryAfterMs` */
+    admit(header: Header, account: string): void {
+      const { tokensIn, tokensOut } = workOf(header, account);
+      const retryAfterMs = requests.take(account, 1, now()) || tokens.take(account, tokensIn + tokensOut, now());
+      if (retryAfterMs === 0) return;
+      throw new CodedError('TOO_MANY_REQUESTS', `this channel asks for too much: try again in ${retryAfterMs} ms`, {
+        retryAfterMs,
+      });
+    },
+
+    /** A receipt says how long the answer really was. */
+    learn(header: Header, account: string, { tokensOut }: Usage): void {
+      const share = Math.min(1, tokensOut / Math.max(1, header.outputTokensMax));
+      const known = outputShares.get(account) ?? OUTPUT_SHARE_AT_FIRST;
+      keepNewest(outputShares, account, known + WEIGHT_OF_NEWEST * (share - known), ACCOUNTS_MAX);
+    },
+
+    /**
+     * Waits for a slot at one of the header's candidates that serve now and were not tried before, and for a stream to it.
+     * Null where none is left or the signal fired. @throws CodedError ROUTER_BUSY with `retryAfterMs`, DEADLINE_EXCEEDED
+     */
+    async take(
+      header: Header,
+      account: string,
+      deadline: UnixMs,
+      tried: ReadonlySet<Worker>,
+      signal: AbortSignal,
+    ): Promise<Taken | null> {
+      const places = new Map<Worker, number>();
+      for (const [place, { certificateDigest }] of header.candidates.entries()) {
+        const worker = deps.fleet.byCertificate(certificateDigest);
+        if (worker?.serves(now()) && !tried.has(worker)) places.set(worker, place);
+      }
+      if (places.size === 0 || signal.aborted) return null;
+      const slot = await slotFor(header, account, deadline, [...places.keys()], signal);
+      if (slot === null) return null;
+      if (!('worker' in slot)) throw noPlace(slot);
+      const { worker } = slot;
+      const link = await worker.takeLink(AbortSignal.any([signal, AbortSignal.timeout(linkWaitMs)]));
+      if (link !== null) return { worker, link, place: places.get(worker) as number, slot };
+      slot.finish(signal.aborted ? 'undecided' : 'failed', null);
+      return null;
+    },
+  };
+}
+
+function noPlace({ refused, retryAfterMs }: NoPlace): CodedError {
+  if (refused === 'deadline') {
+    return new CodedError('DEADLINE_EXCEEDED', 'no worker would have been free before the deadline', { retryAfterMs });
+  }
+  const message = `every worker of this request is taken: try again in ${retryAfterMs} ms`;
+  return new CodedError('ROUTER_BUSY', message, { retryAfterMs });
+}
