@@ -68,51 +68,6 @@ test("nothing of it is genuine under AMD's roots", async () => {
   expect(checks.chainToPinnedArk).toMatchObject({ outcome: 'failed', code: 'EVIDENCE_CHAIN_INVALID' });
 });
 
-describe('each defect is noticed by its own check', () => {
-  test.each<[string, Asked, string]>([
-    ['no leaf', { defects: { missing: ['leaf'] } }, 'chainToPinnedArk notRun'],
-    ['no intermediate', { defects: { missing: ['intermediate'] } }, 'chainToPinnedArk notRun'],
-    ['no root', { defects: { missing: ['root'] } }, 'chainToPinnedArk notRun'],
-    ['no CRL', { defects: { missing: ['crl'] } }, 'arkCrl notRun'],
-    ['an expired leaf', { defects: { expired: ['leaf'] } }, 'chainCurrent failed'],
-    ['an expired intermediate', { defects: { expired: ['intermediate'] } }, 'chainCurrent failed'],
-    ['an expired root', { defects: { expired: ['root'] } }, 'chainCurrent failed'],
-    ['an expired CRL', { defects: { expired: ['crl'] } }, 'arkCrl failed'],
-    ['a leaf of the future', { defects: { notYetValid: ['leaf'] } }, 'chainCurrent failed'],
-    ['a CRL of the future', { defects: { notYetValid: ['crl'] } }, 'arkCrl failed'],
-    ['a leaf signed by another key', { defects: { wronglySigned: ['leaf'] } }, 'chainToPinnedArk failed'],
-    ['an ASK signed by another key', { defects: { wronglySigned: ['intermediate'] } }, 'chainToPinnedArk failed'],
-    ['a root of another key', { defects: { wronglySigned: ['root'] } }, 'chainToPinnedArk failed'],
-    ['a CRL signed by another key', { defects: { wronglySigned: ['crl'] } }, 'arkCrl failed'],
-    ['a leaf signed with SHA-256', { defects: { pss: { leaf: 'sha256' } } }, 'chainToPinnedArk failed'],
-    ['a revoked ASK', { defects: { revoked: ['ask'] } }, 'chainNotRevoked failed'],
-    ['a revoked ASVK', { host: { signer: 'VLEK' }, defects: { revoked: ['asvk'] } }, 'chainNotRevoked failed'],
-    ['the CRL of another line', { defects: { crlOf: 'Turin' } }, 'arkCrl failed'],
-    ['a VCEK through the ASVK', { defects: { crossed: true } }, 'chainToPinnedArk failed'],
-    ['a VLEK for a report of a VCEK', { defects: { otherKind: true } }, 'chainToPinnedArk failed'],
-    ['CAs of another line', { defects: { authoritiesOf: 'Milan' } }, 'productLine failed'],
-    [
-      'a leaf for another TCB',
-      { defects: { leaf: { tcb: { bootloader: 9, tee: 0, snp: 27, microcode: 88 } } } },
-      'tcbMatchesLeaf failed',
-    ],
-    [
-      'a leaf for another chip',
-      { defects: { leaf: { hwid: new Uint8Array(64).fill(1) } } },
-      'chipIdMatchesLeaf failed',
-    ],
-    ['a leaf with another key', { defects: { strangeLeafKey: true } }, 'reportSignature failed'],
-    ['a report signed by a stranger', { report: { signedBy: 'stranger' } }, 'reportSignature failed'],
-    ['a report of the host', { report: { vmpl: 0xffff_ffff } }, 'requestedByGuest failed'],
-    ['REPORTED_TCB above CURRENT_TCB', { report: { fields: { currentTcb: new Uint8Array(8) } } }, 'tcbOrder failed'],
-  ])('%s: %s', async (_, asked, expected) => {
-    const { verdict, checks } = await judge(asked);
-    const [name = '', outcome = ''] = expected.split(' ');
-    expect(checks[name as keyof typeof checks].outcome).toBe(outcome);
-    expect(verdict).toBe(outcome === 'failed' ? 'refused' : 'unavailable');
-  });
-});
-
 test("a machine's state holds no key of the vendor, and still reports", () => {
   const state = amd.machineState({ name: 'birch', line: 'Turin' });
   const text = JSON.stringify(state);
