@@ -22,7 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Runs in a browser as well: no Node module, no network. Paths are relative to `src/`. */
-const PORTABLE = ['core/', 'attestation/', 'session/', 'log/'];
+const PORTABLE = ['core/', 'attestation/', 'session/', 'log/', 'cli/verify/', 'cli/log-check/'];
 const NOT_PORTABLE = [
   'core/crypto/node',
   'attestation/collateral/',
@@ -30,6 +30,9 @@ const NOT_PORTABLE = [
   'log/writer/',
   'log/witness/',
 ];
+
+/** Globals that only Node has, as code uses them. */
+const NODE_GLOBAL = /^(?!\s*(?:\*|\/\/|\/\*)).*\b(Buffer|process|setImmediate|__dirname)\b[.(]/;
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
@@ -42,6 +45,9 @@ for (const file of files) {
   readFileSync(join(root, file), 'utf8')
     .split('\n')
     .forEach((line, index) => {
+      const global = portable ? NODE_GLOBAL.exec(line)?.[1] : undefined;
+      if (global !== undefined)
+        problems.push(`src/${file}:${index + 1}: ${global} in a folder that also runs in a browser`);
       const specifier = /(?:\bfrom\s+|\bimport\s+|\bimport\()'([^']+)'/.exec(line)?.[1];
       if (specifier === undefined) return;
       const at = `src/${file}:${index + 1}`;

@@ -130,6 +130,7 @@ export const KIND_OF_CODE = {
   CHAIN_BUSY: 'unavailable',
   CHALLENGES_EXHAUSTED: 'unavailable',
   ENDORSEMENT_UNREACHABLE: 'unavailable',
+  PLATFORM_UNSUPPORTED: 'unavailable',
   DEADLINE_EXCEEDED: 'unavailable',
   PEER_UNREACHABLE: 'unavailable',
   ROUTER_UNREACHABLE: 'unavailable',

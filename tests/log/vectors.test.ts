@@ -16,6 +16,7 @@ import {
   tilesOf,
   verifierKey,
 } from '../../src/log/index.ts';
+import { openPage, WITHOUT_BROWSER } from '../browser/chromium.ts';
 import { vectorsFolder, WHY_SKIPPED } from '../vectors.ts';
 
 const folder = vectorsFolder('tlog');
@@ -328,6 +329,19 @@ describe.skipIf(folder === null)(folder === null ? `shared vectors: ${WHY_SKIPPE
     const answers: string[] = [];
     for await (const line of createInterface(command.stdout)) answers.push(line);
     expect(answers).toEqual(asked.map(({ answer }) => answer));
+  });
+
+  test.skipIf(WITHOUT_BROWSER)('a browser answers every question as asked here', async () => {
+    const page = await openPage();
+    try {
+      const answers = await page.ask(
+        'log',
+        asked.map(({ question }) => question),
+      );
+      expect(answers).toEqual(asked.map(({ answer }) => answer));
+    } finally {
+      await page.close();
+    }
   });
 });
 

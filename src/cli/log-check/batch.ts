@@ -1,4 +1,4 @@
-import { asCodedError, CodedError, fromUtf8, type Json } from '../../core/index.ts';
+import { asCodedError, CodedError, concatAll, fromUtf8, type Json } from '../../core/index.ts';
 import { Inputs } from './inputs.ts';
 import { OPERATIONS, type Outcome } from './operations.ts';
 
@@ -74,7 +74,7 @@ class Line {
 
   /** Answers what was added since, unless it was blank. */
   async *answer(): AsyncGenerator<string> {
-    const [bytes, length] = [Buffer.concat(this.#parts), this.#length];
+    const [bytes, length] = [concatAll(this.#parts), this.#length];
     this.#parts = [];
     this.#length = 0;
     if (length > LINE_BYTES_MAX) yield answerText(null, { value: null, refused: tooLong() });

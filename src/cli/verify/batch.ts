@@ -1,4 +1,4 @@
-import { CodedError } from '../../core/index.ts';
+import { CodedError, concatAll } from '../../core/index.ts';
 import type { Verifier } from './answer.ts';
 import { refusal, type VerifyResponse } from './response.ts';
 
@@ -25,13 +25,13 @@ export async function* boundedLines(
       if (length <= bytesMax) parts.push(piece);
       else parts = [];
       if (at === -1) break;
-      yield length > bytesMax ? null : Buffer.concat(parts);
+      yield length > bytesMax ? null : concatAll(parts);
       parts = [];
       length = 0;
       from = at + 1;
     }
   }
-  if (length > 0) yield length > bytesMax ? null : Buffer.concat(parts);
+  if (length > 0) yield length > bytesMax ? null : concatAll(parts);
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

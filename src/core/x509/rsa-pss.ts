@@ -1,12 +1,12 @@
 import { rsaPssVerify } from '#crypto';
 import { fromHex } from '../bytes.ts';
-import { DER_TAG, DerReader } from '../der.ts';
+import { rsaPublicNumbers } from '../crypto/rsa-spki.ts';
+import { DerReader } from '../der.ts';
 import { CodedError } from '../errors.ts';
 import type { Signed } from './signature.ts';
 
 const RSASSA_PSS = '1.2.840.113549.1.1.10';
 const MGF1 = '1.2.840.113549.1.1.8';
-const RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
 const SHA_384 = '2.16.840.1.101.3.4.2.2';
 const SALT_BYTES = 48;
 const TRAILER_BC = 1;
@@ -63,26 +63,8 @@ function isSha384(reader: DerReader): boolean {
 
 /** Whether a SubjectPublicKeyInfo holds an RSA key with a modulus of exactly so many bits and the exponent 65537. */
 export function isRsaKey(spki: Uint8Array, modulusBits: number): boolean {
-  try {
-    const outer = new DerReader(spki, 'SubjectPublicKeyInfo');
-    const info = outer.sequence('subjectPublicKeyInfo');
-    outer.end();
-    const algorithm = info.sequence('algorithm');
-    if (algorithm.oid('algorithm') !== RSA_ENCRYPTION) return false;
-    algorithm.null('parameters');
-    algorithm.end();
-    const inner = info.inside('subjectPublicKey', info.bitString('subjectPublicKey'));
-    info.end();
-    const key = inner.nested('rsaPublicKey', DER_TAG.sequence);
-    inner.end();
-    const modulus = key.magnitude('modulus', modulusBits / 8);
-    const exponent = key.smallInteger('publicExponent', 2 ** 32);
-    key.end();
-    return modulus.length === modulusBits / 8 && (modulus[0] as number) >= 0x80 && exponent === 65_537;
-  } catch (error) {
-    if (error instanceof CodedError) return false;
-    throw error;
-  }
+  const numbers = rsaPublicNumbers(spki);
+  return numbers !== null && numbers.modulusBits === modulusBits && numbers.exponent === 65_537;
 }
 
 /** Verifies one RSASSA-PSS signature: `rsaPssVerify`, or a memo in front of it. */

@@ -1,0 +1,3 @@
+import { ASKED } from './asked.ts';
+
+Object.assign(globalThis, { asked: ASKED });
