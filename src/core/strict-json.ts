@@ -2,6 +2,8 @@ import type { Json } from './canonical-json.ts';
 import { CodedError } from './errors.ts';
 
 export const JSON_DEPTH_MAX = 64;
+/** Values of one document, nested ones too: a list of numbers makes a hundred times its length of work. */
+export const JSON_VALUES_MAX = 131_072;
 
 /** One member of a JSON object: its value, and where the value's text stands in the document. */
 export type JsonMember = Readonly<{ value: Json; start: number; end: number }>;
@@ -55,6 +57,7 @@ class JsonScanner {
   readonly #text: string;
   readonly #field: string;
   #at = 0;
+  #values = 0;
 
   constructor(text: string, field: string) {
     this.#text = text;
@@ -63,6 +66,7 @@ class JsonScanner {
 
   value(depth: number): Json {
     if (depth > JSON_DEPTH_MAX) throw this.#error(`nested deeper than ${JSON_DEPTH_MAX}`);
+    if (++this.#values > JSON_VALUES_MAX) throw this.#error(`more than ${JSON_VALUES_MAX} values`);
     this.#space();
     switch (this.#text[this.#at]) {
       case '{':

@@ -1,4 +1,3 @@
-import { readFileSync, statSync } from 'node:fs';
 import {
   BUNDLE_CHARACTERS_MAX,
   type CollateralEvent,
@@ -9,7 +8,7 @@ import type { TrustAnchor } from '../../attestation/index.ts';
 import { CodedError, fromUtf8 } from '../../core/index.ts';
 import type { VendorFlags } from '../commands/vendor-options.ts';
 import { openService, reportOnStderr } from '../compose/collateral-service.ts';
-import { writeDurably } from '../compose/files.ts';
+import { readBounded, writeDurably } from '../compose/files.ts';
 import { EXIT, painter, wantsColour } from '../output.ts';
 import { callerAnchor, parseInstant } from '../verify/request.ts';
 import { collateralForEvidence, FETCHED_KINDS, type FetchedKind } from './for-evidence.ts';
@@ -55,7 +54,7 @@ async function fetchFor(
   anchors: readonly TrustAnchor[] | null,
 ): Promise<void> {
   const { kind = 'tdx-quote', line = null, update: channel } = flags;
-  const found = await collateralForEvidence(service, { kind, evidence: readBounded(file), anchors, line, channel });
+  const found = await collateralForEvidence(service, { kind, evidence: readInput(file), anchors, line, channel });
   if (found !== null) return;
   const todo = 'chrysalis verify says what is wrong with it';
   throw new CodedError('EVIDENCE_MALFORMED', `${file} is no ${kind} of a platform whose vendor is trusted`, { todo });
@@ -95,14 +94,13 @@ function diskFailures() {
   };
 }
 
-function readBounded(path: string): Uint8Array {
-  if (statSync(path).size > BUNDLE_CHARACTERS_MAX) {
-    throw new CodedError('USAGE_INVALID', `an input file has at most ${BUNDLE_CHARACTERS_MAX} bytes`, { path });
-  }
-  return readFileSync(path);
+function readInput(path: string): Uint8Array {
+  const bytes = readBounded(path, BUNDLE_CHARACTERS_MAX);
+  if (bytes !== null) return bytes;
+  throw new CodedError('USAGE_INVALID', `an input file has at most ${BUNDLE_CHARACTERS_MAX} bytes`, { path });
 }
 
-const readBundle = (path: string): string => fromUtf8(readBounded(path), 'collateral bundle');
+const readBundle = (path: string): string => fromUtf8(readInput(path), 'collateral bundle');
 
 function print(service: CollateralService, nowMs: number, { json }: Common): void {
   const documents = service.documents();

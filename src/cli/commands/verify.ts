@@ -1,18 +1,28 @@
-import { readFileSync, statSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { CodedError, fromUtf8, type Json, parseStrictJson, toBase64, type UnixSeconds } from '../../core/index.ts';
-import { EXIT, type ExitCode, painter, wantsColour } from '../output.ts';
-import type { Verifier } from '../verify/answer.ts';
-import { KINDS, REVOCATION_MODES } from '../verify/request.ts';
-import type { VerdictWord } from '../verify/response.ts';
+import {
+  CodedError,
+  type ErrorCode,
+  fromUtf8,
+  type Json,
+  parseStrictJson,
+  toBase64,
+  type UnixSeconds,
+} from '../../core/index.ts';
+import { readBounded } from '../compose/files.ts';
+import { EXIT, type ExitCode, exitCodeOf, painter, wantsColour } from '../output.ts';
+import { EVIDENCE_BYTES_MAX, evidenceTooLarge, KINDS, type Kind, REVOCATION_MODES } from '../verify/request.ts';
+import { refusal, type VerdictWord, type VerifyResponse } from '../verify/response.ts';
 import { addVendorOptions, type VendorFlags } from './vendor-options.ts';
 
-export const INPUT_FILE_BYTES_MAX = 16 * 1024 * 1024;
+export const COLLATERAL_FILE_BYTES_MAX = 16 * 1024 * 1024;
 const EXIT_OF_VERDICT: Readonly<Record<VerdictWord, ExitCode>> = {
   verified: EXIT.accepted,
   refused: EXIT.refused,
   unavailable: EXIT.unavailable,
 };
+
+/** A flag that cannot be read, or does not go with the kind, is a mistake of whoever called, not a verdict. */
+const CODES_OF_USAGE: readonly ErrorCode[] = ['EVIDENCE_KIND_UNSUPPORTED', 'USAGE_INVALID', 'REQUEST_MALFORMED'];
 
 /** What the command touches outside itself. */
 export type VerifyIo = Readonly<{
@@ -27,7 +37,7 @@ export type VerifyIo = Readonly<{
 
 export type VerifyFlags = VendorFlags &
   Readonly<{
-    kind?: (typeof KINDS)[number];
+    kind?: Kind;
     collateral?: string;
     fetch?: boolean;
     at?: string;
@@ -40,24 +50,15 @@ export type VerifyFlags = VendorFlags &
     json?: boolean;
   }>;
 
-function readBounded(path: string): Uint8Array {
-  if (statSync(path).size > INPUT_FILE_BYTES_MAX) {
-    throw new CodedError('USAGE_INVALID', `an input file has at most ${INPUT_FILE_BYTES_MAX} bytes`, { path });
-  }
-  return readFileSync(path);
-}
-
 /** The request that the flags spell, in the same form that a batch line has. */
-function requestOf(file: string, flags: VerifyFlags, now: UnixSeconds): Json {
+function requestOf(kind: Kind, evidence: Uint8Array, collateral: Json, flags: VerifyFlags, now: UnixSeconds): Json {
   const request: Record<string, Json> = {
-    kind: flags.kind ?? null,
-    evidence: toBase64(readBounded(file)),
+    kind,
+    evidence: toBase64(evidence),
+    collateral,
     at: flags.at ?? new Date(now * 1000).toISOString(),
     revocation: flags.revocation ?? 'require',
   };
-  if (flags.collateral !== undefined) {
-    request.collateral = parseStrictJson(fromUtf8(readBounded(flags.collateral), 'collateral'), 'collateral');
-  }
   if (flags.trustAnchor !== undefined) request.trustAnchors = flags.trustAnchor.map((spkiSha256) => ({ spkiSha256 }));
   if (flags.require !== undefined) request.require = [flags.require];
   const { reportData, nonce } = flags;
@@ -67,31 +68,58 @@ function requestOf(file: string, flags: VerifyFlags, now: UnixSeconds): Json {
   return request;
 }
 
-async function verifyFile(file: string, flags: VerifyFlags, io: VerifyIo, verifier: Verifier): Promise<void> {
+/** @throws CodedError for a file that is too large, or no strict JSON */
+function readCollateral(path: string | undefined): Json {
+  if (path === undefined) return null;
+  const bytes = readBounded(path, COLLATERAL_FILE_BYTES_MAX);
+  if (bytes === null) {
+    const bytesMax = COLLATERAL_FILE_BYTES_MAX;
+    throw new CodedError('COLLATERAL_MALFORMED', `collateral has at most ${bytesMax} bytes`, { bytesMax });
+  }
+  return parseStrictJson(fromUtf8(bytes, 'collateral'), 'collateral');
+}
+
+/** What the files hold is judged; how the command was called, and files that are not there, are matters of usage. */
+async function answerFile(kind: Kind, file: string, flags: VerifyFlags, io: VerifyIo): Promise<VerifyResponse> {
+  const { createVerifier } = await import('../verify/answer.ts');
   const { parseVerifyRequest } = await import('../verify/request.ts');
-  const { formatResponse } = await import('../verify/print.ts');
   const { findCollateral } = await import('../collateral/for-verify.ts');
+  const evidence = readBounded(file, EVIDENCE_BYTES_MAX[kind]);
+  if (evidence === null) return refusal(null, evidenceTooLarge(kind));
+  let collateral: Json;
+  try {
+    collateral = readCollateral(flags.collateral);
+  } catch (thrown) {
+    if (!(thrown instanceof CodedError) || exitCodeOf(thrown.code) !== EXIT.refused) throw thrown;
+    return refusal(null, thrown);
+  }
   let given: ReturnType<typeof parseVerifyRequest>;
   try {
-    given = parseVerifyRequest(requestOf(file, flags, io.now()));
+    given = parseVerifyRequest(requestOf(kind, evidence, collateral, flags, io.now()));
   } catch (cause) {
     // On the command line a request that cannot be read is a mistake of usage, not a verdict.
     if (!(cause instanceof CodedError) || cause.code === 'USAGE_INVALID') throw cause;
     throw new CodedError('USAGE_INVALID', cause.message, cause.facts, { cause });
   }
   const { request, explain } = await findCollateral(given, flags);
-  const response = explain(await verifier.answer(request));
-  const isUsage = response.error?.code === 'EVIDENCE_KIND_UNSUPPORTED' || response.error?.code === 'USAGE_INVALID';
+  return explain(await createVerifier().answer(request));
+}
+
+async function verifyFile(kind: Kind, file: string, flags: VerifyFlags, io: VerifyIo): Promise<void> {
+  const { formatResponse } = await import('../verify/print.ts');
+  const response = await answerFile(kind, file, flags, io);
+  const isUsage = response.error !== null && CODES_OF_USAGE.includes(response.error.code);
   const text = flags.json
     ? `${JSON.stringify(response)}\n`
-    : formatResponse(request.kind, response, painter(io.colour), io.width);
+    : formatResponse(kind, response, painter(io.colour), io.width);
   await io.write(text);
   io.exit(isUsage ? EXIT.usage : EXIT_OF_VERDICT[response.verdict]);
 }
 
-async function verifyBatch(io: VerifyIo, verifier: Verifier): Promise<void> {
+async function verifyBatch(io: VerifyIo): Promise<void> {
+  const { createVerifier } = await import('../verify/answer.ts');
   const { answerBatch } = await import('../verify/batch.ts');
-  for await (const response of answerBatch(verifier, io.input)) await io.write(`${JSON.stringify(response)}\n`);
+  for await (const response of answerBatch(createVerifier(), io.input)) await io.write(`${JSON.stringify(response)}\n`);
 }
 
 function processIo(): VerifyIo {
@@ -138,14 +166,13 @@ Example:
   $ npx chrysalis verify --batch < requests.jsonl > answers.jsonl`,
     )
     .action(async (file: string | undefined, flags: VerifyFlags) => {
-      const { createVerifier } = await import('../verify/answer.ts');
       if (flags.batch === true) {
         if (file !== undefined) throw new CodedError('USAGE_INVALID', '--batch reads stdin and takes no file');
-        await verifyBatch(io(), createVerifier());
+        await verifyBatch(io());
         return;
       }
       if (file === undefined) throw new CodedError('USAGE_INVALID', 'name a file, or give --batch');
       if (flags.kind === undefined) throw new CodedError('USAGE_INVALID', `--kind is missing: ${KINDS.join(', ')}`);
-      await verifyFile(file, flags, io(), createVerifier());
+      await verifyFile(flags.kind, file, flags, io());
     });
 }

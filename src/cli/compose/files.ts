@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Bytes, CodedError, fromHex, type Randomness, secretBytes, toHex } from '../../core/index.ts';
+import { type Bytes, CodedError, concat, fromHex, type Randomness, secretBytes, toHex } from '../../core/index.ts';
 import { codedFromSystem } from '../output.ts';
 
 /** In memory that nobody else has a copy of, so that its owner can overwrite it. */
@@ -11,6 +11,30 @@ export const systemRandomness: Randomness = (length) => randomFillSync(secretByt
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+}
+
+const PIECE_BYTES = 64 * 1024;
+
+/** What a file, a pipe or a device holds, or null where that is more than `bytesMax`; never holds more. */
+export function readBounded(path: string, bytesMax: number): Uint8Array | null {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const pieces: Uint8Array[] = [];
+      for (let length = 0; ; ) {
+        const piece = new Uint8Array(Math.min(PIECE_BYTES, bytesMax + 1 - length));
+        const read = readSync(file, piece);
+        if (read === 0) return concat(...pieces);
+        length += read;
+        if (length > bytesMax) return null;
+        pieces.push(piece.subarray(0, read));
+      }
+    } finally {
+      closeSync(file);
+    }
   } catch (thrown) {
     throw codedFromSystem(thrown);
   }

@@ -21,6 +21,18 @@ export const KINDS = [
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
+/** What is larger is refused before it is decoded; the parsers' own bounds may be narrower. */
+export const EVIDENCE_BYTES_MAX: Readonly<Record<Kind, number>> = {
+  'tdx-quote': 64 * 1024,
+  'snp-report': 64 * 1024,
+  'nvidia-gpu': 64 * 1024,
+  'nvidia-devices': 4 * 1024 * 1024,
+  'nvidia-rim': 256 * 1024,
+  'nras-token': 512 * 1024,
+  ccel: 4 * 1024 * 1024,
+  composite: 4 * 1024 * 1024,
+};
+
 export const TRUST_ANCHORS_MAX = 16;
 export const REVOCATION_MODES = ['require', 'prefer', 'off'] as const;
 
@@ -76,7 +88,15 @@ export function parseRequestLine(line: string): Json {
   return parseStrictJson(line, 'request');
 }
 
-/** Unknown fields are refused: a misspelt expectation must not pass as none. @throws CodedError REQUEST_MALFORMED */
+export function evidenceTooLarge(kind: Kind): CodedError {
+  const bytesMax = EVIDENCE_BYTES_MAX[kind];
+  return new CodedError('EVIDENCE_TOO_LARGE', `evidence of kind ${kind} has at most ${bytesMax} bytes`, { bytesMax });
+}
+
+/**
+ * Unknown fields are refused: a misspelt expectation must not pass as none.
+ * @throws CodedError REQUEST_MALFORMED, EVIDENCE_TOO_LARGE
+ */
 export function parseVerifyRequest(value: Json): VerifyRequest {
   const fields = recordOf(value, '');
   for (const name of Object.keys(fields)) if (!FIELDS.has(name)) throw malformed(name, 'an unknown field');
@@ -86,9 +106,11 @@ export function parseVerifyRequest(value: Json): VerifyRequest {
   if (id !== undefined && id !== null && typeof id !== 'string' && typeof id !== 'number') {
     throw malformed('id', 'neither text nor a number');
   }
+  const kind = oneOf(KINDS, fields.kind, 'kind');
+  if (evidence.length > 4 * Math.ceil(EVIDENCE_BYTES_MAX[kind] / 3)) throw evidenceTooLarge(kind);
   return {
     id: id ?? null,
-    kind: oneOf(KINDS, fields.kind, 'kind'),
+    kind,
     evidence: fromBase64(evidence, 'request.evidence'),
     collateral: fields.collateral ?? null,
     at: parseInstant(at),
