@@ -211,6 +211,24 @@ test('a full disk under the log files of parts costs log lines and nothing else'
   expect(await up({ once: true, json: true }).exit).toBe(0);
 });
 
+test.each([
+  ['half a file', '{"kind":'],
+  ['a file of something else', '{"kind":"chrysalis-simulated-intel","version":1}'],
+  ['a vendor that lacks the line', '{"kind":"chrysalis-simulated-amd","version":1,"seed":"00","lines":{}}'],
+  ['a vendor without keys', '{"kind":"chrysalis-simulated-amd","version":1,"seed":"00","lines":{"Genoa":{}}}'],
+])('a vendor that was kept and cannot be read is one clear line: %s', async (_, content) => {
+  const { amd } = layoutOf(folder).vendors;
+  writeFileSync(amd, content);
+  const run = up({ once: true });
+  expect(await run.exit).toBe(2);
+  expect(run.err()).toContain('CONFIG_INVALID');
+  expect(run.err()).toContain(amd);
+  expect(run.err()).toContain('--data');
+  expect(run.err()).not.toContain('    at ');
+  expect(readFileSync(amd, 'utf8')).toBe(content); // nothing is made anew over somebody's keys
+  expect(left()).toEqual([]);
+});
+
 test('a folder that cannot be made is one clear line', async () => {
   writeFileSync(join(folder, 'file'), '');
   const run = up({ data: join(folder, 'file', 'x'), once: true });

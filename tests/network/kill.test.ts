@@ -1,8 +1,11 @@
 /** SIGKILL of one part in the middle of a request: never a hang, and the next start finds what was acknowledged. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { createClientFromOptions } from '../../src/cli/compose/client.ts';
+import { layoutOf } from '../../src/cli/up/state.ts';
+import { ask } from './in-process.ts';
 import { partsOf, startUp, type UpDocument } from './run-up.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-kill-'));
@@ -67,6 +70,38 @@ test.each([
   },
   120_000,
 );
+
+/** The SNP worker that a new client verifies now; undefined where there is none. */
+async function snpWorkerNow(): Promise<string | undefined> {
+  const { router, logPolicy, policy, simulatedVendor } = JSON.parse(readFileSync(layoutOf(folder).network, 'utf8'));
+  const vendor = { dangerouslyAllowSimulatedVendor: simulatedVendor };
+  const client = await createClientFromOptions({ router, logPolicy, policy, ...vendor, data: join(folder, 'watch') });
+  try {
+    // It pays nobody, so nobody answers; which workers there are it has verified before.
+    await ask(client, 'anyone there?', { deadlineMs: 5_000 }).catch(() => undefined);
+    return client.verified().find(({ tee }) => tee === 'sev-snp')?.workerId;
+  } finally {
+    await client.close();
+  }
+}
+
+test('kill -9 of the SNP worker alone: the other one serves, and it comes back under a new identity', async () => {
+  const run = startUp(folder, []);
+  const up = await run.document();
+  const before = up.workers.find(({ tee }) => tee === 'sev-snp')?.worker;
+  expect(before).toBe(await snpWorkerNow());
+  await askAndStrike(up, () => {
+    for (const pid of partsOf(folder, 'worker', 'run', '--name', 'birch')) process.kill(pid, 'SIGKILL');
+  });
+  // Whichever of the two the first one went to.
+  const askAgain = () => askAndStrike(up, () => {}).catch(() => 'failed');
+  await expect.poll(askAgain, { timeout: 20_000, interval: 500 }).toBe('finished');
+  await expect.poll(snpWorkerNow, { timeout: 40_000, interval: 500 }).not.toBeOneOf([undefined, before]);
+  expect(run.err()).toContain('worker birch was killed');
+  expect(run.err()).not.toContain('worker alder was killed');
+  run.child.kill('SIGTERM');
+  expect(await run.exit).toBe(0);
+}, 120_000);
 
 test('kill -9 of the workers ends the answer or finishes it; they come back and the network goes on', async () => {
   const run = startUp(folder, []);

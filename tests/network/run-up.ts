@@ -11,7 +11,7 @@ export type UpDocument = {
   model: string;
   worker: { name: string; simulated: boolean; tee: string };
   checks: Record<string, { name: string; outcome: string }[]>;
-  workers: { name: string; simulated: boolean; tee: string; checks: UpDocument['checks'] }[];
+  workers: { worker: string; name: string; simulated: boolean; tee: string; checks: UpDocument['checks'] }[];
   receipt: { id: string; amount: string; checks: { outcome: string }[] };
   logProof: { admission: { index: number }; receipt: { index: number; size: number; checks: { outcome: string }[] } };
   payment: { onChain: boolean; claimed: string; vouchered: string; channel: string };

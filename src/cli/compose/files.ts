@@ -1,5 +1,15 @@
 import { randomFillSync } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Bytes, CodedError, concat, fromHex, type Randomness, secretBytes, toHex } from '../../core/index.ts';
 import { codedFromSystem } from '../output.ts';
@@ -40,27 +50,30 @@ export function readBounded(path: string, bytesMax: number): Uint8Array | null {
   }
 }
 
-/** Whole or not at all, and on disk when it returns; readable by this user alone. */
+/** Whole or not at all, and on disk when it returns; readable by this user alone. @throws CodedError as the system says */
 export function writeDurably(path: string, text: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const draft = `${path}.${process.pid}.draft`;
-    const file = openSync(draft, 'w', 0o600);
     try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
+      writeAndSync(openSync(draft, 'w', 0o600), text);
+      renameSync(draft, path);
+    } catch (thrown) {
+      rmSync(draft, { force: true });
+      throw thrown;
     }
-    renameSync(draft, path);
-    const folder = openSync(dirname(path), 'r');
-    try {
-      fsyncSync(folder);
-    } finally {
-      closeSync(folder);
-    }
+    writeAndSync(openSync(dirname(path), 'r'), null);
   } catch (thrown) {
     throw codedFromSystem(thrown);
+  }
+}
+
+function writeAndSync(file: number, text: string | null): void {
+  try {
+    if (text !== null) writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

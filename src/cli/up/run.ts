@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { CodedError, type Randomness } from '../../core/index.ts';
+import { CodedError } from '../../core/index.ts';
 import { aborted, stopSignal } from '../child.ts';
 import type { UpOptions } from '../commands/up.ts';
+import { systemRandomness } from '../compose/files.ts';
 import { codedFromSystem, EXIT, type ExitCode, painter, wantsColour } from '../output.ts';
 import { DEVELOPMENT_POLICY, MAIN } from '../paths.ts';
 import { VERSION } from '../version.ts';
@@ -11,8 +11,6 @@ import { createScreen, type Screen } from './screen.ts';
 import { type Layout, layoutOf, lockFolder, makeFolders } from './state.ts';
 import { runTour, type TourDocument } from './tour.ts';
 import { issueCollateral } from './vendors.ts';
-
-const randomness: Randomness = (length) => new Uint8Array(randomBytes(length)) as Uint8Array<ArrayBuffer>;
 
 /** What `up --json` prints; the fields of the tour are there where it ran. */
 export type UpDocument = Partial<TourDocument> &
@@ -97,7 +95,7 @@ async function planNetwork(options: UpOptions, layout: Layout, parts: Parts): Pr
     policy: DEVELOPMENT_POLICY,
     ...parts,
     env: process.env,
-    randomness,
+    randomness: systemRandomness,
     now: Date.now,
   });
 }

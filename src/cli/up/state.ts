@@ -1,16 +1,7 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { CodedError } from '../../core/index.ts';
+import { readIfThere, writeDurably } from '../compose/files.ts';
 import { codedFromSystem } from '../output.ts';
 
 /** Where everything of one local network is kept; a second start finds it here again. */
@@ -44,40 +35,18 @@ export function layoutOf(folder: string): Layout {
   };
 }
 
-/** Writes a file whole or not at all, for this user alone. @throws CodedError STORAGE_FULL, CONFIG_INVALID */
-export function writeWhole(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${process.pid}.draft`;
-  try {
-    const file = openSync(draft, 'w', 0o600);
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, path);
-  } catch (thrown) {
-    rmSync(draft, { force: true });
-    throw codedFromSystem(thrown);
-  }
-}
-
 /** Writes the tlog-policy of this network: one log, one witness, which must have cosigned. */
 export function writeLogPolicy(layout: Layout, log: string, witness: Readonly<{ vkey: string; url: string }>): void {
   const lines = [`log ${log}`, `witness local ${witness.vkey} ${witness.url}`, 'quorum local'];
-  writeWhole(layout.logPolicy, `${lines.join('\n')}\n`);
+  writeDurably(layout.logPolicy, `${lines.join('\n')}\n`);
 }
 
 /** Reads a small text file; makes it, for this user alone, where there is none. @throws CodedError as `makeFolders` */
 export function readOrMake(path: string, make: () => string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw codedFromSystem(thrown);
-  }
+  const kept = readIfThere(path);
+  if (kept !== null) return kept.trim();
   const made = make();
-  writeWhole(path, `${made}\n`);
+  writeDurably(path, `${made}\n`);
   return made;
 }
 

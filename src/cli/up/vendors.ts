@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   amdDocuments,
   type BundledDocument,
@@ -19,8 +18,8 @@ import {
   type SimulatedIntelState,
 } from '../../attestation/simulate/index.ts';
 import { CodedError, fromBase64, type Randomness, toHex, type UnixSeconds } from '../../core/index.ts';
-import { codedFromSystem } from '../output.ts';
-import { type Layout, writeWhole } from './state.ts';
+import { readIfThere, writeDurably } from '../compose/files.ts';
+import type { Layout } from './state.ts';
 
 /** A worker of a local network and the TEE of its simulated host. */
 export type SimulatedWorker = Readonly<{ name: string; tee: Tee }>;
@@ -39,14 +38,11 @@ export async function prepareVendors(
   workers: readonly SimulatedWorker[],
   from: Readonly<{ now: UnixSeconds; randomness: Randomness }>,
 ): Promise<'made' | 'kept'> {
-  const keptIntel = readState<SimulatedIntelState>(layout.vendors.intel);
-  const keptAmd = readState<SimulatedAmdState>(layout.vendors.amd);
-  const intelState = keptIntel ?? createSimulatedIntel(from.randomness);
-  const amdState = keptAmd ?? (await createSimulatedAmd(from.randomness, [SNP_LINE]));
-  const intel = openSimulatedIntel(intelState);
-  const amd = openSimulatedAmd(amdState);
-  if (keptIntel === null) writeJson(layout.vendors.intel, intelState);
-  if (keptAmd === null) writeJson(layout.vendors.amd, amdState);
+  const paths = layout.vendors;
+  const kept = { intel: openKept(paths.intel, openIntel), amd: openKept(paths.amd, openAmd) };
+  if (kept.intel === null) writeJson(paths.intel, createSimulatedIntel(from.randomness));
+  if (kept.amd === null) writeJson(paths.amd, await createSimulatedAmd(from.randomness, [SNP_LINE]));
+  const { intel, amd } = openVendors(layout);
   for (const { name, tee } of workers) {
     const state = tee === 'tdx' ? intel.machineState(name) : amd.machineState({ name, line: SNP_LINE });
     writeJson(layout.machine(name), state);
@@ -57,7 +53,7 @@ export async function prepareVendors(
     layout.trustAnchors,
     anchors.map(({ spkiSha256, kind, name }) => ({ spkiSha256: toHex(spkiSha256), kind, name })),
   );
-  return keptIntel === null || keptAmd === null ? 'made' : 'kept';
+  return kept.intel === null || kept.amd === null ? 'made' : 'kept';
 }
 
 /**
@@ -66,20 +62,45 @@ export async function prepareVendors(
  * @throws CodedError STORAGE_FULL, CONFIG_INVALID
  */
 export function issueCollateral(layout: Layout, workers: readonly SimulatedWorker[], now: UnixSeconds): void {
-  const intel = openSimulatedIntel(requireState<SimulatedIntelState>(layout.vendors.intel));
-  const amd = openSimulatedAmd(requireState<SimulatedAmdState>(layout.vendors.amd));
+  const { intel, amd } = openVendors(layout);
   const documents = workers.flatMap(({ name, tee }) =>
     tee === 'tdx' ? intelDocumentsOf(intel, name, now) : amdDocumentsOf(amd, name, now),
   );
   // Hosts share all documents but their own certificate.
   const byId = new Map(documents.map((document) => [document.id, document]));
-  writeWhole(layout.collateral, encodeCollateralBundle([...byId.values()]));
+  writeDurably(layout.collateral, encodeCollateralBundle([...byId.values()]));
 }
 
-function requireState<T>(path: string): T {
-  const state = readState<T>(path);
-  if (state === null) throw new CodedError('CONFIG_INVALID', `no such file or folder: ${path}`);
-  return state;
+type Vendors = Readonly<{ intel: SimulatedIntel; amd: SimulatedAmd }>;
+
+function openVendors({ vendors: { intel, amd } }: Layout): Vendors {
+  const required = <Vendor>(path: string, vendor: Vendor | null): Vendor => {
+    if (vendor !== null) return vendor;
+    throw new CodedError('CONFIG_INVALID', `no such file or folder: ${path}`);
+  };
+  return { intel: required(intel, openKept(intel, openIntel)), amd: required(amd, openKept(amd, openAmd)) };
+}
+
+function openIntel(state: unknown): SimulatedIntel {
+  return openSimulatedIntel(state as SimulatedIntelState);
+}
+
+function openAmd(state: unknown): SimulatedAmd {
+  const amd = openSimulatedAmd(state as SimulatedAmdState);
+  if (!amd.lines.includes(SNP_LINE)) throw new CodedError('CONFIG_INVALID', `this simulated AMD lacks ${SNP_LINE}`);
+  return amd;
+}
+
+/** The vendor in a file; null where there is no file. Nothing is made anew over a file that can't be used. */
+function openKept<Vendor>(path: string, open: (state: unknown) => Vendor): Vendor | null {
+  const text = readIfThere(path);
+  if (text === null) return null;
+  try {
+    return open(JSON.parse(text));
+  } catch (cause) {
+    const todo = 'restore that file, or start in another folder with --data DIR';
+    throw new CodedError('CONFIG_INVALID', `${path} holds no simulated vendor that can be used`, { todo }, { cause });
+  }
 }
 
 const ANY_REPORT_DATA = new Uint8Array(64);
@@ -99,21 +120,9 @@ function amdDocumentsOf(amd: SimulatedAmd, name: string, now: UnixSeconds): Bund
 }
 
 function writeJson(path: string, value: unknown): void {
-  writeWhole(path, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-function readState<T>(path: string): T | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw codedFromSystem(thrown);
-  }
-  try {
-    return JSON.parse(text) as T;
-  } catch (cause) {
-    const todo = 'restore that file, or start in another folder with --data DIR';
-    throw new CodedError('CONFIG_INVALID', `${path} is not JSON`, { todo }, { cause });
-  }
+  writeDurably(
+    path,
+    `${JSON.stringify(value, null, 2)}
+`,
+  );
 }
