@@ -1,4 +1,4 @@
-import { type Bytes, CodedError, Cursor, toHex } from '../../../core/index.ts';
+import { type Bytes, CodedError, Cursor, concat, fromHex, toHex } from '../../../core/index.ts';
 
 /** What the rows of an extended report's table are known to hold. An ASVK may sit in the ASK row. */
 export const CERTIFICATE_TABLE_KINDS = {
@@ -66,12 +66,32 @@ function parseRows(cursor: Cursor): Row[] {
   }
 }
 
+/** A table of these rows, contents end to end after the header: what a host writes where it leaves no gaps. */
+export function encodeCertificateTable(rows: readonly Pick<CertificateTableEntry, 'guid' | 'data'>[]): Bytes {
+  const header = new Uint8Array(ROW_BYTES * (rows.length + 1));
+  const view = new DataView(header.buffer);
+  let offset = header.length;
+  for (const [index, { guid, data }] of rows.entries()) {
+    const raw = fromHex(guid.replaceAll('-', ''), 'guid');
+    header.set(
+      MIXED_ENDIAN.map((at) => raw[at] as number),
+      ROW_BYTES * index,
+    );
+    view.setUint32(ROW_BYTES * index + 16, offset, true);
+    view.setUint32(ROW_BYTES * index + 20, data.length, true);
+    offset += data.length;
+  }
+  return concat(header, ...rows.map(({ data }) => data));
+}
+
+/** Which byte of a GUID in plain order stands where; its own inverse. */
+const MIXED_ENDIAN = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+
 /** Mixed-endian by specification; a known GUID in plain order is taken as what it spells. */
 function guidOf(raw: Uint8Array): string {
   const plain = dashed(raw);
   if (kindOf(plain) !== null) return plain;
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  return dashed(Uint8Array.from(order, (at) => raw[at] as number));
+  return dashed(Uint8Array.from(MIXED_ENDIAN, (at) => raw[at] as number));
 }
 
 function dashed(raw: Uint8Array): string {
