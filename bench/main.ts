@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   router: async () => (await import('./router.ts')).benchRouter,
   engine: async () => (await import('./engine.ts')).benchEngine,
   log: async () => (await import('./log.ts')).benchLog,
+  fleet: async () => (await import('./fleet/main.ts')).benchFleet,
   chain: async () => (await import('./chain.ts')).benchChain,
 };
 

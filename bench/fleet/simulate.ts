@@ -104,3 +104,8 @@ function jain(values: readonly number[]): number {
   const squares = values.reduce((a, b) => a + b * b, 0);
   return sum ** 2 / (values.length * squares);
 }
+
+/** Over all requests offered; one that got no token in time counts as the time it waited for it. */
+export function quantileOfOffered({ firstTokenMs, offered }: Outcome, share: number): number {
+  return firstTokenMs[Math.floor(share * offered)] ?? PATIENCE_MS;
+}

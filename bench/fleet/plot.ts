@@ -1,0 +1,78 @@
+import { type Outcome, PATIENCE_MS, quantileOfOffered } from './simulate.ts';
+
+export type Run = Readonly<{
+  pattern: string;
+  title: string;
+  requests: number;
+  outcomes: ReadonlyMap<string, Outcome>;
+}>;
+
+const WIDTH = 720;
+const HEIGHT = 300;
+const MARGIN = { left: 48, right: 16, top: 12, bottom: 40 };
+const LEAST_MS = 5;
+const STEPS = 240;
+/** Okabe and Ito's colours: told apart by people who see few. */
+const COLOURS = ['#999999', '#E69F00', '#CC79A7', '#56B4E9', '#0072B2'];
+
+const x = (ms: number) =>
+  MARGIN.left +
+  ((WIDTH - MARGIN.left - MARGIN.right) * Math.log(Math.max(ms, LEAST_MS) / LEAST_MS)) /
+    Math.log(PATIENCE_MS / LEAST_MS);
+const y = (share: number) => HEIGHT - MARGIN.bottom - (HEIGHT - MARGIN.top - MARGIN.bottom) * share;
+
+/** Share of the requests offered that have their first token after so long, on a logarithmic scale of time. */
+export function plotOf(run: Run): string {
+  const lines = [...run.outcomes.values()].map((outcome, i) => {
+    const points: string[] = [];
+    let at = 0;
+    for (let step = 0; step <= STEPS; step++) {
+      const ms = LEAST_MS * (PATIENCE_MS / LEAST_MS) ** (step / STEPS);
+      while (at < outcome.firstTokenMs.length && (outcome.firstTokenMs[at] as number) <= ms) at += 1;
+      points.push(`${x(ms).toFixed(1)},${y(at / outcome.offered).toFixed(1)}`);
+    }
+    return `<polyline fill="none" stroke="${COLOURS[i]}" stroke-width="2" points="${points.join(' ')}"/>`;
+  });
+  const ticks = [10, 100, 1_000, 10_000].map(
+    (ms) =>
+      `<line x1="${x(ms)}" x2="${x(ms)}" y1="${y(1)}" y2="${y(0)}" stroke="#8884"/><text x="${x(ms)}" y="${HEIGHT - 20}" text-anchor="middle">${ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text>`,
+  );
+  const shares = [0, 0.5, 0.9, 1].map(
+    (share) =>
+      `<line x1="${x(LEAST_MS)}" x2="${x(PATIENCE_MS)}" y1="${y(share)}" y2="${y(share)}" stroke="#8884"/><text x="${MARGIN.left - 6}" y="${y(share) + 4}" text-anchor="end">${share * 100} %</text>`,
+  );
+  const legend = [...run.outcomes.keys()].map(
+    (name, i) =>
+      `<text x="${WIDTH - MARGIN.right - 6}" y="${y(0) - 10 - 16 * (run.outcomes.size - 1 - i)}" text-anchor="end" fill="${COLOURS[i]}" font-weight="600">${name}</text>`,
+  );
+  const caption = `<text x="${WIDTH / 2}" y="${HEIGHT - 4}" text-anchor="middle">time to the first token</text>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="currentColor" role="img" aria-label="${run.title}">${ticks.join('')}${shares.join('')}${lines.join('')}${legend.join('')}${caption}</svg>`;
+}
+
+/** The whole report as one page without anything from outside. */
+export function reportOf(runs: readonly Run[], about: string): string {
+  const sections = runs.map((run) => {
+    const rows = [...run.outcomes].map(([name, outcome]) => {
+      const cells = [
+        ms(quantileOfOffered(outcome, 0.5)),
+        ms(quantileOfOffered(outcome, 0.99)),
+        percent(outcome.servedShare),
+        outcome.fairness.toFixed(3),
+        percent(outcome.worstAccount),
+        percent(outcome.readShare),
+      ];
+      return `<tr><th scope="row">${name}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+    });
+    return `<section><h2>${run.title}</h2>${plotOf(run)}<table><thead><tr><th></th><th>p50</th><th>p99</th><th>served in ${PATIENCE_MS / 1000} s</th><th>fairness (Jain)</th><th>worst account's part of its fair share</th><th>prompt tokens read</th></tr></thead><tbody>${rows.join('')}</tbody></table></section>`;
+  });
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Routing policies compared</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{padding:.25rem .5rem;text-align:right;border-bottom:1px solid #8884}th[scope=row],th:first-child{text-align:left}svg{width:100%}</style><h1>Routing policies compared</h1><p>${about}</p>${sections.join('')}</html>\n`;
+}
+
+function ms(value: number): string {
+  if (value >= PATIENCE_MS) return 'none';
+  return value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(0)} ms`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
