@@ -12,13 +12,13 @@ import { readText } from './files.ts';
 
 export type TrustOptions = Readonly<{
   policy: string;
-  /** File with the simulated vendor's roots; only a development policy takes them. */
+  /** File with simulated vendors' roots; only a development policy takes them. */
   dangerouslyAllowSimulatedVendor?: string;
 }>;
 
 /**
- * The policy in a file and the roots that may vouch under it: the vendors' that are pinned here, and a simulated vendor's where the
- * flag names its file and the policy is for development.
+ * The policy in a file and the roots that may vouch under it: the vendors' that are pinned here, and simulated vendors'
+ * where the flag names their file and the policy is for development.
  * @throws CodedError CONFIG_INVALID, POLICY_INVALID
  */
 export function loadTrust(

@@ -51,7 +51,7 @@ export function pssIssuing(key: SimulatedRsaKey, profile: PssProfile): x509.Issu
 }
 
 /** The attributes of AMD's names in their order; the organisation is ours. */
-export function amdName(commonName: string, organisation = AMD_SIMULATOR_ORGANISATION): Bytes {
+function amdName(commonName: string, organisation = AMD_SIMULATOR_ORGANISATION): Bytes {
   return der.sequence(
     x509.nameAttribute(x509.X509_OID.organisationalUnit, der.utf8String('Engineering')),
     x509.nameAttribute(x509.X509_OID.country, der.printableString('US')),
