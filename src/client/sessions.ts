@@ -1,6 +1,6 @@
 import { sha256 } from '#crypto';
-import type { AffirmingAppraisal, CpuEndorsements, KnownBlock, Policy, Tee, Trust } from '../attestation/index.ts';
-import { appraise, loadCpuEndorsements, parseEvidenceBundle } from '../attestation/index.ts';
+import type { AffirmingAppraisal, KnownBlock, Policy, Tee, Trust, VendorEndorsements } from '../attestation/index.ts';
+import { appraise, loadVendorEndorsements, parseEvidenceBundle, VerificationCache } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
@@ -36,7 +36,7 @@ export type SessionDeps = Readonly<{
   policyDigest: Bytes;
   trust: Trust;
   /** Collateral that this client gets by itself; null to take what the router sends, verified all the same. */
-  endorsementsFor: ((bundle: Bytes) => Promise<CpuEndorsements>) | null;
+  endorsementsFor: ((bundle: Bytes) => Promise<VendorEndorsements>) | null;
   /** The log's verifier key, pinned by whoever runs this client. */
   logPolicy: LogPolicy;
   /** Heads of the log that this client was shown. */
@@ -65,13 +65,14 @@ const ENDORSEMENTS_MAX = 16;
  */
 export function createSessions(deps: SessionDeps) {
   const { transport, now } = deps;
-  const endorsements = new Map<string, Promise<CpuEndorsements>>();
+  const endorsements = new Map<string, Promise<VendorEndorsements>>();
+  const nvidiaCache = new VerificationCache();
 
-  const endorsementsOf = (tee: Tee, collateral: string): Promise<CpuEndorsements> => {
+  const endorsementsOf = (tee: Tee, collateral: string): Promise<VendorEndorsements> => {
     const key = `${tee} ${toHex(sha256(utf8(collateral)))}`;
     const known = endorsements.get(key);
     if (known !== undefined) return known;
-    const loaded = loadCpuEndorsements(tee, collateral, deps.trust.trustAnchors);
+    const loaded = loadVendorEndorsements(tee, collateral, deps.trust.trustAnchors, nvidiaCache);
     if (endorsements.size >= ENDORSEMENTS_MAX) endorsements.delete(endorsements.keys().next().value as string);
     endorsements.set(key, loaded);
     loaded.catch(() => endorsements.delete(key));

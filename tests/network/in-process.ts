@@ -7,8 +7,8 @@ import {
   appraise,
   encodeRecordedInputs,
   type KnownBlock,
-  loadCpuEndorsements,
   loadPolicy,
+  loadVendorEndorsements,
   parseEvidenceBundle,
   parseSnpReport,
   policyDigest,
@@ -203,7 +203,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       const knownBlocks = [block];
       const collateral = hosts.collateralOf(bundle);
       const { tee } = parseEvidenceBundle(bundle);
-      const endorsements = await loadCpuEndorsements(tee, collateral, trust.trustAnchors);
+      const endorsements = await loadVendorEndorsements(tee, collateral, trust.trustAnchors);
       return {
         appraisal: await appraise({ ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks }),
         judgedAt,

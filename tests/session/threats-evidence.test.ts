@@ -21,9 +21,11 @@ import {
   keyset,
   NOW,
   nonce,
+  nonceRoot,
   otherNonce,
   summary,
 } from '../attestation/appraise/scene.ts';
+import { gpu } from '../attestation/nvidia/scene.ts';
 import { helloOf, makeWorker, offerOf, policyOf, START } from './world.ts';
 
 /**
@@ -65,12 +67,13 @@ test('relay / cuckoo: a relayed quote vouches for the keys of the enclave that m
 });
 
 test('splice GPU: device evidence added, removed or of another challenge does not fit the quote', async () => {
-  const device = { kind: 1 as const, report: fill(1, 9), chain: [fill(2, 9)] };
+  const reported = (by: number) => gpu.report(gpuNonce(keysetDigest(keyset), nonceRoot, 1), fill(by, 32));
+  const device = { kind: 1 as const, report: reported(1), chain: gpu.chain };
   for (const scene of [{ after: { devices: [device] } }, { bundle: { devices: [device] }, after: { devices: [] } }]) {
     const found = summary(await judge({ scene }));
     expect(found).toEqual(expect.arrayContaining(['refused', 'binding.reportData']));
   }
-  const swapped = { ...device, report: fill(3, 9) };
+  const swapped = { ...device, report: reported(3) };
   const spliced = summary(await judge({ scene: { bundle: { devices: [device] }, after: { devices: [swapped] } } }));
   expect(spliced).toEqual(expect.arrayContaining(['refused', 'binding.reportData']));
   // g binds keyset, N and count; G refuses one device twice.

@@ -1,5 +1,5 @@
 import { type Bytes, CodedError, type Keyset, keysetDigest, toHex, type UnixMs, workerId } from '../../core/index.ts';
-import type { CpuEndorsements, TrustAnchor } from '../endorsements/index.ts';
+import { anchorsFor, type TrustAnchor, type VendorEndorsements } from '../endorsements/index.ts';
 import { type EvidenceBundle, evidenceDigest, parseEvidenceBundle, type Tee } from '../evidence/composite/index.ts';
 import { type Check, check, failed, notRun, type SnpTcbs, type TdxTcb } from '../verify/index.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type KnownBlock,
 } from './binding.ts';
 import type { CheckGroup, CpuAppraisal, IdentityBinding } from './cpu.ts';
+import { type AttestedDevice, appraiseGpu, type GpuAppraisal, type GpuBinding } from './gpu.ts';
 import type { Policy } from './policy.ts';
 import { appraiseSnp } from './snp-cpu.ts';
 import { appraiseTdx } from './tdx-cpu.ts';
@@ -50,9 +51,12 @@ export type AppraisalFacts = Readonly<{
   tcbStatus: string;
   /** The root that vouches, or null where the quote leads to none. */
   vouchedBy: TrustAnchor | null;
-  /** True where that root is a simulator's: say so on every screen. */
+  /** True where that root, or one behind the devices, is a simulator's: say so on every screen. */
   simulated: boolean;
   identityBinding: IdentityBinding;
+  gpuBinding: GpuBinding;
+  /** GPUs and switches, where all of them are genuine; one device may back one live worker. */
+  devices: readonly AttestedDevice[];
 }>;
 
 /** Where the evidence is genuine, ours to accept and in date. */
@@ -86,7 +90,7 @@ export type AppraisalInput = Trust &
   Readonly<{
     /** The bundle as it travels. */
     bundle: Uint8Array;
-    endorsements: CpuEndorsements;
+    endorsements: VendorEndorsements;
     now: UnixMs;
     /** A nonce of the caller's own that must be under N; required where the policy's least mode is 2. */
     expectedNonce?: ExpectedNonce | undefined;
@@ -106,30 +110,36 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
     throw new CodedError('INVARIANT_BROKEN', `at most ${KNOWN_BLOCKS_MAX} known blocks`);
   }
   const bundle = parseEvidenceBundle(input.bundle);
-  const cpu = await appraiseCpu(bundle, input);
+  const gpu = await appraiseGpu(bundle, input.policy, input.trustAnchors, input.now, input.endorsements.nvidia);
+  const cpu = await appraiseCpu(bundle, input, gpu.deviceIds);
   const fresh = freshnessChecks(bundle, { nonce: input.expectedNonce, blocks: input.knownBlocks });
   const madeAt = madeAtOf(bundle, fresh, input);
   const groups = {
     cpu: cpu.cpu,
-    gpu: { deviceEvidence: gpuCheck(input.policy, bundle) },
-    binding: { ...cpu.binding, ...fresh },
+    gpu: gpu.gpu,
+    binding: { ...cpu.binding, ...gpu.binding, ...fresh },
     policy: {
       ...trustChecks(input.policy, cpu),
       tee: check(input.policy.tees.includes(bundle.tee), REFUSED, `the policy does not accept ${bundle.tee}`),
       ...cpu.policy,
+      ...gpu.policy,
       ...workerChecks(input.policy, bundle, input.now),
       evidenceAge: ageCheck(bundle, madeAt, input),
     },
   };
-  return conclude(bundle, cpu, groups, input, madeAt);
+  return conclude(bundle, { cpu, gpu }, groups, input, madeAt);
 }
 
 /** Without endorsements of this CPU's vendor its checks are not run, and the appraisal is unavailable. */
-function appraiseCpu(bundle: EvidenceBundle, input: AppraisalInput): Promise<CpuAppraisal> {
-  const { policy, trustAnchors, now, endorsements } = input;
+function appraiseCpu(
+  bundle: EvidenceBundle,
+  { policy, trustAnchors, now, endorsements }: AppraisalInput,
+  deviceIds: readonly Bytes[],
+): Promise<CpuAppraisal> {
+  const anchors = anchorsFor(undefined, trustAnchors);
   return bundle.tee === 'tdx'
-    ? appraiseTdx(bundle, policy, trustAnchors, now, endorsements.intel)
-    : appraiseSnp(bundle, policy, trustAnchors, now, endorsements.amd);
+    ? appraiseTdx(bundle, policy, anchors, now, deviceIds, endorsements.intel)
+    : appraiseSnp(bundle, policy, anchors, now, endorsements.amd);
 }
 
 const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
@@ -214,32 +224,22 @@ function ageCheck(bundle: EvidenceBundle, madeAt: UnixMs | null, input: Appraisa
   return check(madeAt >= oldest, 'EVIDENCE_STALE', `the evidence is older than ${evidenceAgeSecondsMax} s`);
 }
 
-function gpuCheck(policy: Policy, bundle: EvidenceBundle): Check {
-  if (bundle.devices.length > 0) {
-    return failed('EVIDENCE_KIND_UNSUPPORTED', 'the bundle holds device evidence, which this verifier cannot verify');
-  }
-  return policy.gpu === 'required'
-    ? failed(REFUSED, 'no GPU evidence; policy requires it')
-    : notRun('no GPU evidence; policy does not require it');
-}
-
 /** Checks that may stay unrun under this policy; each then says so in its reason. */
 function mayStayUnrun(policy: Policy): ReadonlySet<string> {
   const names = new Set<string>();
   if (policy.session.leastMode < 2) names.add('binding.nonce');
   if (policy.freshness.beaconBlock === 'when-known') names.add('binding.beaconBlock');
-  if (policy.gpu === 'not-required') names.add('gpu.deviceEvidence');
   return names;
 }
 
 function conclude(
   bundle: EvidenceBundle,
-  cpu: CpuAppraisal,
+  { cpu, gpu }: Readonly<{ cpu: CpuAppraisal; gpu: GpuAppraisal }>,
   groups: AppraisalGroups,
   input: AppraisalInput,
   madeAt: UnixMs | null,
 ): Appraisal {
-  const optional = new Set([...mayStayUnrun(input.policy), ...cpu.mayStayUnrun]);
+  const optional = new Set([...mayStayUnrun(input.policy), ...cpu.mayStayUnrun, ...gpu.mayStayUnrun]);
   const named = Object.entries(groups).flatMap(([group, checks]) =>
     Object.entries(checks).map(([name, outcome]) => ({ name: `${group}.${name}`, outcome: outcome.outcome })),
   );
@@ -262,19 +262,26 @@ function conclude(
     snpTcbs: cpu.snpTcbs,
     tcbStatus: (cpu.tdxTcb ?? cpu.snpTcbs)?.status ?? 'unknown',
     vouchedBy: cpu.anchor,
-    simulated: cpu.anchor?.kind === 'simulated',
+    simulated: [cpu.anchor, ...gpu.anchors].some((anchor) => anchor?.kind === 'simulated'),
     identityBinding: cpu.identityBinding,
+    gpuBinding: gpu.gpuBinding,
+    devices: gpu.devices,
   };
   const { platformId, earliestExpiry } = cpu;
-  const complete = failures.length === 0 && unrun.length === 0 && cpu.verdict === 'verified';
+  const complete =
+    failures.length === 0 &&
+    unrun.length === 0 &&
+    cpu.verdict === 'verified' &&
+    ['verified', 'none'].includes(gpu.verdict);
   if (complete && earliestExpiry !== null && madeAt !== null) {
     const expiresAt = Math.min(
-      1000 * earliestExpiry,
+      1000 * Math.min(earliestExpiry, gpu.earliestExpiry ?? earliestExpiry),
       bundle.keyset.notAfter,
       madeAt + 1000 * input.policy.freshness.evidenceAgeSecondsMax,
     );
     return { ...facts, status: 'affirming', expiresAt, madeAt, platformId } as AffirmingAppraisal;
   }
-  const status = failures.length > 0 || cpu.verdict === 'refused' ? 'refused' : 'unavailable';
+  const isRefused = failures.length > 0 || cpu.verdict === 'refused' || gpu.verdict === 'refused';
+  const status = isRefused ? 'refused' : 'unavailable';
   return { ...facts, status, expiresAt: null, madeAt, platformId, because: failures.length > 0 ? failures : unrun };
 }

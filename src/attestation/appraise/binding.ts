@@ -1,4 +1,12 @@
-import { equalBytes, keysetDigest, type NonceProof, nonceRoot, type UnixMs } from '../../core/index.ts';
+import {
+  type Bytes,
+  compareBytes,
+  equalBytes,
+  keysetDigest,
+  type NonceProof,
+  nonceRoot,
+  type UnixMs,
+} from '../../core/index.ts';
 import { type EvidenceBundle, parseRuntimeEvent, type RuntimeEvent, replayRtmr3 } from '../evidence/composite/index.ts';
 import type { ParsedTdxQuote } from '../evidence/tdx/index.ts';
 import { type Check, check, failed, notRun, PASSED } from '../verify/index.ts';
@@ -55,10 +63,12 @@ export function snpBindingChecks(bundle: EvidenceBundle, reportData: Check): Rec
   };
 }
 
+/** @param deviceIds of the devices in the bundle, as their genuine reports establish them; empty where one is not */
 export function tdxBindingChecks(
   bundle: EvidenceBundle,
   quote: ParsedTdxQuote,
   reportData: Check,
+  deviceIds: readonly Bytes[],
 ): Record<TdxBindingCheckName, Check> {
   const events = bundle.eventLog.runtimeEvents.map(parseRuntimeEvent);
   return {
@@ -78,25 +88,23 @@ export function tdxBindingChecks(
       'EVIDENCE_NOT_BOUND',
       'the runtime events do not lead to RTMR3',
     ),
-    ...eventChecks(bundle, events),
+    ...eventChecks(bundle, events, deviceIds),
   };
 }
 
 type EventCheckName = 'identityEvent' | 'devicesEvent' | 'modelEvent' | 'noOtherEvents';
 
 /** Each event exactly once, in order, and equal to what the bundle says (AIS/1 section 3, item 4). */
-function eventChecks(bundle: EvidenceBundle, events: readonly RuntimeEvent[]): Record<EventCheckName, Check> {
+function eventChecks(
+  bundle: EvidenceBundle,
+  events: readonly RuntimeEvent[],
+  deviceIds: readonly Bytes[],
+): Record<EventCheckName, Check> {
   const keyset = keysetDigest(bundle.keyset);
   const order = events.map((event) => event.kind).join(' ');
   return {
     identityEvent: once(events, 'identity', (event) => equalBytes(event.keysetDigest, keyset), 'another keyset'),
-    // No device evidence can be verified yet, so no device may have been measured either.
-    devicesEvent: once(
-      events,
-      'devices',
-      (event) => event.deviceIds.length === bundle.devices.length,
-      'other devices than the evidence holds',
-    ),
+    devicesEvent: devicesEvent(bundle, events, deviceIds),
     modelEvent: once(events, 'model', (event) => equalBytes(event.modelDigest, bundle.modelDigest), 'another model'),
     noOtherEvents: check(
       order === 'identity devices model',
@@ -104,6 +112,18 @@ function eventChecks(bundle: EvidenceBundle, events: readonly RuntimeEvent[]): R
       'RTMR3 holds other events than identity, devices and model in this order',
     ),
   };
+}
+
+/** The devices that the enclave measured at boot are those that answered now. */
+function devicesEvent(bundle: EvidenceBundle, events: readonly RuntimeEvent[], deviceIds: readonly Bytes[]): Check {
+  const others = 'other devices than the evidence holds';
+  const counted = once(events, 'devices', (event) => event.deviceIds.length === bundle.devices.length, others);
+  if (counted.outcome !== 'passed' || bundle.devices.length === 0) return counted;
+  if (deviceIds.length === 0) return notRun('the devices could not be established');
+  const sorted = [...deviceIds].sort(compareBytes);
+  const fits = (event: Extract<RuntimeEvent, { kind: 'devices' }>) =>
+    event.deviceIds.every((id, index) => equalBytes(id, sorted[index] as Bytes));
+  return once(events, 'devices', fits, others);
 }
 
 function once<Kind extends RuntimeEvent['kind']>(

@@ -7,6 +7,8 @@ export type {
   TdxBindingCheckName,
 } from './binding.ts';
 export type { CheckGroup, IdentityBinding } from './cpu.ts';
+export type { AttestedDevice, GpuBinding } from './gpu.ts';
+export type { GpuPolicy } from './gpu-schema.ts';
 export * from './policy.ts';
 export * from './recorded.ts';
 export type { SnpPolicyCheckName } from './snp-policy.ts';

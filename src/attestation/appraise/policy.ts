@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { sha256 } from '#crypto';
 import { type Bytes, CodedError, canonicalJsonBytes, type Json, parseStrictJson } from '../../core/index.ts';
+import { Gpu } from './gpu-schema.ts';
 import { hex, listOf } from './schema.ts';
 import { Snp } from './snp-schema.ts';
 
@@ -61,7 +62,7 @@ const common = {
   tees: listOf(z.enum(['tdx', 'sev-snp'])),
   tdx: Tdx,
   sevSnp: Snp,
-  gpu: z.enum(['required', 'not-required']),
+  gpu: Gpu,
   /** Model manifest digests M. */
   models: z.union([z.literal('any'), listOf(hex(32))]),
   /** AIS/1 versions and HPKE suites, at least one of which the attested keyset must offer. */

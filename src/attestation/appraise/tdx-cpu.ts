@@ -1,4 +1,4 @@
-import type { UnixMs } from '../../core/index.ts';
+import type { Bytes, UnixMs } from '../../core/index.ts';
 import { type IntelEndorsements, noIntelEndorsements, type TrustAnchor } from '../endorsements/index.ts';
 import { bundleReportData, type EvidenceBundle } from '../evidence/composite/index.ts';
 import { parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
@@ -8,12 +8,17 @@ import type { CpuAppraisal } from './cpu.ts';
 import type { Policy } from './policy.ts';
 import { tdxPolicyChecks } from './tdx-policy.ts';
 
-/** Appraises the TDX quote of a bundle. @throws CodedError EVIDENCE_* for a quote that can't be read */
+/**
+ * Appraises the TDX quote of a bundle.
+ * @param deviceIds of the bundle's devices, which an event must name
+ * @throws CodedError EVIDENCE_* for a quote that can't be read
+ */
 export async function appraiseTdx(
   bundle: EvidenceBundle,
   policy: Policy,
   trustAnchors: readonly TrustAnchor[],
   now: UnixMs,
+  deviceIds: readonly Bytes[],
   endorsements: IntelEndorsements = noIntelEndorsements(),
 ): Promise<CpuAppraisal> {
   const quote = parseTdxQuote(bundle.quote);
@@ -27,7 +32,7 @@ export async function appraiseTdx(
   return {
     verdict: verdict.verdict,
     cpu,
-    binding: tdxBindingChecks(bundle, quote, expectedReportData),
+    binding: tdxBindingChecks(bundle, quote, expectedReportData, deviceIds),
     policy: tdxPolicyChecks(policy.tdx, quote, { tcb: verdict.tcb, platform }),
     mayStayUnrun: [],
     anchor: verdict.anchor,

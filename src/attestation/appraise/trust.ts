@@ -1,5 +1,11 @@
 import { CodedError, equalBytes } from '../../core/index.ts';
-import { AMD_ROOTS, INTEL_SGX_ROOT, type TrustAnchor } from '../endorsements/index.ts';
+import {
+  AMD_ROOTS,
+  INTEL_SGX_ROOT,
+  NVIDIA_DEVICE_ROOT,
+  NVIDIA_RIM_ROOT,
+  type TrustAnchor,
+} from '../endorsements/index.ts';
 import type { DevelopmentPolicy, Policy, ProductionPolicy } from './policy.ts';
 
 declare const pinned: unique symbol; // not exported: only pinnedAnchor makes the next type
@@ -7,9 +13,12 @@ declare const pinned: unique symbol; // not exported: only pinnedAnchor makes th
 export type PinnedAnchor = TrustAnchor & { readonly kind: 'vendor'; readonly [pinned]: true };
 
 /** What a production composition trusts. */
-export const PINNED_ANCHORS: readonly PinnedAnchor[] = [INTEL_SGX_ROOT, ...AMD_ROOTS].map(
-  (anchor) => anchor as TrustAnchor as PinnedAnchor,
-);
+export const PINNED_ANCHORS: readonly PinnedAnchor[] = [
+  INTEL_SGX_ROOT,
+  ...AMD_ROOTS,
+  NVIDIA_DEVICE_ROOT,
+  NVIDIA_RIM_ROOT,
+].map((anchor) => anchor as TrustAnchor as PinnedAnchor);
 
 /**
  * A policy with the anchors it may be used with. Production takes pinned vendor roots alone, so that a simulated root

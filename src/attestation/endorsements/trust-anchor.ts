@@ -10,6 +10,8 @@ export type TrustAnchor = Readonly<{
   certificateSha256?: Bytes | undefined;
   kind: 'vendor' | 'simulated' | 'caller';
   name: string;
+  /** What it may vouch for, apart from CPUs: NVIDIA has one root for devices and one for manifests. */
+  purpose?: 'nvidia-device' | 'nvidia-manifest' | undefined;
 }>;
 
 /**
@@ -22,6 +24,11 @@ export const INTEL_SGX_ROOT: TrustAnchor = {
   kind: 'vendor',
   name: 'Intel SGX Root CA',
 };
+
+/** Those of `anchors` that may vouch for this, and for nothing else. */
+export function anchorsFor(purpose: TrustAnchor['purpose'], anchors: readonly TrustAnchor[]): readonly TrustAnchor[] {
+  return anchors.filter((anchor) => anchor.purpose === purpose);
+}
 
 /** The anchor that pins this key, or null. An empty list trusts nothing. */
 export function anchorFor(spkiSha256: Uint8Array, anchors: readonly TrustAnchor[]): TrustAnchor | null {

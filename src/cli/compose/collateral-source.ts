@@ -11,7 +11,6 @@ import {
   type AmdEndorsements,
   amdCollateralOf,
   BoundedMap,
-  type CpuEndorsements,
   type IntelEndorsements,
   intelCollateralOf,
   loadAmdEndorsements,
@@ -22,6 +21,7 @@ import {
   parseSnpReport,
   parseTdxQuote,
   type TrustAnchor,
+  type VendorEndorsements,
   VerificationCache,
 } from '../../attestation/index.ts';
 import {
@@ -38,7 +38,7 @@ import { openService } from './collateral-service.ts';
 /** Where the collateral of a bundle comes from: a file, or a service. */
 export type CollateralSource = Readonly<{
   /** What a bundle is appraised with. @throws CodedError of kind unavailable where it cannot be had */
-  endorsementsFor: (bundle: Bytes) => Promise<CpuEndorsements>;
+  endorsementsFor: (bundle: Bytes) => Promise<VendorEndorsements>;
   /** The text that goes to clients beside a bundle, for platforms that were appraised; `{}` for others. */
   textFor: (bundle: Bytes) => Promise<string>;
   /** When the first document of it ends; null where it holds none. */
@@ -60,7 +60,7 @@ export async function sourceOfText(text: string, anchors: readonly TrustAnchor[]
     return sourceOfService(service, anchors);
   }
   const { intel, amd } = byVendor(value);
-  const endorsements: CpuEndorsements = {
+  const endorsements: VendorEndorsements = {
     ...(intel === undefined ? {} : { intel: await loadIntelEndorsements(intelCollateralOf(intel), anchors) }),
     ...(amd === undefined ? {} : { amd: loadAmdEndorsements(amdCollateralOf(amd)) }),
   };
@@ -101,7 +101,7 @@ function amdEnds(endorsements: AmdEndorsements | undefined): UnixSeconds[] {
 
 /** One vendor's part of a service, by the quote or report of a bundle. */
 type VendorSource = Readonly<{
-  endorsementsFor: (evidence: Bytes) => Promise<CpuEndorsements>;
+  endorsementsFor: (evidence: Bytes) => Promise<VendorEndorsements>;
   /** Null for a platform that was never appraised: nobody makes us ask about those. */
   textFor: (evidence: Bytes) => Promise<string | null>;
 }>;

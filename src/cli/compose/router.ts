@@ -3,14 +3,15 @@ import { ed25519Key, sha256 } from '#crypto';
 import {
   appraise,
   BoundedMap,
-  type CpuEndorsements,
   encodeRecordedInputs,
   type KnownBlock,
-  loadCpuEndorsements,
+  loadVendorEndorsements,
   type Policy,
   parseEvidenceBundle,
   policyDigest,
   type TrustAnchor,
+  type VendorEndorsements,
+  VerificationCache,
 } from '../../attestation/index.ts';
 import { currencyOf } from '../../chain/index.ts';
 import { type Beacon, type Bytes, CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
@@ -113,13 +114,14 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
  * starts from the same bytes.
  */
 function judgedWithOf(collateral: Collateral, anchors: readonly TrustAnchor[]) {
-  const loaded = new BoundedMap<CpuEndorsements>(COLLATERALS_MAX);
-  return async (bundle: Bytes): Promise<Readonly<{ endorsements: CpuEndorsements; text: string }>> => {
+  const loaded = new BoundedMap<VendorEndorsements>(COLLATERALS_MAX);
+  const nvidiaCache = new VerificationCache();
+  return async (bundle: Bytes): Promise<Readonly<{ endorsements: VendorEndorsements; text: string }>> => {
     await collateral.endorsementsFor(bundle); // fetched where it has to be
     const text = await collateral.textFor(bundle);
     const { tee } = parseEvidenceBundle(bundle);
     const key = `${tee}:${toHex(sha256(utf8(text)))}`;
-    const endorsements = loaded.get(key) ?? (await loadCpuEndorsements(tee, text, anchors));
+    const endorsements = loaded.get(key) ?? (await loadVendorEndorsements(tee, text, anchors, nvidiaCache));
     loaded.set(key, endorsements);
     return { endorsements, text };
   };

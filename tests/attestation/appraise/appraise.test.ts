@@ -150,11 +150,6 @@ const bundleCases: readonly [string, SceneOptions, string[]][] = [
   ['an unknown event', { events: (all) => [...all, utf8('debug shell opened')] }, ['binding.noOtherEvents']],
   ['events in another order', { events: (all) => [all[2]!, all[1]!, all[0]!] }, ['binding.noOtherEvents']],
   ['an event that was measured and left out of the log', { machine: { rtmr3: fill(5, 48) } }, ['binding.rtmr3Replay']],
-  [
-    'device evidence, which cannot be verified yet',
-    { bundle: { devices: [{ kind: 1, report: fill(1, 9), chain: [fill(2, 9)] }] } },
-    ['gpu.deviceEvidence', 'binding.devicesEvent'],
-  ],
   ['a beacon of another network', { bundle: { beacon: { ...beacon, network: -239 } } }, ['policy.beaconNetwork']],
   ['a keyset past its end', { bundle: { keyset: { ...keyset, notAfter: NOW } } }, ['policy.keysetCurrent']],
   ['only an unknown protocol version', { bundle: { keyset: { ...keyset, versions: [2] } } }, ['policy.versions']],
@@ -324,7 +319,7 @@ test('an evaluation data number below the floor, a platform off the list and a m
     'refused',
     'policy.image',
   ]);
-  expect(summary(await judge({ policy: developmentWith({ gpu: 'required' }) }))).toEqual([
+  expect(summary(await judge({ policy: developmentWith({ gpu: { evidence: 'required' } }) }))).toEqual([
     'refused',
     'gpu.deviceEvidence',
   ]);

@@ -10,6 +10,7 @@ export const NVIDIA_DEVICE_ROOT: TrustAnchor = {
   certificateSha256: fromHex('102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48'),
   kind: 'vendor',
   name: 'NVIDIA Device Identity CA',
+  purpose: 'nvidia-device',
 };
 
 /** NVIDIA CoRIM signing Root CA, as data in attestation-policies/trust-anchors/nvidia-corim-signing-root-ca.json. */
@@ -18,4 +19,5 @@ export const NVIDIA_RIM_ROOT: TrustAnchor = {
   certificateSha256: fromHex('12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1'),
   kind: 'vendor',
   name: 'NVIDIA CoRIM signing Root CA',
+  purpose: 'nvidia-manifest',
 };

@@ -136,6 +136,7 @@ export function openSimulatedNvidia(state: SimulatedNvidiaState): SimulatedNvidi
     certificateSha256: sha256(certificate(name)),
     kind: 'simulated',
     name: 'Chrysalis simulator, not NVIDIA',
+    purpose: name === 'deviceRoot' ? 'nvidia-device' : 'nvidia-manifest',
   });
   const deviceState = (name: string, firmware: NvidiaFirmware) => {
     const provisioner: NvidiaAuthorityName = `provisioner ${firmware.chip}`;
