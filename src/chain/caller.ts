@@ -27,6 +27,8 @@ export type ContractAccount = Readonly<{
   balance: bigint;
   /** Masterchain block at which it was read: final once the endpoint shows a later one. */
   seqno: number;
+  /** The chain's own clock at that block, unix seconds. */
+  at: number;
 }>;
 
 /** Reads contracts by their initial data, and sends them operations that end in a transaction that was seen. */
@@ -55,7 +57,8 @@ export class ContractCaller {
     if (!parseCell(account.code).equals(init.code)) {
       throw new CodedError('CONTRACT_MISMATCH', `the account does not run this version of the ${name}`);
     }
-    return { address, data: parseCell(account.data), balance: account.balance, seqno: account.blockId.seqno };
+    const { balance, blockId, timestampt: at } = account;
+    return { address, data: parseCell(account.data), balance, seqno: blockId.seqno, at };
   }
 
   queryId(): bigint {

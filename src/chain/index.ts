@@ -11,6 +11,7 @@ export * from './log-anchor.ts';
 export * from './log-anchor-client.ts';
 export * from './networks.ts';
 export * from './pool.ts';
+export * from './pool-client.ts';
 export * from './sum-tree.ts';
 export * from './voucher.ts';
 export * from './wallet.ts';

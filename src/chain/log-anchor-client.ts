@@ -4,6 +4,7 @@ import { type CallerOptions, ContractCaller } from './caller.ts';
 import {
   type LogAnchorConfig,
   type LogAnchorState,
+  logAnchorAddress,
   logAnchorInit,
   logAnchorMessage,
   parseLogAnchorData,
@@ -25,6 +26,10 @@ export class LogAnchorClient {
   constructor(options: CallerOptions, config: LogAnchorConfig) {
     this.#caller = new ContractCaller(options);
     this.config = config;
+  }
+
+  get address(): Address {
+    return logAnchorAddress(this.config);
   }
 
   /** @returns null where nothing was deployed. @throws CodedError CONTRACT_MISMATCH, CHAIN_UNREACHABLE */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, type Cell, internal, SendMode, type StateInit } from '@ton/core';
 import { WalletContractV5R1 } from '@ton/ton';
 import { ed25519Sign, type SigningKey } from '#crypto';
@@ -6,6 +7,7 @@ import type { ChainEndpoint } from './endpoint.ts';
 
 /** Contracts section 6: what a wallet signs is good for a minute. */
 export const WALLET_MESSAGE_SECONDS = 60;
+const SEQNO_POLL_MS = 200;
 /** For the wallet's own fees. */
 const WALLET_FEE_ALLOWANCE = 20_000_000n;
 
@@ -21,6 +23,8 @@ export class Wallet {
   readonly #key: SigningKey;
   readonly #clock: Clock;
   #last: Promise<unknown> = Promise.resolve();
+  /** What was signed last: the next number is signed when this one is used, or can be used no more. */
+  #signed: Readonly<{ seqno: number; validUntil: number }> | null = null;
 
   constructor(endpoint: ChainEndpoint, key: SigningKey, network: number, clock: Clock) {
     this.#endpoint = endpoint;
@@ -58,16 +62,30 @@ export class Wallet {
         needed: (value + WALLET_FEE_ALLOWANCE).toString(),
       });
     }
-    const seqno = await this.#endpoint.ask('sequence number of the wallet', () => this.#contract.getSeqno(provider));
-    const now = Math.max(Math.floor(this.#clock() / 1000), state.timestampt);
+    const { seqno, now } = await this.#nextSeqno(state.timestampt);
+    const validUntil = now + WALLET_MESSAGE_SECONDS;
     const transfer = await this.#contract.createTransfer({
       seqno,
-      timeout: now + WALLET_MESSAGE_SECONDS,
+      timeout: validUntil,
       sendMode: SendMode.PAY_GAS_SEPARATELY + SendMode.IGNORE_ERRORS,
       messages: [internal({ to, value, body, bounce, ...(init === undefined ? {} : { init }) })],
       signer: async (cell: Cell) => Buffer.from(await ed25519Sign(this.#key, cell.hash())),
     });
+    this.#signed = { seqno, validUntil };
     await this.#endpoint.ask('transfer', () => this.#contract.send(provider, transfer));
+  }
+
+  /** Two messages with one number would be one message: waits while the last one may still be applied. */
+  async #nextSeqno(chainTime: number): Promise<{ seqno: number; now: number }> {
+    const provider = this.#endpoint.client.provider(this.address, this.#contract.init);
+    for (let at = chainTime; ; ) {
+      const seqno = await this.#endpoint.ask('sequence number of the wallet', () => this.#contract.getSeqno(provider));
+      const now = Math.max(Math.floor(this.#clock() / 1000), at);
+      if (this.#signed === null || seqno > this.#signed.seqno || now > this.#signed.validUntil) return { seqno, now };
+      await sleep(SEQNO_POLL_MS);
+      at = (await this.#endpoint.ask('state of the wallet', (client) => client.getContractState(this.address)))
+        .timestampt;
+    }
   }
 }
 

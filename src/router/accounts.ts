@@ -17,7 +17,7 @@ import {
   type UnixMs,
 } from '../core/index.ts';
 import { type Header, verifyDelegation } from '../session/index.ts';
-import type { ChannelRow, Ledger } from '../store/index.ts';
+import type { ChannelRow, Ledger, VoucherRow } from '../store/index.ts';
 import type { ChainPort } from './ports.ts';
 
 /** Contracts sections 1.2 and 6. Amounts in nanoTON, times in ms unless named otherwise. */
@@ -30,6 +30,8 @@ export type AccountTerms = Readonly<{
   creditMax: bigint;
   /** The router claims by itself when a voucher is this far ahead of the chain. */
   claimAbove: bigint;
+  /** The pool's share of what it collects, in ten-thousandths; the rest is the workers'. */
+  feeBps: number;
 }>;
 
 const NEW_CHANNEL_CREDIT = 10_000_000n;
@@ -71,6 +73,13 @@ export function createAccounts(
     else inFlight.set(key, sum);
   };
 
+  /** What a voucher names has been earned once the chain shows that it was paid. */
+  const collected = (voucher: VoucherRow, claimed: bigint): void => {
+    if (claimed < voucher.cumulative) return;
+    const share = (amount: bigint) => (amount * BigInt(10_000 - terms.feeBps)) / 10_000n;
+    ledger.markCollected(voucher.channel, voucher.leaves, share);
+  };
+
   const refresh = (channel: string, of: ChannelTerms): Promise<ChannelRow> => {
     const running = refreshing.get(channel);
     if (running !== undefined) return running;
@@ -86,6 +95,8 @@ export function createAccounts(
         viewedAt: now(),
       };
       ledger.putChannel(row);
+      const voucher = ledger.voucher(channel);
+      if (voucher !== null) collected(voucher, view.claimed);
       return row;
     })().finally(() => refreshing.delete(channel));
     refreshing.set(channel, started);
@@ -121,7 +132,10 @@ export function createAccounts(
       const row = known(channel);
       const voucher = ledger.voucher(channel);
       const of = parseTerms(row.terms);
-      if (voucher !== null && voucher.cumulative > row.claimed) await chain.claim(of, voucher);
+      if (voucher !== null && voucher.cumulative > row.claimed) {
+        // By the time of the next look a better voucher may have come, which is not collected.
+        collected(voucher, (await chain.claim(of, voucher)).claimed);
+      }
       return refresh(channel, of);
     })().finally(() => claiming.delete(channel));
     claiming.set(channel, started);
@@ -256,6 +270,25 @@ export function createAccounts(
     async account(channel: string): Promise<ChannelAccount> {
       const row = known(channel);
       return account(await refresh(channel, parseTerms(row.terms)).catch(() => row));
+    },
+
+    /**
+     * The watchtower: looks at every channel that has something to collect, and answers a close with the best voucher.
+     * @returns what failed, by channel; it is looked at again the next time
+     */
+    async watch(): Promise<readonly Readonly<{ channel: string; error: unknown }>[]> {
+      const failed: { channel: string; error: unknown }[] = [];
+      for (const { channel, state, claimed, terms: of } of ledger.channels()) {
+        const voucher = ledger.voucher(channel);
+        if (state === 'closed' || voucher === null || voucher.cumulative <= claimed) continue;
+        try {
+          const seen = await refresh(channel, parseTerms(of));
+          if (seen.state === 'closing') await claim(channel);
+        } catch (error) {
+          failed.push({ channel, error });
+        }
+      }
+      return failed;
     },
 
     /** Claims the best voucher and answers when the chain's own state shows it. @throws CodedError of the chain */

@@ -1,5 +1,17 @@
 export type { AppraiseEvidence } from './admission.ts';
+export { createAnchoring } from './anchoring.ts';
 export type { FromServe, ServeLink, ToServe, WorkerControl } from './links.ts';
-export type { BeaconSource, ChainHead, ChainPort, ChannelView, LogPort } from './ports.ts';
+export { createPayouts, type PayoutLimits } from './payouts.ts';
+export type {
+  AnchoredLogPort,
+  AnchorPort,
+  BeaconSource,
+  ChainHead,
+  ChainPort,
+  ChannelView,
+  LogPort,
+  PoolPort,
+} from './ports.ts';
+export { every } from './rounds.ts';
 export { createRouter, type RouterDeps } from './router.ts';
 export type { RouterService, WorkerRow } from './service.ts';

@@ -1,4 +1,4 @@
-import type { ChannelTerms } from '../chain/index.ts';
+import type { ChannelTerms, LogAnchorView, PoolView, PostedRoot, SignedHead, SumProof } from '../chain/index.ts';
 import type { Beacon, Bytes, UnixMs } from '../core/index.ts';
 import type { Digest, LeafDraft, LeafType } from '../log/index.ts';
 
@@ -28,6 +28,27 @@ export type ChainPort = Readonly<{
     voucher: Readonly<{ cumulative: bigint; receipts: Bytes; signature: Bytes }>,
   ): Promise<ChannelView>;
 }>;
+
+/** The router's pool. A write resolves when the pool's own state shows it. */
+export type PoolPort = Readonly<{
+  view(): Promise<PoolView>;
+  post(root: PostedRoot): Promise<PoolView>;
+  claimLeaf(proof: SumProof): Promise<PoolView>;
+}>;
+
+/** The log's anchor on chain. */
+export type AnchorPort = Readonly<{
+  /** Null before the first head. */
+  view(): Promise<LogAnchorView | null>;
+  anchor(head: SignedHead, proof: readonly Bytes[]): Promise<Readonly<{ view: LogAnchorView; transaction: string }>>;
+}>;
+
+/** What anchoring needs of the log beyond {@link LogPort}. */
+export type AnchoredLogPort = LogPort &
+  Readonly<{
+    /** RFC 9162 consistency proof between two published sizes. */
+    consistency(from: number, to: number): Promise<readonly Bytes[]>;
+  }>;
 
 export type BeaconSource = Readonly<{ beacon: Beacon; checkpoint: string; madeAt: UnixMs }>;
 export type { Digest };

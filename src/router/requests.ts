@@ -1,5 +1,5 @@
 import type { SigningKey } from '#crypto';
-import { type Bytes, CodedError, equalBytes, toHex, type UnixMs } from '../core/index.ts';
+import { type Bytes, CodedError, equalBytes, isZero, toHex, type UnixMs } from '../core/index.ts';
 import {
   type Header,
   headerHash,
@@ -133,6 +133,7 @@ export function createRequests(
       object: signed.receipt,
       signature: signed.signature,
       storedAt: deps.now(),
+      payee: poolPayee(keyset),
     });
     deps.onReceipt();
     if (receipt.kind !== 'final') return null;
@@ -292,6 +293,11 @@ export function createRequests(
       }
     },
   };
+}
+
+/** A pool pays accounts of workchain 0; the account of zeros is nobody's. */
+function poolPayee({ payee }: NonNullable<Worker['admission']>['keyset']): Bytes | null {
+  return payee.workchain === 0 && !isZero(payee.account) ? payee.account : null;
 }
 
 function stopCode(signal: AbortSignal): 'DEADLINE_EXCEEDED' | 'REQUEST_CANCELLED' {

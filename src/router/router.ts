@@ -11,7 +11,7 @@ import {
   type WorkerToRouter,
 } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
-import { createAccounts } from './accounts.ts';
+import { type Accounts, createAccounts } from './accounts.ts';
 import { type AppraiseEvidence, createAdmission } from './admission.ts';
 import { createBatches } from './batches.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
@@ -34,7 +34,9 @@ export type RouterDeps = Readonly<{
   dispatchKey: SigningKey;
   priceSheet: Bytes;
   network: number;
+  /** The router's pool, raw address. */
   payee: string;
+  feeBps: number;
   source: string;
   now: () => UnixMs;
   randomness: Randomness;
@@ -52,7 +54,9 @@ const CREDIT_MAX = 100_000_000n;
 const CLAIM_ABOVE = 5_000_000n;
 
 /** One router: decides who serves and relays what it cannot read. */
-export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close(): Promise<void> }> {
+export function createRouter(
+  deps: RouterDeps,
+): RouterService & Readonly<{ watchChannels: Accounts['watch']; close(): Promise<void> }> {
   const { ledger, log, now, randomness } = deps;
   const fleet = new Fleet();
   const dispatcher = new Dispatcher<Worker>({ now, random: () => uniform(randomness), schedule });
@@ -64,6 +68,7 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
       priceId: priceId(deps.priceSheet),
       creditMax: CREDIT_MAX,
       claimAbove: CLAIM_ABOVE,
+      feeBps: deps.feeBps,
     },
   );
   const batches = createBatches({ ledger, log, source: deps.source });
@@ -231,6 +236,7 @@ export function createRouter(deps: RouterDeps): RouterService & Readonly<{ close
       worker.control.send({ kind: 'drain', reason: printable(reason) });
     },
     policy: () => ({ policy: deps.policy.text, digest: deps.policy.digest }),
+    watchChannels: accounts.watch,
     async close() {
       await batches.close();
       await admission.close();

@@ -33,6 +33,21 @@ export type ReceiptRow = Readonly<{
   object: Bytes;
   signature: Bytes;
   storedAt: UnixMs;
+  /** Who earns it: account id in workchain 0, 32 bytes; null for a worker that named nobody a pool can pay. */
+  payee: Bytes | null;
+}>;
+
+/** What a payee has earned in all, of receipts whose voucher was collected. */
+export type EarnedRow = Readonly<{ payee: Bytes; amount: bigint }>;
+
+/** A root that was, or is about to be, posted to the pool, with the leaves from which its proofs are made. */
+export type RootRow = Readonly<{
+  root: Bytes;
+  sum: bigint;
+  epoch: number;
+  /** Unix seconds. */
+  covers: number;
+  leaves: readonly Readonly<{ payee: Bytes; cumulative: bigint }>[];
 }>;
 
 export type VoucherRow = Readonly<{
@@ -72,5 +87,13 @@ export type Ledger = Readonly<{
   unloggedBatches(): readonly BatchRow[];
   markLogged(id: number, logIndex: number): void;
   batchOf(receiptDigest: Uint8Array): BatchRow | null;
+  /**
+   * The chain shows that the voucher over this many receipts was paid: what they earned is added to their payees, each
+   * receipt once. @param share what the payee gets of a receipt's amount
+   */
+  markCollected(channel: string, leaves: number, share: (amount: bigint) => bigint): void;
+  earned(): readonly EarnedRow[];
+  putRoot(row: RootRow): void;
+  root(root: Uint8Array): RootRow | null;
   close(): void;
 }>;

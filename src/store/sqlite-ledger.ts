@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { type Bytes, CodedError } from '../core/index.ts';
-import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, VoucherRow } from './ledger.ts';
+import { type Bytes, CodedError, fromHex, toHex } from '../core/index.ts';
+import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, RootRow, VoucherRow } from './ledger.ts';
 
 type Row = Record<string, unknown>;
 type Value = string | number | Uint8Array | null;
@@ -35,6 +35,12 @@ CREATE TABLE IF NOT EXISTS vouchers (
   leaves INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS voucher_leaves (
   channel TEXT NOT NULL, place INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (channel, place)) STRICT;
+CREATE TABLE IF NOT EXISTS earners (digest BLOB PRIMARY KEY, payee BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS collected (channel TEXT PRIMARY KEY, leaves INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS earned (payee BLOB PRIMARY KEY, amount TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS roots (
+  root BLOB PRIMARY KEY, sum TEXT NOT NULL, epoch INTEGER NOT NULL, covers INTEGER NOT NULL,
+  leaves TEXT NOT NULL) STRICT;
 `;
 
 const bytes = (value: unknown): Bytes => Uint8Array.from(value as Uint8Array);
@@ -67,6 +73,18 @@ const receiptRow = (row: Row): ReceiptRow => ({
   object: bytes(row.object),
   signature: bytes(row.signature),
   storedAt: row.stored_at as number,
+  payee: row.payee === null ? null : bytes(row.payee),
+});
+
+const rootRow = (row: Row): RootRow => ({
+  root: bytes(row.root),
+  sum: BigInt(row.sum as string),
+  epoch: row.epoch as number,
+  covers: row.covers as number,
+  leaves: (JSON.parse(row.leaves as string) as [string, string][]).map(([payee, cumulative]) => ({
+    payee: fromHex(payee, 'payee'),
+    cumulative: BigInt(cumulative),
+  })),
 });
 
 /**
@@ -173,6 +191,7 @@ export function openSqliteLedger(file: string): Ledger {
           ...[row.digest, row.channel, row.sessionKey, row.requestId, row.kind, String(row.amount)],
           ...[row.object, row.signature, row.storedAt],
         );
+        if (row.payee !== null) run('INSERT INTO earners VALUES (?,?)', row.digest, row.payee);
         return { amount: row.amount - total(earlier), count: 1 - earlier.length };
       });
       if (change === null) return;
@@ -180,7 +199,10 @@ export function openSqliteLedger(file: string): Ledger {
       sum.count += change.count;
     },
     receipt: (digest) => {
-      const row = get('SELECT * FROM receipts WHERE digest = ?', digest);
+      const row = get(
+        'SELECT r.*, e.payee FROM receipts r LEFT JOIN earners e USING (digest) WHERE digest = ?',
+        digest,
+      );
       return row && receiptRow(row);
     },
     receipted: (channel) => ({ ...totalOf(channel) }),
@@ -230,6 +252,42 @@ export function openSqliteLedger(file: string): Ledger {
     batchOf: (receiptDigest) => {
       const row = get('SELECT b.* FROM batches b JOIN receipts r ON r.batch = b.id WHERE r.digest = ?', receiptDigest);
       return row && batch(row);
+    },
+    markCollected: (channel, leaves, share) => {
+      const before =
+        (get('SELECT leaves FROM collected WHERE channel = ?', channel)?.leaves as number | undefined) ?? 0;
+      if (leaves <= before) return;
+      atomically(() => {
+        const paid = all(
+          'SELECT e.payee, r.amount FROM voucher_leaves v JOIN receipts r USING (digest) JOIN earners e USING (digest) WHERE v.channel = ? AND v.place >= ? AND v.place < ?',
+          ...[channel, before, leaves],
+        );
+        for (const { payee, amount } of paid) {
+          const of = payee as Uint8Array;
+          const sum = BigInt((get('SELECT amount FROM earned WHERE payee = ?', of)?.amount as string | undefined) ?? 0);
+          run(
+            'INSERT INTO earned VALUES (?,?) ON CONFLICT (payee) DO UPDATE SET amount = excluded.amount',
+            ...[of, String(sum + share(BigInt(amount as string)))],
+          );
+        }
+        run(
+          'INSERT INTO collected VALUES (?,?) ON CONFLICT (channel) DO UPDATE SET leaves = excluded.leaves',
+          ...[channel, leaves],
+        );
+      });
+    },
+    earned: () =>
+      all('SELECT * FROM earned').map((row) => ({ payee: bytes(row.payee), amount: BigInt(row.amount as string) })),
+    putRoot: (row) => {
+      const leaves = JSON.stringify(row.leaves.map(({ payee, cumulative }) => [toHex(payee), cumulative.toString()]));
+      run(
+        'INSERT INTO roots VALUES (?,?,?,?,?) ON CONFLICT (root) DO UPDATE SET epoch = excluded.epoch, covers = excluded.covers',
+        ...[row.root, String(row.sum), row.epoch, row.covers, leaves],
+      );
+    },
+    root: (root) => {
+      const row = get('SELECT * FROM roots WHERE root = ?', root);
+      return row && rootRow(row);
     },
     close: () => db.close(),
   };

@@ -36,7 +36,16 @@ if (part === 'gateway') {
   await new Promise<void>((resolve) => server.listen(Number(option('port')), '127.0.0.1', resolve));
   stop.addEventListener('abort', () => process.exit(0));
 }
-announce({ event: 'ready', url, vkey: 'test+key', origin: 'test.chrysalis/log', size: 3, policy: 'test #1' });
+const contracts = {};
+announce({
+  event: 'ready',
+  url,
+  vkey: 'test+key',
+  origin: 'test.chrysalis/log',
+  size: 3,
+  policy: 'test #1',
+  contracts,
+});
 if (args[0] === 'worker') announce({ event: behaviour === 'refused' ? 'refused' : 'admitted', logIndex: 4 });
 if (behaviour === 'dies') setTimeout(() => process.kill(process.pid, 'SIGKILL'), 300);
 const keepAlive = setInterval(() => {}, 1_000);

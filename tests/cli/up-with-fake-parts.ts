@@ -13,6 +13,12 @@ try {
       main,
       stopGraceMs: 1_000,
       restartAfterMs: [50, 50, 50],
+      readSettlement: async () => ({
+        share: (amount) => amount,
+        paid: async () => 0n,
+        paidAtLeast: async (_, amount) => ({ pool: '0:aa', payee: '0:bb', paid: String(amount), epoch: 1, block: 5 }),
+        anchored: async (entry) => ({ address: '0:cc', size: entry + 1, root: 'dd', block: 6 }),
+      }),
     },
   );
 } catch (thrown) {

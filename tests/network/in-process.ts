@@ -226,6 +226,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     }),
     network: DEVELOPMENT_NETWORK,
     payee,
+    feeBps: 0,
     source: 'router-test',
     now: Date.now,
     randomness,

@@ -15,6 +15,8 @@ export type UpDocument = {
   receipt: { id: string; amount: string; checks: { outcome: string }[] };
   logProof: { admission: { index: number }; receipt: { index: number; size: number; checks: { outcome: string }[] } };
   payment: { onChain: boolean; claimed: string; vouchered: string; channel: string };
+  payout: { paid: string; pool: string };
+  anchor: { address: string; size: number };
   urls: { gateway: string };
   totalMs: number;
 };

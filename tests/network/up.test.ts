@@ -34,6 +34,9 @@ test('the first request: every fact of it was checked, in under a minute', () =>
   expect(first.logProof.receipt.checks.every((check) => check.outcome === 'passed')).toBe(true);
   expect(first.logProof.receipt.index).toBeGreaterThan(first.logProof.admission.index);
   expect(first.payment).toMatchObject({ onChain: true, claimed: first.receipt.amount });
+  // The worker has its nine tenths from the pool, and the receipt's entry is under a head that the chain holds.
+  expect(BigInt(first.payout.paid)).toBe((BigInt(first.receipt.amount) * 9n) / 10n);
+  expect(first.anchor.size).toBeGreaterThan(first.logProof.receipt.index);
   expect(first.totalMs).toBeLessThan(60_000);
 });
 
@@ -78,6 +81,9 @@ test('a second start finds its channel and its log again, an OpenAI client and c
   const second = await run.document();
   expect(second.payment.channel).toBe(first.payment.channel);
   expect(BigInt(second.payment.claimed)).toBe(BigInt(first.payment.claimed) + BigInt(second.receipt.amount));
+  expect(second.payout.pool).toBe(first.payout.pool);
+  expect(second.anchor.address).toBe(first.anchor.address);
+  expect(second.anchor.size).toBeGreaterThan(first.anchor.size);
   expect(second.logProof.receipt.size).toBeGreaterThan(first.logProof.receipt.size);
   expect(second.answer).toBe(first.answer); // greedy decoding repeats
   const openai = new OpenAI({ baseURL: `${second.urls.gateway}/v1`, apiKey: 'none', maxRetries: 0 });

@@ -27,6 +27,7 @@ const receipt = (n: number, request: number, kind: number, amount: bigint): Rece
   object: bytes(n, 3),
   signature: bytes(n, 64),
   storedAt: n,
+  payee: n % 2 === 0 ? null : bytes(0xe0),
 });
 
 test('a later receipt of a request takes the place of an earlier one; the same one counts once; a restart sums the same', () => {
@@ -75,5 +76,40 @@ test('a voucher and the leaves it adds are stored together, in order', () => {
   // A leaf that would take another's place is refused, and nothing of its voucher stays.
   expect(() => ledger.putVoucher({ ...next, cumulative: 2n ** 71n, leaves: 3 }, [bytes(4)])).toThrow();
   expect(ledger.voucher('0:aa')).toEqual(next);
+  ledger.close();
+});
+
+test('what a collected voucher names is earned by its payees, each receipt once, over restarts', () => {
+  const file = ledgerFile();
+  const half = (amount: bigint) => amount / 2n;
+  let ledger = openSqliteLedger(file);
+  for (let n = 1; n <= 4; n++) ledger.putReceipt(receipt(n, n, 2, BigInt(n) * 10n));
+  const voucher = { channel: '0:aa', receipts: bytes(7), signature: bytes(8, 64) };
+  ledger.putVoucher({ ...voucher, cumulative: 30n, leaves: 2 }, [bytes(1), bytes(2)]);
+  expect(ledger.earned()).toEqual([]);
+  ledger.markCollected('0:aa', 2, half);
+  ledger.markCollected('0:aa', 2, half);
+  ledger.markCollected('0:aa', 1, half);
+  // The even ones named nobody.
+  expect(ledger.earned()).toEqual([{ payee: bytes(0xe0), amount: 5n }]);
+  ledger.close();
+  ledger = openSqliteLedger(file);
+  ledger.putVoucher({ ...voucher, cumulative: 100n, leaves: 4 }, [bytes(3), bytes(4)]);
+  ledger.markCollected('0:aa', 4, half);
+  expect(ledger.earned()).toEqual([{ payee: bytes(0xe0), amount: 20n }]);
+  ledger.close();
+});
+
+test('a posted root is kept with its leaves', () => {
+  const file = ledgerFile();
+  let ledger = openSqliteLedger(file);
+  const leaves = [{ payee: bytes(1), cumulative: 2n ** 70n }];
+  const row = { root: bytes(9), sum: 2n ** 70n, epoch: 3, covers: 1_800_000_000, leaves };
+  ledger.putRoot(row);
+  ledger.putRoot({ ...row, epoch: 4 });
+  ledger.close();
+  ledger = openSqliteLedger(file);
+  expect(ledger.root(bytes(9))).toEqual({ ...row, epoch: 4 });
+  expect(ledger.root(bytes(8))).toBeNull();
   ledger.close();
 });

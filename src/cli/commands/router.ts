@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 
 type Options = Readonly<{
@@ -15,11 +15,26 @@ type Options = Readonly<{
   collateralUrl?: string;
   kdsUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
+  poolOwner?: string;
+  poolPostDelay: number;
+  payAbove: bigint;
+  settleEvery: number;
   json?: boolean;
   supervised?: boolean;
 }>;
 
 const DRAIN_MS = 5_000;
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,7}$/.test(text) || value === 0) throw new InvalidArgumentError('a number of seconds, 1 or more.');
+  return value;
+}
+
+function nanoTon(text: string): bigint {
+  if (!/^[1-9]\d{0,19}$/.test(text)) throw new InvalidArgumentError('nanoTON, a whole number above 0.');
+  return BigInt(text);
+}
 
 async function run(options: Options): Promise<void> {
   const [{ openRouter }, { paymentHandlers, serveAdministration, serveRouter }] = await Promise.all([
@@ -37,6 +52,7 @@ async function run(options: Options): Promise<void> {
       port: server.port,
       policy: opened.policy,
       simulated: opened.simulated,
+      contracts: opened.contracts,
     });
   } else {
     console.log(`router   ${host}:${server.port}   policy ${opened.policy}`);
@@ -76,6 +92,13 @@ export function registerRouter(program: Command): void {
       '--dangerously-allow-simulated-vendor <file>',
       'roots of a simulated vendor; refused by production policies',
     )
+    .option(
+      '--pool-owner <address>',
+      'who takes the pool’s fee and may veto a root, workchain:hex; not the router itself',
+    )
+    .option('--pool-post-delay <seconds>', 'from the post of a root until workers are paid by it', seconds, 3600)
+    .option('--pay-above <nanoton>', 'pay a worker once it is owed this much', nanoTon, 100_000_000n)
+    .option('--settle-every <seconds>', 'between rounds: watch channels, pay workers, anchor the log', seconds, 600)
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')
     .addHelpText(

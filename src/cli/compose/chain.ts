@@ -1,6 +1,7 @@
 import { ed25519Key } from '#crypto';
 import {
   type Address,
+  type CallerOptions,
   ChainEndpoint,
   ChannelClient,
   configOfTerms,
@@ -15,6 +16,7 @@ import { systemRandomness } from './files.ts';
 
 export type OpenedChain = Readonly<{
   endpoint: ChainEndpoint;
+  caller: CallerOptions;
   network: number;
   wallet: Wallet;
   channels: ChannelClient;
@@ -27,9 +29,11 @@ export async function openChain(url: string, walletSeed: Bytes): Promise<OpenedC
   const endpoint = new ChainEndpoint({ endpoint: url });
   const network = await endpoint.network();
   const wallet = new Wallet(endpoint, ed25519Key(walletSeed), network, Date.now);
-  const channels = new ChannelClient({ endpoint, network, clock: Date.now, randomness: systemRandomness });
+  const caller = { endpoint, network, clock: Date.now, randomness: systemRandomness };
+  const channels = new ChannelClient(caller);
   return {
     endpoint,
+    caller,
     network,
     wallet,
     channels,

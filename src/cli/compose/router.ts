@@ -13,8 +13,8 @@ import {
   type VendorEndorsements,
   VerificationCache,
 } from '../../attestation/index.ts';
-import { currencyOf } from '../../chain/index.ts';
-import { type Beacon, type Bytes, CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
+import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
+import { asCodedError, type Beacon, type Bytes, CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
 import { isDigest, parseCheckpoint, parseLeaf, parseNote } from '../../log/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import { type BeaconSource, createRouter, type LogPort, type RouterService } from '../../router/index.ts';
@@ -23,16 +23,19 @@ import { openSqliteLedger } from '../../store/index.ts';
 import { chainPort, openChain } from './chain.ts';
 import { type Collateral, type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
 export type RouterOptions = TrustOptions &
   CollateralOptions &
-  Readonly<{ data: string; chain: string; log: string; logTokenFile: string; name: string }>;
+  SettlementOptions &
+  Readonly<{ chain: string; log: string; logTokenFile: string }>;
 
 export type OpenedRouter = Readonly<{
   router: RouterService & Readonly<{ close(): Promise<void> }>;
   policy: string;
   simulated: boolean;
+  contracts: SettlementContracts;
   close(): Promise<void>;
 }>;
 
@@ -57,6 +60,7 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
   const chain = await openChain(options.chain, secretOf(options.data, 'wallet'));
   await chain.fund(WALLET_LEAST);
   const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
+  const settlement = await openSettlement(options, chain, log, chain.network === DEVELOPMENT_NETWORK);
   const beacon = beaconOf(chainPort(chain), log, chain.network);
   const ledger = openSqliteLedger(join(options.data, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
@@ -92,16 +96,20 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
     dispatchKey,
     priceSheet,
     network: chain.network,
-    payee: chain.wallet.address.toRawString(),
+    payee: settlement.contracts.pool.address,
+    feeBps: settlement.feeBps,
     source: options.name,
     now: Date.now,
     randomness: systemRandomness,
   });
+  const rounds = settlement.start({ ledger, watch: router.watchChannels, failed: settlementFailed });
   return {
     router,
+    contracts: settlement.contracts,
     policy: `${policy.id} #${policy.number}`,
     simulated: options.dangerouslyAllowSimulatedVendor !== undefined,
     close: async () => {
+      await rounds.close();
       await router.close();
       await collateral.close();
       ledger.close();
@@ -162,6 +170,12 @@ async function isPolicyEntry(log: LogPort, index: number, digest: string): Promi
     if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return false; // another log than then
     throw error;
   }
+}
+
+/** Nothing of it is lost: the next round tries again. */
+function settlementFailed(what: string, error: unknown): void {
+  const { code, message } = asCodedError(error);
+  process.stderr.write(`settlement: ${what}: ${code} ${message}\n`);
 }
 
 /** The newest block and log head, asked for at most once a second. */

@@ -1,9 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, CodedError, type Randomness, toHex } from '../../core/index.ts';
+import { ed25519Key } from '#crypto';
+import { DEVELOPMENT_NETWORK, walletAddress } from '../../chain/index.ts';
+import { type Clock, CodedError, fromHex, type Randomness, toHex } from '../../core/index.ts';
 import { formatVkey } from '../../log/index.ts';
+import type { SettlementContracts } from '../compose/settlement.ts';
 import { codedFromSystem } from '../output.ts';
 import type { Ports } from './ports.ts';
+import { readSettlement, type SettlementReader, type SettlementSources } from './settled.ts';
 import { type Layout, readOrMake, writeLogPolicy } from './state.ts';
 import { Child, type Event } from './supervisor.ts';
 import { prepareVendors, type SimulatedWorker } from './vendors.ts';
@@ -29,6 +33,8 @@ export type Parts = Readonly<{
   main: string;
   stopGraceMs?: number;
   restartAfterMs?: readonly number[];
+  /** Where what was settled is read; from the chain itself where absent. */
+  readSettlement?: (sources: SettlementSources) => Promise<SettlementReader>;
 }>;
 
 export type NetworkPlan = Parts &
@@ -66,6 +72,7 @@ export class Network {
   readonly #lost = Promise.withResolvers<never>();
   #log: Event = {};
   #chain: Event = {};
+  #router: Event = {};
   onNotice: (text: string) => void = () => {};
 
   constructor(plan: NetworkPlan) {
@@ -86,6 +93,19 @@ export class Network {
       log: text(this.#log, 'url', 'transparency log'),
       chain: text(this.#chain, 'url', 'development chain'),
     };
+  }
+
+  /** Reads what the router's contracts show on chain. */
+  settlement(): Promise<SettlementReader> {
+    const { readSettlement: read = readSettlement, randomness } = this.#plan;
+    const { contracts } = this.#router;
+    if (typeof contracts !== 'object' || contracts === null) {
+      throw new CodedError('PROCESS_FAILED', 'the router did not say which contracts it settles with');
+    }
+    const { chain, log } = this.urls;
+    const logVkey = text(this.#log, 'vkey', 'transparency log');
+    const payees = Object.fromEntries(WORKERS.map(({ name }) => [name, this.#payee(name)]));
+    return read({ contracts: contracts as SettlementContracts, chain, log, logVkey, payees, randomness });
   }
 
   get pids(): Readonly<Record<string, number | undefined>> {
@@ -168,13 +188,15 @@ export class Network {
     const args = ['router', '--port', String(ports.router), '--data', layout.part('router'), '--chain', chain];
     args.push('--log', log, '--log-token-file', this.#token(), '--policy', policy, '--collateral', layout.collateral);
     args.push('--dangerously-allow-simulated-vendor', layout.trustAnchors);
-    const ready = await this.#child('router', 'router', args).start();
-    return { where: this.urls.router, what: `policy ${optional(ready, 'policy') || 'development-simulated'}` };
+    // In production an hour lies between a root and its payments; here somebody is looking on.
+    args.push('--pool-post-delay', '1', '--pay-above', '1', '--settle-every', '1');
+    this.#router = await this.#child('router', 'router', args).start();
+    return { where: this.urls.router, what: `policy ${optional(this.#router, 'policy') || 'development-simulated'}` };
   }
 
   async #startWorker(name: string): Promise<StepResult> {
     const { layout, model } = this.#plan;
-    const args = ['worker', 'run', '--name', name, '--router', this.urls.router];
+    const args = ['worker', 'run', '--name', name, '--router', this.urls.router, '--payee', this.#payee(name)];
     args.push('--simulated-machine', layout.machine(name), ...(model === null ? [] : ['--model', model]));
     const child = this.#child(`worker ${name}`, `worker-${name}`, args, true);
     await child.start();
@@ -218,6 +240,13 @@ export class Network {
     child.on('lost', (error) => this.#lost.reject(error));
     this.#children.push(child);
     return child;
+  }
+
+  /** The address that a worker's pay goes to; the key stays here. */
+  #payee(worker: string): string {
+    const seed = readOrMake(this.#plan.layout.payout(worker), () => toHex(this.#plan.randomness(32)));
+    const { publicKey } = ed25519Key(fromHex(seed, 'payout seed'));
+    return walletAddress(publicKey, DEVELOPMENT_NETWORK).toRawString();
   }
 
   /** The secret with which the router writes to the log; made once. */

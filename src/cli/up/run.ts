@@ -126,7 +126,9 @@ async function stopped(stop: AbortSignal): Promise<never> {
 async function tourOf(network: Network, screen: Screen, stop: AbortSignal): Promise<TourDocument> {
   screen.tourBegins();
   const clock = () => performance.now();
-  const tour = runTour({ gateway: network.urls.gateway, fetch, clock, screen, signal: stop });
+  const settlement = await network.settlement();
+  const workers = WORKERS.map(({ name }) => name);
+  const tour = runTour({ gateway: network.urls.gateway, settlement, workers, fetch, clock, screen, signal: stop });
   try {
     return await Promise.race([tour, network.lost]);
   } catch (thrown) {

@@ -76,6 +76,11 @@ export function createScreen(deps: ScreenDeps): Screen {
       const [claimed, deposited] = [ton(BigInt(payment.claimed)), ton(BigInt(payment.deposited))];
       fact('paid', `${claimed} of ${deposited} TON claimed on chain, channel ${payment.channel}`);
     },
+    settled(payout, anchor) {
+      const worker = `${ton(BigInt(payout.paid))} TON to ${payout.payee}, root ${payout.epoch} of pool ${payout.pool}`;
+      fact('worker', `paid ${worker}`);
+      fact('anchor', `entry is under the log's head of ${anchor.size} entries on chain, block ${anchor.block}`);
+    },
     finished: (totalMs) => line(`\n${paint.dim(`every step held, ${seconds(totalMs)} in all; stopping`)}`),
     next: (urls, tour, totalMs) => printNext(line, urls, tour, totalMs, paint),
   };

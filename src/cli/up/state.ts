@@ -14,6 +14,8 @@ export type Layout = Readonly<{
   /** Where this network listens and what it runs under, for `chrysalis chat`. */
   network: string;
   machine(worker: string): string;
+  /** Seed of the wallet that a worker's pay goes to; no part of the worker. */
+  payout(worker: string): string;
   logFile(part: string): string;
   /** Which log clients believe, and the witnesses that must have seen its heads. */
   logPolicy: string;
@@ -30,6 +32,7 @@ export function layoutOf(folder: string): Layout {
     network: join(at, 'network.json'),
     logPolicy: join(at, 'log-policy.txt'),
     machine: (worker) => join(at, 'machines', `${worker}.json`),
+    payout: (worker) => join(at, 'payouts', `${worker}.seed`),
     logFile: (part) => join(at, 'logs', `${part}.log`),
     part: (name) => join(at, name),
   };

@@ -8,6 +8,7 @@ import type {
 } from '../../client/index.ts';
 import { CodedError, type ErrorCode, KIND_OF_CODE, type MonotonicClock } from '../../core/index.ts';
 import { codedFromSystem } from '../output.ts';
+import type { AnchorFacts, PayoutFacts, SettlementReader } from './settled.ts';
 import { serverSentEvents } from './sse.ts';
 
 export const TOUR_QUESTION = 'Write one sentence about the sea.';
@@ -27,7 +28,11 @@ export type TourDocument = Readonly<{
   receipt: ReceiptFacts;
   logProof: Readonly<{ admission: WorkerFacts['admission']; receipt: ProofFacts }>;
   payment: PaymentFacts & Readonly<{ onChain: true }>;
-  timings: Readonly<{ firstTextMs: number; answerMs: number; proofMs: number; settleMs: number }>;
+  /** What the worker has had from the pool, with this answer's part in it. */
+  payout: PayoutFacts;
+  /** The head on chain under which the receipt's entry is. */
+  anchor: AnchorFacts;
+  timings: Readonly<{ firstTextMs: number; answerMs: number; proofMs: number; settleMs: number; payoutMs: number }>;
 }>;
 
 /** Told of each step as it happens. */
@@ -39,10 +44,14 @@ export type TourScreen = Readonly<{
   answered(receipt: ReceiptFacts): void;
   proved(proof: ProofFacts): void;
   paid(payment: PaymentFacts): void;
+  settled(payout: PayoutFacts, anchor: AnchorFacts): void;
 }>;
 
 export type TourDeps = Readonly<{
   gateway: string;
+  settlement: SettlementReader;
+  /** Names of the workers. */
+  workers: readonly string[];
   fetch: typeof fetch;
   clock: MonotonicClock;
   screen: TourScreen;
@@ -51,7 +60,7 @@ export type TourDeps = Readonly<{
 
 /**
  * One chat request through the whole path, by the gateway's own HTTP API as any client would send it, then its
- * receipt, the log's proof and the claim on chain.
+ * receipt, the log's proof, the claim on chain, the worker's pay from the pool and the log's head on chain.
  * @throws CodedError where a step fails, or where a fact that must hold does not
  */
 export async function runTour(deps: TourDeps): Promise<TourDocument> {
@@ -60,6 +69,7 @@ export async function runTour(deps: TourDeps): Promise<TourDocument> {
   const models = (await ask('GET', '/v1/models')) as { data: readonly { id: string }[] };
   const model = models.data[0]?.id;
   if (model === undefined) throw failed('no worker offers a model');
+  const before = await Promise.all(deps.workers.map((name) => deps.settlement.paid(name)));
   const started = deps.clock();
   deps.screen.asked(TOUR_QUESTION);
   const response = await send(deps, signal, '/v1/chat/completions', {
@@ -87,6 +97,14 @@ export async function runTour(deps: TourDeps): Promise<TourDocument> {
     throw failed(`the chain shows ${payment.claimed} claimed, the receipt says ${said.facts.receipt.amount}`);
   }
   deps.screen.paid(payment);
+  const claimed = deps.clock();
+  const had = before[deps.workers.indexOf(worker.name)] ?? 0n;
+  const earned = deps.settlement.share(BigInt(said.facts.receipt.amount));
+  const [payout, anchor] = await Promise.all([
+    deps.settlement.paidAtLeast(worker.name, had + earned, signal),
+    deps.settlement.anchored(receipt.log_proof.index, signal),
+  ]);
+  deps.screen.settled(payout, anchor);
   const { checks, ...workerOnly } = worker;
   return {
     question: TOUR_QUESTION,
@@ -98,11 +116,14 @@ export async function runTour(deps: TourDeps): Promise<TourDocument> {
     receipt: said.facts.receipt,
     logProof: { admission: worker.admission, receipt: receipt.log_proof },
     payment: { ...payment, onChain: true },
+    payout,
+    anchor,
     timings: {
       firstTextMs: Math.round(said.firstTextMs),
       answerMs: Math.round(answered - started),
       proofMs: Math.round(proved - answered),
-      settleMs: Math.round(deps.clock() - proved),
+      settleMs: Math.round(claimed - proved),
+      payoutMs: Math.round(deps.clock() - claimed),
     },
   };
 }

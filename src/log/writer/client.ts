@@ -1,5 +1,5 @@
 import { type Bytes, CodedError, type ErrorCode, fromUtf8, KIND_OF_CODE, toBase64 } from '../../core/index.ts';
-import { isSize, NOTE_BYTES_MAX, PROOF_BYTES_MAX } from '../index.ts';
+import { consistencyFromTiles, isSize, NOTE_BYTES_MAX, PROOF_BYTES_MAX, tilePath } from '../index.ts';
 import { formatAppendRequest } from './http-body.ts';
 import type { LogAppender } from './log.ts';
 
@@ -23,6 +23,8 @@ export type LogClient = LogAppender &
     /** The entry's bytes. */
     entry(index: number): Promise<Bytes>;
     vkey(): Promise<string>;
+    /** RFC 9162 consistency proof between two published sizes, made from the log's tiles. */
+    consistency(from: number, to: number): Promise<readonly Bytes[]>;
   }>;
 
 /**
@@ -58,6 +60,7 @@ export function createLogClient({ url, token, timeoutMs = TIMEOUT_MS }: LogClien
     checkpoint: () => text('/checkpoint', NOTE_BYTES_MAX),
     entry: (index) => ask(`/entry/${index}`, ENTRY_BYTES_ANSWER_MAX),
     vkey: async () => (await text('/vkey', ANSWER_BYTES_MAX)).trimEnd(),
+    consistency: (from, to) => consistencyFromTiles(from, to, (tile) => ask(`/${tilePath(tile)}`, tile.width * 32)),
   };
 }
 

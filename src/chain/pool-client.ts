@@ -1,0 +1,80 @@
+import { type Address, beginCell, toNano } from '@ton/core';
+import { CodedError } from '../core/index.ts';
+import { type CallerOptions, ContractCaller } from './caller.ts';
+import {
+  POOL_RESERVE,
+  type PoolConfig,
+  type PoolState,
+  type PostedRoot,
+  parsePoolData,
+  poolAddress,
+  poolInit,
+  poolMessage,
+} from './pool.ts';
+import type { SumProof } from './sum-tree.ts';
+import type { Wallet } from './wallet.ts';
+
+/** Beyond the reserve at the deployment: gas of the payments that come in is the pool's own small loss. */
+const GAS_ALLOWANCE = toNano('0.1');
+
+/** A pool as one state of the chain shows it. @property at the chain's clock, unix seconds */
+export type PoolView = PoolState & Readonly<{ address: Address; balance: bigint; seqno: number; at: number }>;
+
+/** Deploys, reads and works one pool; every write ends in a transaction that was seen. */
+export class PoolClient {
+  readonly #caller: ContractCaller;
+  readonly config: PoolConfig;
+
+  constructor(options: CallerOptions, config: PoolConfig) {
+    this.#caller = new ContractCaller(options);
+    this.config = config;
+  }
+
+  get address(): Address {
+    return poolAddress(this.config);
+  }
+
+  /** @returns null where nothing was deployed. @throws CodedError CONTRACT_MISMATCH, CHAIN_UNREACHABLE */
+  async find(): Promise<PoolView | null> {
+    const account = await this.#caller.account('pool', poolInit(this.config));
+    if (account === null) return null;
+    const { address, data, balance, seqno, at } = account;
+    return { ...parsePoolData(data, this.config), address, balance, seqno, at };
+  }
+
+  /** @throws CodedError CHAIN_REFUSED where the pool is not deployed, and as {@link find} */
+  async view(): Promise<PoolView> {
+    const found = await this.find();
+    if (found === null) throw new CodedError('CHAIN_REFUSED', 'the pool is not deployed on this chain');
+    return found;
+  }
+
+  /** Deploys the pool with what its storage needs, where it is not there. @throws CodedError as every operation */
+  async deploy(wallet: Wallet): Promise<PoolView> {
+    await this.#caller.requireNetwork(this.config.network);
+    const found = await this.find();
+    if (found !== null) return found;
+    // A body that does nothing: a plain transfer is taken and changes nothing.
+    await this.#caller.operate(
+      'pool',
+      wallet,
+      poolInit(this.config),
+      beginCell().endCell(),
+      POOL_RESERVE + GAS_ALLOWANCE,
+    );
+    return this.view();
+  }
+
+  /** @throws CodedError CHAIN_REFUSED with the contract's reason, and as every operation */
+  async post(wallet: Wallet, root: PostedRoot): Promise<PoolView> {
+    await this.#caller.operate('pool', wallet, poolInit(this.config), poolMessage.post(root, this.#caller.queryId()));
+    return this.view();
+  }
+
+  /** Pays a payee its leaf; anybody may. @throws CodedError CHAIN_REFUSED with the contract's reason */
+  async claimLeaf(wallet: Wallet, proof: SumProof): Promise<PoolView> {
+    const body = poolMessage.claimLeaf(proof, this.#caller.queryId());
+    await this.#caller.operate('pool', wallet, poolInit(this.config), body);
+    return this.view();
+  }
+}
