@@ -54,7 +54,14 @@ const verifyQuote = (...args: readonly string[]) =>
 const online = () => ['--fetch', '--collateral-url', server.url, '--bundle', bundle];
 const answerOf = ({ out }: Ran) => JSON.parse(out) as { verdict: string; error: { code: string; message: string } };
 
-const IDS = ['pck-crl/platform', 'root-crl', `td-qe-identity/standard`, `tdx-tcb-info/${FMSPC}/standard`];
+const IDS = [
+  'pck-crl/platform',
+  'root-crl',
+  'td-qe-identity/early',
+  'td-qe-identity/standard',
+  `tdx-tcb-info/${FMSPC}/early`,
+  `tdx-tcb-info/${FMSPC}/standard`,
+];
 
 describe('fetched, kept, used offline', () => {
   test('by evidence: a bundle that verifies it without a network', async () => {
@@ -76,7 +83,7 @@ describe('fetched, kept, used offline', () => {
     const ask = ['--fmspc', FMSPC, '--bundle', bundle, '--collateral-url', server.url];
     expect((await collateral('fetch', ...ask)).code).toBe(0);
     expect((await collateral('fetch', ...ask)).code).toBe(0);
-    expect(server.requests()).toBe(4);
+    expect(server.requests()).toBe(6);
   });
 
   test('shown with the day on which each ends; exit 3 once one has', async () => {
@@ -84,7 +91,7 @@ describe('fetched, kept, used offline', () => {
     await fetchQuote();
     const shown = await collateral('show', bundle);
     expect(shown.code).toBe(0);
-    expect(shown.out).toContain('4 documents, all current until');
+    expect(shown.out).toContain('6 documents, all current until');
     expect(shown.out).toMatch(/root-crl +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+ days left/);
     const later = await collateral('show', bundle, '--at', '2030-01-01T00:00:00Z');
     expect([later.code, later.out.includes('ENDED')]).toEqual([3, true]);
@@ -110,7 +117,18 @@ describe('fetched, kept, used offline', () => {
       const ran = await verifyQuote(...online());
       expect([ran.code, answerOf(ran).verdict]).toEqual([0, 'verified']);
     }
-    expect(server.requests()).toBe(4);
+    expect(server.requests()).toBe(6);
+  });
+
+  test('the next set of TCB levels is shown beside the one that is judged by', async () => {
+    serveSet(server, set);
+    const early = vendor.collateral(now - 86_400);
+    const chain = { 'TCB-Info-Issuer-Chain': encodeURIComponent(early.tcb_info_issuer_chain) };
+    const body = `{"tcbInfo":${early.tcb_info},"signature":"${early.tcb_info_signature}"}`;
+    server.route(`${PATH.tcb}?fmspc=${FMSPC.toUpperCase()}&update=early`, answerWith(body, chain));
+    const ran = await verifyQuote(...online());
+    expect(ran.code).toBe(0);
+    expect(JSON.parse(ran.out).tcb.next).toMatchObject({ verdict: 'verified', tcb: { status: 'UpToDate' } });
   });
 });
 

@@ -4,13 +4,13 @@ import { type SnpLine, type SnpTcb, type SnpTcbPart, tcbPartsOf } from '../evide
 /** VCEK: a chip's own key. VLEK: a cloud provider's, whose leaves the service does not give out. */
 export type AmdEndorsementKey = 'vcek' | 'vlek';
 
-/** Query parameter and certificate extension of each part (AMD 57230). */
-export const AMD_TCB_PARTS: Readonly<Record<SnpTcbPart, { query: string; oid: string }>> = {
-  fmc: { query: 'fmcSPL', oid: '1.3.6.1.4.1.3704.1.3.9' },
-  bootloader: { query: 'blSPL', oid: '1.3.6.1.4.1.3704.1.3.1' },
-  tee: { query: 'teeSPL', oid: '1.3.6.1.4.1.3704.1.3.2' },
-  snp: { query: 'snpSPL', oid: '1.3.6.1.4.1.3704.1.3.3' },
-  microcode: { query: 'ucodeSPL', oid: '1.3.6.1.4.1.3704.1.3.8' },
+/** Query parameter of each part (AMD 57230). */
+export const KDS_QUERY: Readonly<Record<SnpTcbPart, string>> = {
+  fmc: 'fmcSPL',
+  bootloader: 'blSPL',
+  tee: 'teeSPL',
+  snp: 'snpSPL',
+  microcode: 'ucodeSPL',
 };
 
 /**

@@ -1,5 +1,4 @@
 /** Vendors' collateral, fetched and kept: the only part of attestation that knows a network. Only `src/cli/` composes it. */
-export type { AmdRoot } from './amd-kinds.ts';
 export type { AmdEndorsementKey } from './amd-tcb.ts';
 export {
   BUNDLE_CHARACTERS_MAX,

@@ -14,7 +14,6 @@ import {
 import {
   anchorFor,
   type IntelChain,
-  type Judged,
   loadIntelEndorsements,
   type SignedByIntel,
   type TrustAnchor,
@@ -24,6 +23,7 @@ import {
 import { type DocumentKind, type Parts, type Verified, type Window, within } from './document.ts';
 import { type EvaluationNumbers, parseEvaluationNumbers } from './evaluation-numbers.ts';
 import type { IntelClient, PckCa, TcbChannel } from './intel-service.ts';
+import { genuine, mismatch, wellFormed, windowOfCertificate } from './verified-parts.ts';
 
 const CA_NAME: Readonly<Record<PckCa, string>> = {
   processor: 'Intel SGX PCK Processor CA',
@@ -129,25 +129,6 @@ function issuerOf(roots: readonly X509Certificate[]): { issuer: string } {
   );
 }
 
-function genuine<T>(judged: Judged<T>): T {
-  if (judged.state === 'ok') return judged.value;
-  if (judged.state === 'missing') throw new CodedError('ENDORSEMENT_MISSING', judged.reason);
-  // Chains are verified as evidence is; these are endorsements.
-  const code = judged.code === 'EVIDENCE_CHAIN_INVALID' ? 'ENDORSEMENT_CHAIN_INVALID' : judged.code;
-  throw new CodedError(code, judged.reason);
-}
-
-const mismatch = (why: string) => new CodedError('ENDORSEMENT_CHAIN_INVALID', `the document ${why}`);
-
-/** Ids and parts also come from bundles, which anybody may have written. */
-export function wellFormed(idHolds: boolean, parts: Parts, names: readonly string[]): void {
-  if (!idHolds) throw new CodedError('ENDORSEMENT_MALFORMED', 'the id of a document is malformed');
-  const given = Object.keys(parts);
-  if (given.length !== names.length || !names.every((name) => Object.hasOwn(parts, name))) {
-    throw new CodedError('ENDORSEMENT_MALFORMED', `a document of this kind has the parts ${names.join(', ')}`);
-  }
-}
-
 async function genuineCrl(hex: string, issuer: X509Certificate, cache: VerificationCache): Promise<X509Crl> {
   const crl = parseCrl(fromHex(hex, 'crl'));
   const why = whyNotCrlOf(crl, issuer);
@@ -180,11 +161,6 @@ function crlVersion(crl: X509Crl): bigint {
   return (BigInt(`0x0${crl.crlNumber}`) << 40n) + BigInt(crl.thisUpdate);
 }
 
-export const windowOfCrl = (crl: X509Crl): Window => ({ from: crl.thisUpdate, until: crl.nextUpdate });
-
-export const windowOfCertificate = (certificate: Pick<X509Certificate, 'notBefore' | 'notAfter'>): Window => ({
-  from: certificate.notBefore,
-  until: certificate.notAfter,
-});
+const windowOfCrl = (crl: X509Crl): Window => ({ from: crl.thisUpdate, until: crl.nextUpdate });
 
 const windowOf = (chain: IntelChain): Window => within(...chain.certificates.map(windowOfCertificate));

@@ -1,6 +1,6 @@
 import { CodedError, fromUtf8, parsePem, toHex } from '../../core/index.ts';
 import type { SnpLine, SnpTcbPart } from '../evidence/snp/index.ts';
-import { AMD_TCB_PARTS, type AmdEndorsementKey } from './amd-tcb.ts';
+import { type AmdEndorsementKey, KDS_QUERY } from './amd-tcb.ts';
 import { CRL_ANSWER_BYTES_MAX, crlDer } from './crl-encoding.ts';
 import type { Fetcher } from './fetcher.ts';
 
@@ -34,9 +34,7 @@ export function createKdsClient(url: string, fetcher: Fetcher): KdsClient {
       return toHex(crlDer(body, 'crl'));
     },
     vcek: async (line, hwid, tcb) => {
-      const query = [...tcb]
-        .map(([part, svn]) => `${AMD_TCB_PARTS[part].query}=${String(svn).padStart(2, '0')}`)
-        .join('&');
+      const query = [...tcb].map(([part, svn]) => `${KDS_QUERY[part]}=${String(svn).padStart(2, '0')}`).join('&');
       return toHex((await fetcher.get(`${url}/vcek/v1/${line}/${hwid}?${query}`, VCEK_BYTES_MAX)).body);
     },
   };

@@ -2,7 +2,7 @@ import { sha256 } from '#crypto';
 import { type Bytes, CodedError, canonicalJsonBytes, fromHex, toHex, type UnixSeconds } from '../../core/index.ts';
 import type { IntelCollateral, TrustAnchor } from '../endorsements/index.ts';
 import { isSnpLine, productLine, type SnpLine, type SnpTcb } from '../evidence/snp/index.ts';
-import { type AmdRoot, amdKinds } from './amd-kinds.ts';
+import { amdKinds } from './amd-kinds.ts';
 import { type AmdEndorsementKey, tcbText } from './amd-tcb.ts';
 import { encodeCollateralBundle, importBundle } from './bundle.ts';
 import type { CollateralEvent, DocumentId, KeptDocument } from './document.ts';
@@ -22,10 +22,10 @@ export type CollateralDeps = FetcherDeps &
 export type CollateralOptions = Readonly<{
   /** Null: what bundles hold is all there is. */
   intel: IntelSource | null;
-  /** Roots of Intel that the caller trusts; nothing else is kept. */
+  /** URL of AMD's KDS, as `serviceUrl` gives it; null as above. */
+  amdUrl: string | null;
+  /** Vendors' roots that the caller trusts; nothing else is kept. */
   anchors: readonly TrustAnchor[];
-  /** The KDS's URL, as `serviceUrl` gives it. */
-  amd?: Readonly<{ url: string | null; roots: readonly AmdRoot[] }>;
   limits?: Partial<FetchLimits>;
   freshness?: Partial<Freshness>;
 }>;
@@ -110,11 +110,10 @@ export async function openCollateralService(
   const report = deps.report ?? (() => undefined);
   const fetcher = createFetcher(deps, { ...FETCH_LIMITS, ...options.limits });
   const intel = options.intel === null ? null : createIntelClient(options.intel, fetcher);
-  const amdUrl = options.amd?.url ?? null;
-  const kds = amdUrl === null ? null : createKdsClient(amdUrl, fetcher);
+  const kds = options.amdUrl === null ? null : createKdsClient(options.amdUrl, fetcher);
   const keptChain = async (line: SnpLine, key: AmdEndorsementKey) =>
     (await store.get(`amd-chain/${line}/${key}`)).parts;
-  const kinds = { ...intelKinds(intel, options.anchors), ...amdKinds(kds, options.amd?.roots ?? [], keptChain) };
+  const kinds = { ...intelKinds(intel, options.anchors), ...amdKinds(kds, options.anchors, keptChain) };
   const disk = deps.disk === undefined ? null : createDiskWriter(deps.disk, () => store.all(), report);
   const freshness = { ...FRESHNESS, ...options.freshness };
   const changed = () => disk?.changed();

@@ -1,11 +1,13 @@
 import {
   type CollateralService,
   claimedAmdPlatform,
+  type IntelAsk,
   intelPlatformOf,
   type TcbChannel,
 } from '../../attestation/collateral/index.ts';
 import {
-  INTEL_SGX_ROOT,
+  type IntelCollateral,
+  PINNED_ANCHORS,
   parseSnpReport,
   parseTdxQuote,
   type SnpLine,
@@ -47,10 +49,32 @@ export async function collateralForEvidence(service: CollateralService, ask: Col
 
 async function forQuote(service: CollateralService, ask: CollateralAsk): Promise<Json> {
   const quote = parseTdxQuote(ask.evidence, { trailingBytes: 'report' });
-  const platform = await intelPlatformOf(quote, ask.anchors ?? [INTEL_SGX_ROOT], new VerificationCache());
-  if (platform === null) return null;
-  return (await service.getIntelCollateral({ ...platform, channel: ask.channel })) as Json;
+  const platform = await intelPlatformOf(quote, ask.anchors ?? PINNED_ANCHORS, new VerificationCache());
+  return platform === null ? null : intelCollateralWithNext(service, { ...platform, channel: ask.channel });
 }
+
+/**
+ * A platform's collateral; where that is of Intel's standard set, with the early one beside it as `next`: what will hold
+ * in some weeks can be seen today. It decides nothing, so it may be absent.
+ * @throws CodedError as the service does, for the set itself
+ */
+export async function intelCollateralWithNext(service: CollateralService, ask: IntelAsk): Promise<Json> {
+  const set = await service.getIntelCollateral(ask);
+  if (ask.channel !== 'standard') return set as Json;
+  try {
+    const early = await service.getIntelCollateral({ ...ask, channel: 'early' });
+    const isOther = early.tcb_info !== set.tcb_info || early.qe_identity !== set.qe_identity;
+    const next = Object.fromEntries(SET_FIELDS.map((field) => [field, early[field] as string]));
+    return (isOther ? { ...set, next } : set) as Json;
+  } catch (error) {
+    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'unavailable') return set as Json;
+    throw error;
+  }
+}
+
+const SET_FIELDS = ['tcb_info', 'qe_identity'].flatMap(
+  (name) => [name, `${name}_signature`, `${name}_issuer_chain`] as (keyof IntelCollateral)[],
+);
 
 async function forReport(service: CollateralService, { evidence, line }: CollateralAsk): Promise<Json> {
   const platform = claimedAmdPlatform(parseSnpReport(evidence), line);

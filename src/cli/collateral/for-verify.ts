@@ -1,7 +1,7 @@
 import { isCollateralBundle } from '../../attestation/collateral/index.ts';
 import { CodedError, KIND_OF_CODE } from '../../core/index.ts';
 import type { VendorFlags } from '../commands/vendor-options.ts';
-import { openService, reportOnStderr } from '../compose/collateral-service.ts';
+import { openService, reportKeptOnStderr } from '../compose/collateral-service.ts';
 import type { VerifyRequest } from '../verify/request.ts';
 import { errorOf, type VerifyResponse } from '../verify/response.ts';
 import { collateralForEvidence, FETCHED_KINDS, type FetchedKind } from './for-evidence.ts';
@@ -33,7 +33,7 @@ export async function findCollateral(
   }
   const service = isBundle
     ? await openService({ urls: null, anchors, now: () => request.at * 1000 })
-    : await openService({ urls: flags, anchors, bundlePath: flags.bundle, report: reportOnStderr });
+    : await openService({ urls: flags, anchors, bundlePath: flags.bundle, report: reportKeptOnStderr });
   if (isBundle) await service.importBundle(JSON.stringify(request.collateral));
   try {
     const ask = { kind, evidence, anchors, line: flags.line ?? null, channel: flags.update };

@@ -7,11 +7,11 @@ import {
 import type { TrustAnchor } from '../../attestation/index.ts';
 import { CodedError, fromUtf8 } from '../../core/index.ts';
 import type { VendorFlags } from '../commands/vendor-options.ts';
-import { openService, reportOnStderr } from '../compose/collateral-service.ts';
+import { openService, reportKeptOnStderr } from '../compose/collateral-service.ts';
 import { readBounded, writeDurably } from '../compose/files.ts';
 import { EXIT, painter, wantsColour } from '../output.ts';
 import { callerAnchor, parseInstant } from '../verify/request.ts';
-import { collateralForEvidence, FETCHED_KINDS, type FetchedKind } from './for-evidence.ts';
+import { collateralForEvidence, FETCHED_KINDS, type FetchedKind, intelCollateralWithNext } from './for-evidence.ts';
 import { collateralDocument, formatDocuments } from './print.ts';
 
 const EVIDENCE_FILES_MAX = 64;
@@ -35,7 +35,7 @@ export async function fetch(files: readonly string[], flags: FetchFlags): Promis
   disk.check(); // a bundle that cannot be read is not written over
   for (const file of files) await fetchFor(service, file, flags, anchors);
   const { fmspc, ca, update: channel } = flags;
-  if (fmspc !== undefined) await service.getIntelCollateral({ fmspc, ca, channel });
+  if (fmspc !== undefined) await intelCollateralWithNext(service, { fmspc, ca, channel });
   if (files.length === 0 && fmspc === undefined) {
     if (service.documents().length === 0) {
       throw new CodedError('USAGE_INVALID', `name evidence or a platform: ${flags.bundle} holds nothing to fetch anew`);
@@ -86,7 +86,7 @@ function diskFailures() {
   return {
     report: (event: CollateralEvent): void => {
       if (event.event === 'diskFailed') failure ??= new CodedError(event.code, event.why);
-      else if (event.event === 'keptOnOutage') reportOnStderr(event);
+      else reportKeptOnStderr(event);
     },
     check: (): void => {
       if (failure !== null) throw failure;

@@ -8,8 +8,8 @@ import {
   openCollateralService,
   serviceUrl,
 } from '../../attestation/collateral/index.ts';
-import { AMD_ROOTS, INTEL_SGX_ROOT, SNP_LINE_NAMES, type TrustAnchor } from '../../attestation/index.ts';
-import type { Clock } from '../../core/index.ts';
+import { PINNED_ANCHORS, type TrustAnchor } from '../../attestation/index.ts';
+import { type Clock, rfc3339 } from '../../core/index.ts';
 import { readIfThere, systemRandomness, writeDurably } from './files.ts';
 
 /** Where vendors' collateral is asked for; vendors' own services unless others are named. */
@@ -39,10 +39,6 @@ export function openService(options: ServiceOptions): Promise<CollateralService>
     read: async () => readIfThere(bundlePath as string),
     write: async (text: string) => writeDurably(bundlePath as string, text),
   };
-  const roots =
-    anchors === null
-      ? AMD_ROOTS
-      : SNP_LINE_NAMES.flatMap((line) => anchors.map(({ spkiSha256 }) => ({ line, spkiSha256 })));
   return openCollateralService(
     {
       fetch: (input, init) => fetch(input, init),
@@ -55,17 +51,22 @@ export function openService(options: ServiceOptions): Promise<CollateralService>
     },
     {
       intel: urls === null ? null : intelSourceAt(urls.collateralUrl ?? INTEL_PCS_URL),
-      anchors: anchors ?? [INTEL_SGX_ROOT],
-      amd: { url: urls === null ? null : serviceUrl(urls.kdsUrl ?? AMD_KDS_URL, 'key distribution service'), roots },
+      amdUrl: urls === null ? null : serviceUrl(urls.kdsUrl ?? AMD_KDS_URL, 'key distribution service'),
+      anchors: anchors ?? PINNED_ANCHORS,
     },
   );
 }
 
 /** For whoever runs a service: documents and reasons, on stderr; what was fetched well is not worth a line. */
 export function reportOnStderr(event: CollateralEvent): void {
-  if (event.event === 'failed' || event.event === 'diskFailed')
-    console.error(`collateral: ${event.why} [${event.code}]`);
+  if (event.event === 'failed') console.error(`collateral: ${event.why} [${event.code}]`);
+  reportKeptOnStderr(event);
+}
+
+/** The same for a command, which says itself what it could not have. */
+export function reportKeptOnStderr(event: CollateralEvent): void {
+  if (event.event === 'diskFailed') console.error(`collateral: ${event.why} [${event.code}]`);
   if (event.event === 'keptOnOutage') {
-    console.error(`collateral: ${event.document} is kept until ${new Date(event.until * 1000).toISOString()}`);
+    console.error(`collateral: ${event.document} is kept until ${rfc3339(event.until)}`);
   }
 }

@@ -79,6 +79,7 @@ export async function openAt(
     { ...deps, ...more },
     {
       intel: server === null ? null : intelSourceAt(server.url),
+      amdUrl: null,
       anchors,
       limits: { attemptsMax: 2, backoffMs: 1, attemptMs: 60_000, totalMs: 100_000 },
       freshness: { failureHoldMs: 0 },

@@ -13,6 +13,7 @@ import {
 import { isSnpLine, type SnpLine, type SnpSigner } from '../../evidence/snp/index.ts';
 import { type Judged, judgeParse, missing, ok, wrong } from '../judged.ts';
 import { anchorFor, type TrustAnchor } from '../trust-anchor.ts';
+import type { AmdCache } from './amd-cache.ts';
 import { type AmdLeafFacts, readAmdLeaf } from './leaf.ts';
 import type { AmdEndorsements } from './load.ts';
 import { AMD_ROOTS } from './roots.ts';
@@ -90,13 +91,51 @@ export async function verifyAmdChain(
 
 type Candidate = Pick<AmdChain, 'signer' | 'leaf' | 'intermediate' | 'root'>;
 
+const refuse = (why: string) => wrong('EVIDENCE_CHAIN_INVALID', why);
+
 async function judgeChain(
   candidate: Candidate,
   anchors: readonly TrustAnchor[],
-  from: AmdEndorsements,
+  { cache }: AmdEndorsements,
 ): Promise<Judged<AmdChain>> {
-  const { leaf, intermediate, root } = candidate;
-  const refuse = (why: string) => wrong('EVIDENCE_CHAIN_INVALID', why);
+  const { leaf, intermediate } = candidate;
+  const authorities = await verifyAmdAuthorities(candidate, anchors, cache);
+  if (authorities.state !== 'ok') return authorities;
+  const why = whyNotLeaf(candidate);
+  if (why !== null) return refuse(why);
+  if (!(await signedByRsaPss(leaf, intermediate.spki, cache.verify)))
+    return refuse('the intermediate CA did not sign the leaf');
+  const facts = judgeParse('leaf', () => readAmdLeaf(leaf));
+  if (facts.state !== 'ok') return facts;
+  return ok({ ...authorities.value, leaf, facts: facts.value });
+}
+
+/** A chain without its leaf. */
+export type AmdAuthorities = Omit<AmdChain, 'leaf' | 'facts'>;
+
+/** Verifies ASK or ASVK, whichever vouches for this kind of leaf, up to a pinned ARK (AMD 57230). */
+export async function verifyAmdAuthorities(
+  candidate: Pick<AmdChain, 'signer' | 'intermediate' | 'root'>,
+  anchors: readonly TrustAnchor[],
+  cache: AmdCache,
+): Promise<Judged<AmdAuthorities>> {
+  const { signer, intermediate, root } = candidate;
+  const judged = await verifyAmdRoot(root, anchors, cache);
+  if (judged.state !== 'ok') return judged;
+  const { line, anchor } = judged.value;
+  const why = whyNotIntermediate(candidate, line);
+  if (why !== null) return refuse(why);
+  if (!(await signedByRsaPss(intermediate, root.spki, cache.verify)))
+    return refuse('the ARK did not sign the intermediate CA');
+  return ok({ signer, intermediate, root, anchor, line });
+}
+
+/** Verifies that a certificate is a pinned ARK, and of which line. */
+export async function verifyAmdRoot(
+  root: X509Certificate,
+  anchors: readonly TrustAnchor[],
+  cache: AmdCache,
+): Promise<Judged<Pick<AmdChain, 'anchor' | 'line'>>> {
   const anchor = anchorFor(root.spkiSha256, anchors);
   if (anchor === null) return refuse('the ARK is not a pinned one');
   const pinned = AMD_ROOTS.find(({ spkiSha256 }) => equalBytes(spkiSha256, root.spkiSha256));
@@ -105,37 +144,42 @@ async function judgeChain(
   }
   const line = lineAfter(ROOT_PREFIX, root.subject);
   if (line === null || (pinned !== undefined && pinned.line !== line)) return refuse('the ARK is of no known line');
-  const why = whyNotInProfile(candidate, line);
+  const unknown = unknownCriticalExtension(root);
+  if (unknown !== null) return refuse(`the root has the unknown critical extension ${unknown}`);
+  if (!isRsaKey(root.spki, 4096)) return refuse('a CA key is not RSA-4096');
+  const why = whyNotIssuedBy(root, root, 1);
   if (why !== null) return refuse(why);
-  const { verify } = from.cache;
-  if (!(await signedByRsaPss(root, root.spki, verify))) return refuse('the ARK did not sign itself');
-  if (!(await signedByRsaPss(intermediate, root.spki, verify)))
-    return refuse('the ARK did not sign the intermediate CA');
-  if (!(await signedByRsaPss(leaf, intermediate.spki, verify)))
-    return refuse('the intermediate CA did not sign the leaf');
-  const facts = judgeParse('leaf', () => readAmdLeaf(leaf));
-  if (facts.state !== 'ok') return facts;
-  return ok({ ...candidate, facts: facts.value, anchor, line });
+  if (!(await signedByRsaPss(root, root.spki, cache.verify))) return refuse('the ARK did not sign itself');
+  return ok({ anchor, line });
 }
 
-function whyNotInProfile({ signer, leaf, intermediate, root }: Candidate, line: SnpLine): string | null {
+function whyNotIntermediate(
+  { signer, intermediate, root }: Pick<AmdChain, 'signer' | 'intermediate' | 'root'>,
+  line: SnpLine,
+): string | null {
   if (lineAfter(INTERMEDIATE_PREFIX[signer], intermediate.subject) !== line) {
     return `the intermediate CA is not ${INTERMEDIATE_PREFIX[signer]}${line}, through which a ${signer} chains`;
   }
-  for (const [who, certificate] of Object.entries({ leaf, intermediate, root })) {
-    const unknown = unknownCriticalExtension(certificate);
-    if (unknown !== null) return `the ${who} has the unknown critical extension ${unknown}`;
-    if (withoutCommonName(certificate.subject) !== withoutCommonName(root.subject)) {
-      return `the ${who} is named for another organisation than the ARK`;
-    }
-  }
-  if (!isRsaKey(root.spki, 4096) || !isRsaKey(intermediate.spki, 4096)) return 'a CA key is not RSA-4096';
+  const why = whyNotOfChain('intermediate', intermediate, root);
+  if (why !== null) return why;
+  if (!isRsaKey(intermediate.spki, 4096)) return 'a CA key is not RSA-4096';
+  if (intermediate.basicConstraints?.pathLength !== 0) return 'the intermediate CA may issue other CAs';
+  return whyNotIssuedBy(intermediate, root, 1);
+}
+
+function whyNotLeaf({ leaf, intermediate, root }: Candidate): string | null {
+  const why = whyNotOfChain('leaf', leaf, root);
+  if (why !== null) return why;
   if (leaf.publicKey?.curve !== 'P-384') return 'the leaf key is not on P-384';
   if (leaf.basicConstraints !== null) return 'the leaf states basic constraints';
-  if (intermediate.basicConstraints?.pathLength !== 0) return 'the intermediate CA may issue other CAs';
-  return (
-    whyNotIssuedBy(root, root, 1) ?? whyNotIssuedBy(intermediate, root, 1) ?? whyNotIssuedBy(leaf, intermediate, 0)
-  );
+  return whyNotIssuedBy(leaf, intermediate, 0);
+}
+
+function whyNotOfChain(who: string, certificate: X509Certificate, root: X509Certificate): string | null {
+  const unknown = unknownCriticalExtension(certificate);
+  if (unknown !== null) return `the ${who} has the unknown critical extension ${unknown}`;
+  const isOne = withoutCommonName(certificate.subject) === withoutCommonName(root.subject);
+  return isOne ? null : `the ${who} is named for another organisation than the ARK`;
 }
 
 /** The name's other attributes, in order: country, organisation and so on are the same in a whole chain. */
