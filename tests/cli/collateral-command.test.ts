@@ -130,6 +130,32 @@ describe('fetched, kept, used offline', () => {
     expect(ran.code).toBe(0);
     expect(JSON.parse(ran.out).tcb.next).toMatchObject({ verdict: 'verified', tcb: { status: 'UpToDate' } });
   });
+
+  test('verify --next says what another set of TCB levels will do, and decides nothing by it', async () => {
+    const ahead = vendor.collateral(now, { tcbRecovery: true });
+    serveSet(server, set);
+    const early = answerWith(`{"tcbInfo":${ahead.tcb_info},"signature":"${ahead.tcb_info_signature}"}`, {
+      'TCB-Info-Issuer-Chain': encodeURIComponent(ahead.tcb_info_issuer_chain),
+    });
+    server.route(`${PATH.tcb}?fmspc=${FMSPC.toUpperCase()}&update=early`, early);
+    const json = await verifyQuote(...online(), '--next', 'early');
+    expect([json.code, json.err]).toEqual([0, '']);
+    expect(JSON.parse(json.out).tcb).toMatchObject({
+      status: 'UpToDate',
+      next: { verdict: 'verified', failed: [], tcb: { status: 'OutOfDate', tcbInfoEvaluationNumber: 21 } },
+    });
+    const text = await run('verify', '--kind', 'tdx-quote', quote, ...online(), '--next', 'early', ...anchor);
+    expect(text.out.replace(/\s+/g, ' ')).toContain(
+      'next set evaluation number 21 (today 20): then OutOfDate; behind: platform, SGX component 1 (BIOS, Early Microcode Update): 10, newest 11',
+    );
+    server.route(
+      `${PATH.tcb}?fmspc=${FMSPC.toUpperCase()}&tcbEvaluationDataNumber=7`,
+      (r) => void r.writeHead(404).end(),
+    );
+    const none = await verifyQuote(...online(), '--next', '7');
+    expect([none.code, JSON.parse(none.out).tcb.next, /next set/.test(none.err)]).toEqual([0, undefined, true]);
+    expect((await verifyQuote('--next', 'early')).code).toBe(2);
+  });
 });
 
 describe('what can’t be had is neither a pass nor a refusal: exit 3, and why', () => {

@@ -43,6 +43,8 @@ export type CollateralDefects = Readonly<{
   qeIdentityId?: 'TD_QE' | 'QE';
   /** MRSIGNER of the QE identity, 64 hexadecimal digits. */
   qeMrSigner?: string;
+  /** The set after a TCB recovery: the next number, a level above today's best, which is OutOfDate from then on. */
+  tcbRecovery?: boolean;
 }>;
 
 /** The field names that Intel's PCS clients share; CRLs as DER in hexadecimal, documents as the exact signed text. */
@@ -123,6 +125,10 @@ type Window = Readonly<{ from: number; to: number }>;
 /** Dates of TCB levels: fixed, a year apart, so that tests of grace windows have something to compare. */
 const TCB_DATES = ['2026-05-13T00:00:00Z', '2025-05-14T00:00:00Z', '2024-05-15T00:00:00Z'] as const;
 
+const RECOVERY_DATE = '2026-11-11T00:00:00Z';
+const TDX_COMPONENTS = [componentSvn('UpToDate'), 0, SEAM_LOADER_SVN, ...new Array<number>(13).fill(0)];
+const EARLY_MICROCODE = { category: 'BIOS', type: 'Early Microcode Update' };
+
 function advisories(status: string): string[] {
   return status === 'UpToDate' ? [] : [`CHRYSALIS-SIM-${status}`];
 }
@@ -139,7 +145,6 @@ function componentLevels(): object[] {
 /** TCB info version 3 for TDX (tdx.md section 7, item 3). */
 function tcbInfoDocument(window: Window, defects: CollateralDefects): object {
   const nothing = { mrsigner: '00'.repeat(48), attributes: '00'.repeat(8), attributesMask: 'FF'.repeat(8) };
-  const tdxComponents = [componentSvn('UpToDate'), 0, SEAM_LOADER_SVN, ...new Array<number>(13).fill(0)];
   return {
     id: defects.tcbInfoId ?? 'TDX',
     version: 3,
@@ -148,22 +153,36 @@ function tcbInfoDocument(window: Window, defects: CollateralDefects): object {
     fmspc: defects.fmspc ?? toHex(FMSPC).toUpperCase(),
     pceId: toHex(PCE_ID),
     tcbType: 0,
-    tcbEvaluationDataNumber: TCB_EVALUATION_DATA_NUMBER,
+    tcbEvaluationDataNumber: evaluationNumber(defects),
     tdxModule: nothing,
     tdxModuleIdentities: [
       { id: `TDX_${toHex(Uint8Array.of(TDX_MODULE_MAJOR))}`, ...nothing, tcbLevels: componentLevels() },
     ],
-    tcbLevels: PLATFORM_STATUSES.map((tcbStatus, index) => ({
-      tcb: {
-        sgxtcbcomponents: sgxComponents(tcbStatus).map((svn) => ({ svn })),
-        pcesvn: PCE_SVN,
-        tdxtcbcomponents: tdxComponents.map((svn) => ({ svn })),
-      },
-      tcbDate: TCB_DATES[Math.min(index, TCB_DATES.length - 1)],
-      tcbStatus,
-      ...(tcbStatus === 'UpToDate' ? {} : { advisoryIDs: advisories(tcbStatus) }),
-    })),
+    tcbLevels: platformLevels(defects),
   };
+}
+
+const evaluationNumber = ({ tcbRecovery }: CollateralDefects) => TCB_EVALUATION_DATA_NUMBER + (tcbRecovery ? 1 : 0);
+
+function platformLevels({ tcbRecovery }: CollateralDefects): object[] {
+  const level = (components: readonly number[], tcbStatus: string, tcbDate: string) => ({
+    tcb: {
+      sgxtcbcomponents: components.map((svn, index) => ({ svn, ...(index === 0 ? EARLY_MICROCODE : {}) })),
+      pcesvn: PCE_SVN,
+      tdxtcbcomponents: TDX_COMPONENTS.map((svn) => ({ svn })),
+    },
+    tcbDate,
+    tcbStatus,
+    ...(tcbStatus === 'UpToDate' ? {} : { advisoryIDs: advisories(tcbStatus) }),
+  });
+  const levels = PLATFORM_STATUSES.map((status, index) => {
+    const isOvertaken = tcbRecovery === true && status === 'UpToDate';
+    const date = TCB_DATES[Math.min(index, TCB_DATES.length - 1)] as string;
+    return level(sgxComponents(status), isOvertaken ? 'OutOfDate' : status, date);
+  });
+  if (tcbRecovery !== true) return levels;
+  const newest = sgxComponents('UpToDate').map((svn, index) => (index === 0 ? svn + 1 : svn));
+  return [level(newest, 'UpToDate', RECOVERY_DATE), ...levels];
 }
 
 /** TD QE identity version 2 (tdx.md section 7, item 4). */
@@ -173,7 +192,7 @@ function qeIdentityDocument(window: Window, defects: CollateralDefects): object 
     version: 2,
     issueDate: rfc3339(window.from),
     nextUpdate: rfc3339(window.to),
-    tcbEvaluationDataNumber: TCB_EVALUATION_DATA_NUMBER,
+    tcbEvaluationDataNumber: evaluationNumber(defects),
     miscselect: '00000000',
     miscselectMask: 'FFFFFFFF',
     attributes: '11000000000000000000000000000000',

@@ -1,6 +1,7 @@
 import {
   equalBytes,
   isCurrent,
+  rfc3339,
   signedBy,
   type UnixSeconds,
   whyNotCrlOf,
@@ -18,7 +19,7 @@ import {
   type SignedByIntel,
   wrong,
 } from '../endorsements/index.ts';
-import { type Check, check, failed, notRun } from './check.ts';
+import { type Check, check, failed, notRun, PASSED } from './check.ts';
 import { after, worstOf } from './judged-checks.ts';
 import type { CrlFloor, TdxValidity, TdxVerifyOptions } from './tdx-types.ts';
 
@@ -66,6 +67,10 @@ async function crlSignedBy(
   return wrong('ENDORSEMENT_SIGNATURE_INVALID', `${field}: its issuer did not sign it`);
 }
 
+function notCurrent(what: string, from: UnixSeconds, until: UnixSeconds, now: UnixSeconds): string {
+  return `${what} is current from ${rfc3339(from)} to ${rfc3339(until)}, not at ${rfc3339(now)}`;
+}
+
 /** In date, and not older than the newest list of this CA that the caller knows. */
 export function crlCurrent(
   field: string,
@@ -74,7 +79,7 @@ export function crlCurrent(
   options: TdxVerifyOptions,
 ): Check {
   if (!isCurrent(crl.thisUpdate, crl.nextUpdate, now)) {
-    return failed('ENDORSEMENT_NOT_CURRENT', `${field} is not current at the given time`);
+    return failed('ENDORSEMENT_NOT_CURRENT', notCurrent(field, crl.thisUpdate, crl.nextUpdate, now));
   }
   const floors = (options.crlFloors ?? []).filter(({ issuerSpkiSha256 }) =>
     equalBytes(issuerSpkiSha256, issuer.spkiSha256),
@@ -117,7 +122,11 @@ type NotCurrentCode = 'EVIDENCE_CHAIN_NOT_CURRENT' | 'ENDORSEMENT_NOT_CURRENT';
 
 export function chainCurrent(chain: IntelChain, now: UnixSeconds, code: NotCurrentCode): Check {
   const outside = chain.certificates.find(({ notBefore, notAfter }) => !isCurrent(notBefore, notAfter, now));
-  return check(outside === undefined, code, `${outside?.subject.commonName ?? ''} is not valid at the given time`);
+  if (outside === undefined) return PASSED;
+  return failed(
+    code,
+    notCurrent(outside.subject.commonName ?? 'a certificate', outside.notBefore, outside.notAfter, now),
+  );
 }
 
 type Dated = Readonly<{ issueDate: UnixSeconds; nextUpdate: UnixSeconds; evaluationNumber: number }>;
@@ -131,7 +140,7 @@ export function documentCurrent(
 ): Check {
   const { issueDate, nextUpdate, evaluationNumber } = signed.document;
   if (!isCurrent(issueDate, nextUpdate, now)) {
-    return failed('ENDORSEMENT_NOT_CURRENT', `${field} is not current at the given time`);
+    return failed('ENDORSEMENT_NOT_CURRENT', notCurrent(field, issueDate, nextUpdate, now));
   }
   const { collateralAgeSecondsMax: ageMax, evaluationNumberMin: numberMin } = options;
   if (ageMax !== undefined && now - issueDate > ageMax) {

@@ -1,10 +1,13 @@
 import { labelled, type Paint, printable } from '../output.ts';
+import { ADVICE_OF_TCB_STATUS, tcbLines, tdNotes } from './print-tdx.ts';
 import type { Kind } from './request.ts';
 import type { CheckReport, VerifyResponse } from './response.ts';
 import { adviceOf, WORDS_OF_CHECK } from './words.ts';
 import { WORDS_OF_SNP_VIOLATION } from './words-snp.ts';
 
 const LABEL_WIDTH = 13;
+/** A set of many devices passes hundreds of checks: those go into one paragraph. */
+const PASSED_LINES_MAX = 24;
 
 function headline({ verdict, checks, tcb, claims }: VerifyResponse): string {
   // Without a single check nothing was judged: the input could not be read, or not by this version.
@@ -23,10 +26,11 @@ const WORDS_OF_TCB_STATUS: Readonly<Record<string, string>> = {
 };
 
 /** What the verdict does not judge and the person should know. */
-function notes({ claims }: VerifyResponse): string[] {
+function notes(kind: Kind, response: VerifyResponse): string[] {
+  if (kind === 'tdx-quote') return tdNotes(response);
+  const { claims } = response;
   const violations = (claims.strictPolicyViolations ?? []) as readonly (keyof typeof WORDS_OF_SNP_VIOLATION)[];
   const said = violations.map((violation) => WORDS_OF_SNP_VIOLATION[violation]);
-  if (claims.debug === true && said.length === 0) said.push('a debug TD: its host can read everything in it');
   if (claims.boundTo === 'provider') {
     said.push(
       `signed by the key of a cloud provider (${String(claims.cspId)}): any host of its region can make such a report`,
@@ -53,7 +57,8 @@ function checkLines(checks: VerifyResponse['checks'], paint: Paint, width: numbe
   };
   const lines: string[] = [];
   const passed = of('passed').map(([name]) => wordsOf(name));
-  if (passed.length > 0) lines.push(line('✓ passed', passed.join(', '), paint.good));
+  const shown = passed.length > PASSED_LINES_MAX ? [passed.join(', ')] : passed;
+  for (const words of shown) lines.push(line('✓ passed', words, paint.good));
   for (const [name, { reason }] of of('failed')) lines.push(line('✗ failed', `${wordsOf(name)}: ${reason}`, paint.bad));
   // Many checks need the same missing thing: one line for each reason.
   const unrun = Map.groupBy(of('notRun'), ([, { reason }]) => reason);
@@ -64,33 +69,47 @@ function checkLines(checks: VerifyResponse['checks'], paint: Paint, width: numbe
   return lines;
 }
 
+function styleOf({ verdict, tcb }: VerifyResponse, paint: Paint): (text: string) => string {
+  if (verdict === 'refused') return paint.bad;
+  const status = memberText(tcb, 'status');
+  return verdict === 'unavailable' || (status !== null && status in ADVICE_OF_TCB_STATUS) ? paint.warn : paint.good;
+}
+
 /** The verdict first, then why, then what it means and what to do; never wider than `width`. */
 export function formatResponse(kind: Kind, response: VerifyResponse, paint: Paint, width: number): string {
-  const { verdict, error, claims, tcb } = response;
-  const style = verdict === 'verified' ? paint.good : verdict === 'refused' ? paint.bad : paint.warn;
+  const { verdict, error, tcb } = response;
   const first = headline(response);
   const code = error?.code ?? '';
   const gap = ' '.repeat(Math.max(2, Math.min(width, 76) - first.length - code.length));
-  const lines = [`${style(first)}${code === '' ? '' : gap + code}`];
+  const lines = [`${styleOf(response, paint)(first)}${code === '' ? '' : gap + code}`];
   lines.push(...checkLines(response.checks, paint, width));
   if (Object.keys(response.checks).length === 0 && error !== null) {
     lines.push(labelled('✗ failed', printable(error.message), width, 2, LABEL_WIDTH));
   }
-  if (verdict === 'verified') {
-    const anchor = claims.trustAnchor ?? null;
-    const kind = memberText(anchor, 'kind');
-    const pinned = kind === 'vendor' ? 'pinned vendor root' : `${kind}: not a pinned vendor root`;
-    if (anchor !== null) {
-      lines.push(labelled('  root', `${memberText(anchor, 'name')} (${pinned})`, width, 2, LABEL_WIDTH));
-    }
-    const expiresAt = memberText(tcb, 'expiresAt');
-    if (expiresAt !== null)
-      lines.push(labelled('  until', `${expiresAt}, when the first document expires`, width, 2, LABEL_WIDTH));
-    for (const note of notes(response)) lines.push(labelled('  note', printable(note), width, 2, LABEL_WIDTH));
-    lines.push(labelled('  not asked', 'whether it is what you want: that takes a policy', width, 2, LABEL_WIDTH));
-  } else {
-    const { means, todo } = adviceOf(kind, error);
-    lines.push(labelled('What it means', means, width, 0, 15), labelled('What to do', todo, width, 0, 15));
+  if (kind === 'tdx-quote') lines.push(...tcbLines(response, width));
+  if (verdict === 'verified') lines.push(...verifiedLines(kind, response, width));
+  const status = verdict === 'verified' && kind === 'tdx-quote' ? memberText(tcb, 'status') : null;
+  const advice = verdict === 'verified' ? ADVICE_OF_TCB_STATUS[status ?? ''] : adviceOf(kind, error);
+  if (advice !== undefined) {
+    lines.push(
+      labelled('What it means', advice.means, width, 0, 15),
+      labelled('What to do', advice.todo, width, 0, 15),
+    );
   }
   return `${lines.join('\n')}\n`;
+}
+
+function verifiedLines(kind: Kind, response: VerifyResponse, width: number): string[] {
+  const said: [label: string, words: string][] = [];
+  const anchor = response.claims.trustAnchor ?? null;
+  if (anchor !== null) {
+    const ofWhom = memberText(anchor, 'kind');
+    const pinned = ofWhom === 'vendor' ? 'pinned vendor root' : `${ofWhom}: not a pinned vendor root`;
+    said.push(['root', `${memberText(anchor, 'name')} (${pinned})`]);
+  }
+  const expiresAt = memberText(response.tcb, 'expiresAt');
+  if (expiresAt !== null) said.push(['until', `${expiresAt}, when the first document expires`]);
+  for (const note of notes(kind, response)) said.push(['note', note]);
+  said.push(['not asked', 'whether it is what you want: that takes a policy']);
+  return said.map(([label, words]) => labelled(`  ${label}`, printable(words), width, 2, LABEL_WIDTH));
 }

@@ -13,9 +13,6 @@ import {
   readTdAttributes,
   readXfam,
   requiredTdxChecks,
-  type TcbPart,
-  TDX_CHECKS,
-  type TdxVerdict,
   type TdxVerifyOptions,
   type TrustAnchor,
   VerificationCache,
@@ -23,9 +20,10 @@ import {
   verifyTdxQuote,
   withTcbSet,
 } from '../../attestation/index.ts';
-import { CodedError, fromHex, type Json, rfc3339, toHex, utf8 } from '../../core/index.ts';
+import { CodedError, fromHex, type Json, toHex, utf8 } from '../../core/index.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
+import { tcbOf } from './tdx-tcb.ts';
 
 export const ENDORSEMENTS_HELD_MAX = 64;
 
@@ -110,40 +108,6 @@ function expectedReportData(expect: VerifyRequest['expect']): Uint8Array | undef
     throw wrong('reportData', 'not 64 bytes in hexadecimal');
   }
   return fromHex(reportData);
-}
-
-function partDocument(part: TcbPart) {
-  return {
-    status: part.status,
-    tcbDate: part.tcbDate === null ? null : rfc3339(part.tcbDate),
-    advisoryIds: part.advisoryIds,
-    newestTcbDate: part.newestTcbDate === null ? null : rfc3339(part.newestTcbDate),
-    behind: part.behind,
-  };
-}
-
-/** What is judged by, with what another set would say beside it; that one's refusals are reported and refuse nothing. */
-function tcbOf(verdict: TdxVerdict, underNext: TdxVerdict | null): Json {
-  const tcb = tcbDocument(verdict);
-  if (tcb === null || underNext === null) return tcb;
-  const failed = TDX_CHECKS.filter((name) => underNext.checks[name].outcome === 'failed');
-  return { ...tcb, next: { verdict: underNext.verdict, failed, tcb: tcbDocument(underNext) } };
-}
-
-function tcbDocument({ tcb, validity }: TdxVerdict): Readonly<Record<string, Json>> | null {
-  if (tcb === null) return null;
-  return {
-    status: tcb.status,
-    advisoryIds: tcb.advisoryIds,
-    platform: partDocument(tcb.platform),
-    module: tcb.module === null ? null : { id: tcb.module.id, ...partDocument(tcb.module) },
-    qe: { isvSvn: tcb.qe.isvSvn, ...partDocument(tcb.qe) },
-    tcbDate: tcb.tcbDate === null ? null : rfc3339(tcb.tcbDate),
-    expiresAt: validity === null ? null : rfc3339(validity.earliestExpiry),
-    issuedAt: validity === null ? null : rfc3339(validity.latestIssue),
-    tcbInfoEvaluationNumber: tcb.tcbInfoEvaluationNumber,
-    qeIdentityEvaluationNumber: tcb.qeIdentityEvaluationNumber,
-  };
 }
 
 /** What the quote establishes, bytes in hexadecimal; given for verified quotes alone. */

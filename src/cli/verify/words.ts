@@ -128,7 +128,7 @@ const ADVICE_OF_CODE: Partial<Record<ErrorCode, Advice>> = {
   },
   ENDORSEMENT_MISSING: {
     means: 'Neither a pass nor a refusal: something that is needed was not given.',
-    todo: 'Give it with --collateral; without revocation data only --revocation prefer, or --require signature, can answer.',
+    todo: 'Give it with --collateral. Without it only --require signature can answer, for less.',
   },
 };
 
@@ -137,15 +137,46 @@ const ADVICE_OTHERWISE: Advice = {
   todo: 'Check the file and --kind; pass what the machine gave, unchanged.',
 };
 
+const ADVICE_OF_CODE_FOR_LOGS: Partial<Record<ErrorCode, Advice>> = {
+  ENDORSEMENT_MISSING: {
+    means: 'A log alone proves nothing: it has to lead to the registers of a quote.',
+    todo: 'Verify the quote first, then give its RTMR0 to RTMR3 with --collateral: {"rtmrs":["…","…","…","…"]}.',
+  },
+  EVIDENCE_EXPECTATION_MISMATCH: {
+    means:
+      'The log is not what this machine measured: something is missing, added or changed, or it is of another boot.',
+    todo: "Don't rely on anything in it. Collect log and quote together, of the same boot.",
+  },
+  EVIDENCE_MALFORMED: {
+    means: 'The log breaks the rules of a measured boot; who wrote it can claim nothing by it.',
+    todo: "Don't rely on anything in it. Collect the log again, unchanged, and look at what the firmware reports.",
+  },
+  EVIDENCE_UNSUPPORTED: {
+    means: 'This is no event log of a TD: another form, or without SHA-384.',
+    todo: 'Give the CCEL table of the guest, or the event log of dstack, as it stands.',
+  },
+};
+
+/** Where a code means something else, or calls for something else, than it does elsewhere. */
+const ADVICE_OF_KIND: Partial<Record<Kind, Partial<Record<ErrorCode, Advice>>>> = {
+  'tdx-quote': {
+    ENDORSEMENT_MISSING: {
+      means: "Neither a pass nor a refusal: what Intel says of this platform is needed, and wasn't given.",
+      todo: 'Get it with --fetch, or give it with --collateral. Without it only --require signature can answer, for less.',
+    },
+  },
+  'snp-report': ADVICE_OF_CODE_FOR_SNP,
+  ccel: ADVICE_OF_CODE_FOR_LOGS,
+};
+
 /** By kind of evidence: what is wrong with a report is not said in words of a quote. */
 export function adviceOf(kind: Kind, error: VerifyError | null): Advice {
   if (error === null) return ADVICE_OTHERWISE;
-  if (kind === 'snp-report') {
-    const ofCheck = error.code === 'ENDORSEMENT_MISSING' ? undefined : snpCheckAdvice(error.facts.check);
-    const special = ofCheck ?? ADVICE_OF_CODE_FOR_SNP[error.code];
-    if (special !== undefined) return special;
+  if (kind === 'snp-report' && error.code !== 'ENDORSEMENT_MISSING') {
+    const ofCheck = snpCheckAdvice(error.facts.check);
+    if (ofCheck !== undefined) return ofCheck;
   }
-  return ADVICE_OF_CODE[error.code] ?? ADVICE_OTHERWISE;
+  return ADVICE_OF_KIND[kind]?.[error.code] ?? ADVICE_OF_CODE[error.code] ?? ADVICE_OTHERWISE;
 }
 
 function snpCheckAdvice(check: string | number | undefined): Advice | undefined {

@@ -10,6 +10,7 @@ import {
   type TdxVerifyOptions,
   type TrustAnchor,
   verifyTdxQuote,
+  withTcbSet,
 } from '../../../src/attestation/index.ts';
 import {
   type CollateralDefects,
@@ -262,4 +263,42 @@ test('the floors that a caller keeps never go down, whatever it sees later', asy
 test('what a stranger signed is no floor', async () => {
   const { crls } = await judge({ defects: { wronglySigned: ['rootCrl', 'pckCrl'] } });
   expect(crls).toEqual([]);
+});
+
+describe('how far behind, and what the next set will do', () => {
+  const ahead = intel.collateral(NOW, { tcbRecovery: true });
+  const bare = { status: 'UpToDate', behind: [] };
+
+  test('a platform at the newest level is behind in nothing', async () => {
+    const { tcb } = await judge({});
+    expect([tcb?.platform, tcb?.module, tcb?.qe]).toMatchObject([bare, bare, bare]);
+  });
+
+  test('each part says which SVN is behind, by how much, and what it is', async () => {
+    const { tcb } = await judge({ machine: { platformStatus: 'OutOfDate', module: 'OutOfDate', qe: 'OutOfDate' } });
+    expect(tcb?.platform.behind).toEqual([
+      { component: 'sgxtcbcomponents[0]', about: 'BIOS, Early Microcode Update', measured: 6, newest: 10 },
+    ]);
+    for (const part of [tcb?.module, tcb?.qe]) {
+      expect(part?.behind).toEqual([{ component: 'isvsvn', about: null, measured: 5, newest: 6 }]);
+    }
+    expect(tcb?.platform.newestTcbDate).toBeGreaterThan(tcb?.platform.tcbDate ?? Number.POSITIVE_INFINITY);
+    const { tcb: unsupported } = await judge({ machine: { platformStatus: 'unsupported' } });
+    expect(unsupported?.platform).toMatchObject({ status: 'NotSupported', tcbDate: null, behind: [{ measured: 1 }] });
+  });
+
+  test('the next set is judged beside today’s, whole: its signatures, dates and signers too', async () => {
+    const anchors = [intel.trustAnchor];
+    const quote = parseTdxQuote(intel.machine({ name: 'alder' }).quote({ reportData }));
+    const today = await loadIntelEndorsements(good, anchors);
+    const under = async (collateral: IntelCollateral) =>
+      verifyTdxQuote(quote, withTcbSet(today, await loadIntelEndorsements(collateral, anchors)), anchors, NOW);
+    const next = await under({ ...ahead, root_ca_crl: undefined, pck_crl: undefined });
+    expect(next).toMatchObject({ verdict: 'verified', tcb: { status: 'OutOfDate', tcbInfoEvaluationNumber: 21 } });
+    expect(next.tcb?.platform.behind).toMatchObject([{ measured: 10, newest: 11 }]);
+    const edited = await under({ ...ahead, tcb_info: ahead.tcb_info.replace('OutOfDate', 'UpToDate') });
+    expect(failedOf(edited)).toEqual(['tcbInfoSigned']);
+    expect(failedOf(await under(foreign))).toEqual(['tcbInfoSigned', 'qeIdentitySigned']);
+    expect((await under({})).tcb?.status).toBe('UpToDate');
+  });
 });
