@@ -53,7 +53,7 @@ async function ours(engine: Engine): Promise<{ tokens: number[] }> {
     new AbortController().signal,
   )) {
     if (event.kind === 'done') return { tokens };
-    tokens.push(event.tokenId);
+    if (event.kind === 'token') tokens.push(event.tokenId);
   }
   throw new Error('the engine ended without saying so');
 }

@@ -86,7 +86,7 @@ const PLANS: readonly Plan[] = [
     dispatch: 1,
     padding: 'bucket',
     message: chat,
-    answer: [encodeChatDelta('The sea was calm, '), encodeChatDelta('and the ship lay still.')],
+    answer: [encodeChatDelta({ text: 'The sea was calm, ' }), encodeChatDelta({ text: 'and the ship lay still.' })],
     ends: 'final',
   },
   {
@@ -126,7 +126,7 @@ async function answer(accepted: AcceptedRequest, plan: Plan) {
   const checkpoint = await respond.checkpoint({ tokensIn: 9, tokensCached: 0, tokensOut: 1 });
   const checkpointAfter = frames.length;
   const counts = { tokensIn: 300, tokensCached: 200, tokensOut: 65 };
-  const sealedError = encodeSealedError('ANSWER_FAILED', 'the engine failed');
+  const sealedError = encodeSealedError({ code: 'ANSWER_FAILED', message: 'the engine failed' });
   const last =
     plan.ends === 'final' ? await respond.final({ finish: 'stop', counts }) : await respond.error(sealedError);
   return { preface: respond.preface, frames: [...frames, last.frame], checkpoint, checkpointAfter, last: last.receipt };

@@ -249,7 +249,7 @@ export function createClient(deps: ClientDeps): Client {
       if (reader === null) throw new CodedError('RESPONSE_REFUSED', 'no preface', { check: 'preface' });
       if (part.kind === 'frame') {
         const event = reader.push(part.frame);
-        if (event.kind === 'data') yield { kind: 'text', text: parseChatDelta(event.message) };
+        if (event.kind === 'data') yield { kind: 'text', text: parseChatDelta(event.message).text ?? '' };
         if (event.kind === 'error') failure = sealedFailure(event.message);
         continue;
       }

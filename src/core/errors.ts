@@ -57,6 +57,7 @@ export const KIND_OF_CODE = {
   RECEIPT_UNKNOWN: 'rejected',
   STATE_LOCKED: 'rejected',
   REQUEST_INVALID: 'rejected',
+  REQUEST_UNSUPPORTED: 'rejected',
   REQUEST_TOO_LARGE: 'rejected',
   // sessions (AIS/1)
   KEY_REFUSED: 'rejected',

@@ -1,8 +1,40 @@
-import { type Bytes, CodedError, fromUtf8, utf8 } from '../core/index.ts';
+import { type Bytes, utf8 } from '../core/index.ts';
+import { type JsonRecord, jsonRecord, malformed, numberIn, onlyFields, recordOf } from './payload-json.ts';
 
-/** What a sealed chat request says, once open: UTF-8 JSON inside the AIS/1 request message. */
+/** A part of a message: text, or an image as a `data:` URL. */
+export type ContentPart =
+  | Readonly<{ type: 'text'; text: string }>
+  | Readonly<{ type: 'image_url'; image_url: Readonly<{ url: string; detail?: 'auto' | 'low' | 'high' }> }>;
+
+/** A call of a tool as OpenAI's API shapes it; in a stream the pieces of one call share its index. */
+export type ToolCall = Readonly<{
+  index?: number;
+  id?: string;
+  type?: 'function';
+  function?: Readonly<{ name?: string; arguments?: string }>;
+}>;
+
+export type ChatMessage = Readonly<{
+  role: 'system' | 'user' | 'assistant' | 'tool';
+  content: string | readonly ContentPart[];
+  toolCalls?: readonly ToolCall[];
+  /** Of a message of role `tool`: the call that it answers. */
+  toolCallId?: string;
+}>;
+
+/** A function that the model may call; its parameters are a JSON Schema. */
+export type Tool = Readonly<{
+  type: 'function';
+  function: Readonly<{ name: string; description?: string; parameters?: object; strict?: boolean }>;
+}>;
+export type ToolChoice = 'none' | 'auto' | 'required' | Readonly<{ type: 'function'; function: { name: string } }>;
+export type ResponseFormat =
+  | Readonly<{ type: 'text' | 'json_object' }>
+  | Readonly<{ type: 'json_schema'; json_schema: Readonly<{ name: string; schema?: object; strict?: boolean }> }>;
+
+/** What a sealed chat request says, once open: UTF-8 JSON inside the AIS/1 request message, with `"v":1`. */
 export type ChatPayload = Readonly<{
-  messages: readonly Readonly<{ role: 'system' | 'user' | 'assistant' | 'tool'; content: string }>[];
+  messages: readonly ChatMessage[];
   /** Text to go on from, instead of messages. */
   prompt?: string;
   maxTokens: number;
@@ -11,12 +43,28 @@ export type ChatPayload = Readonly<{
   topK: number;
   seed?: number;
   stop: readonly string[];
+  /** Log-probabilities are wanted, and so many of the likeliest other tokens with each: 0 to 20. */
+  logprobs?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  /** By token id in decimal, -100 to 100 each. */
+  logitBias?: Readonly<Record<string, number>>;
+  tools?: readonly Tool[];
+  toolChoice?: ToolChoice;
+  responseFormat?: ResponseFormat;
 }>;
 
 const MESSAGES_MAX = 1024;
+const PARTS_MAX = 256;
 const STOP_MAX = 16;
+const TOOLS_MAX = 128;
+const BIASES_MAX = 1024;
 const ROLES = new Set(['system', 'user', 'assistant', 'tool']);
-const FIELDS = new Set(['v', 'messages', 'prompt', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop']);
+const FIELDS = new Set([
+  ...['v', 'messages', 'prompt', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop', 'logprobs'],
+  ...['presencePenalty', 'frequencyPenalty', 'logitBias', 'tools', 'toolChoice', 'responseFormat'],
+]);
+const MESSAGE_FIELDS = new Set(['role', 'content', 'toolCalls', 'toolCallId']);
 
 export function encodeChatPayload(payload: ChatPayload): Bytes {
   return utf8(JSON.stringify({ v: 1, ...payload }));
@@ -24,74 +72,168 @@ export function encodeChatPayload(payload: ChatPayload): Bytes {
 
 /** @throws CodedError REQUEST_MALFORMED naming the field, never its content */
 export function parseChatPayload(message: Uint8Array): ChatPayload {
-  const record = jsonRecord(message);
-  for (const field of Object.keys(record)) if (!FIELDS.has(field)) throw malformed('unknown field');
+  return chatPayloadOf(jsonRecord(message));
+}
+
+/** @throws CodedError REQUEST_MALFORMED */
+export function chatPayloadOf(record: JsonRecord): ChatPayload {
+  onlyFields(record, FIELDS);
   if (record.v !== 1) throw malformed('v');
   const { messages, prompt, stop } = record;
   if (!Array.isArray(messages) || messages.length > MESSAGES_MAX) throw malformed('messages');
-  for (const item of messages as unknown[]) {
-    const { role, content } = (item ?? {}) as Record<string, unknown>;
-    if (typeof role !== 'string' || !ROLES.has(role) || typeof content !== 'string') throw malformed('messages');
-  }
+  for (const item of messages as unknown[]) requireMessage(item);
   if (prompt !== undefined && typeof prompt !== 'string') throw malformed('prompt');
   if ((messages.length === 0) === (prompt === undefined)) throw malformed('messages');
   if (!Array.isArray(stop) || stop.length > STOP_MAX || stop.some((s) => typeof s !== 'string'))
     throw malformed('stop');
+  const optional = <Name extends string>(name: Name, least: number, most: number, whole: boolean) =>
+    record[name] === undefined
+      ? {}
+      : ({ [name]: numberIn(record, name, least, most, whole) } as { [K in Name]: number });
   return {
-    messages: messages as ChatPayload['messages'],
+    messages: messages as ChatMessage[],
     ...(prompt === undefined ? {} : { prompt }),
     maxTokens: numberIn(record, 'maxTokens', 1, 1_000_000, true),
     temperature: numberIn(record, 'temperature', 0, 2, false),
     topP: numberIn(record, 'topP', 0, 1, false),
     topK: numberIn(record, 'topK', 0, 1_000_000, true),
-    ...(record.seed === undefined ? {} : { seed: numberIn(record, 'seed', 0, Number.MAX_SAFE_INTEGER, true) }),
+    ...optional('seed', 0, Number.MAX_SAFE_INTEGER, true),
     stop: stop as string[],
+    ...optional('logprobs', 0, 20, true),
+    ...optional('presencePenalty', -2, 2, false),
+    ...optional('frequencyPenalty', -2, 2, false),
+    ...(record.logitBias === undefined ? {} : { logitBias: biasesOf(record.logitBias) }),
+    ...(record.tools === undefined ? {} : { tools: toolsOf(record.tools) }),
+    ...(record.toolChoice === undefined ? {} : { toolChoice: toolChoiceOf(record.toolChoice) }),
+    ...(record.responseFormat === undefined ? {} : { responseFormat: formatOf(record.responseFormat) }),
   };
 }
 
-/** One piece of the answer: the data message of a response frame. */
-export function encodeChatDelta(text: string): Bytes {
-  return utf8(JSON.stringify({ text }));
+function requireMessage(item: unknown): void {
+  const message = recordOf(item, 'messages');
+  onlyFields(message, MESSAGE_FIELDS);
+  const { role, content, toolCalls, toolCallId } = message;
+  if (typeof role !== 'string' || !ROLES.has(role)) throw malformed('messages');
+  if (typeof content !== 'string') {
+    if (!Array.isArray(content) || content.length > PARTS_MAX || !content.every(isPart)) throw malformed('messages');
+  }
+  if (toolCalls !== undefined) toolCallsOf(toolCalls);
+  if (toolCallId !== undefined && typeof toolCallId !== 'string') throw malformed('messages');
 }
+
+function isPart(value: unknown): value is ContentPart {
+  const part = (value ?? {}) as { type?: unknown; text?: unknown; image_url?: { url?: unknown } | null };
+  if (part.type === 'text') return typeof part.text === 'string';
+  return part.type === 'image_url' && typeof part.image_url?.url === 'string';
+}
+
+function toolCallsOf(value: unknown): ToolCall[] {
+  if (!Array.isArray(value) || value.length > TOOLS_MAX) throw malformed('toolCalls');
+  return value.map((item) => {
+    const { index, id, type, function: called } = recordOf(item, 'toolCalls');
+    const { name, arguments: given } = called === undefined ? {} : recordOf(called, 'toolCalls');
+    const texts = [id, name, given].every((text) => text === undefined || typeof text === 'string');
+    const indexed = index === undefined || (Number.isInteger(index) && (index as number) >= 0);
+    if (!texts || !indexed || (type !== undefined && type !== 'function')) throw malformed('toolCalls');
+    return item as ToolCall;
+  });
+}
+
+function biasesOf(value: unknown): Record<string, number> {
+  const entries = Object.entries(recordOf(value, 'logitBias'));
+  const good = entries.every(
+    ([id, bias]) => /^\d{1,9}$/.test(id) && typeof bias === 'number' && bias >= -100 && bias <= 100,
+  );
+  if (!good || entries.length > BIASES_MAX) throw malformed('logitBias');
+  return value as Record<string, number>;
+}
+
+function toolsOf(value: unknown): Tool[] {
+  if (!Array.isArray(value) || value.length > TOOLS_MAX) throw malformed('tools');
+  for (const item of value) {
+    const { type, function: of } = recordOf(item, 'tools');
+    if (type !== 'function' || typeof recordOf(of, 'tools').name !== 'string') throw malformed('tools');
+  }
+  return value as Tool[];
+}
+
+function toolChoiceOf(value: unknown): ToolChoice {
+  if (value === 'none' || value === 'auto' || value === 'required') return value;
+  const { type, function: of } = recordOf(value, 'toolChoice');
+  if (type !== 'function' || typeof recordOf(of, 'toolChoice').name !== 'string') throw malformed('toolChoice');
+  return value as ToolChoice;
+}
+
+function formatOf(value: unknown): ResponseFormat {
+  const { type, json_schema: schema } = recordOf(value, 'responseFormat');
+  if (type === 'json_schema') {
+    if (typeof recordOf(schema, 'responseFormat').name !== 'string') throw malformed('responseFormat');
+  } else if (type !== 'text' && type !== 'json_object') throw malformed('responseFormat');
+  return value as ResponseFormat;
+}
+
+/** One token's log-probability as OpenAI's API shapes it; `bytes` null where they are no text of their own. */
+export type TokenLogprob = Readonly<{
+  token: string;
+  logprob: number;
+  bytes: readonly number[] | null;
+  top_logprobs: readonly Readonly<{ token: string; logprob: number; bytes: readonly number[] | null }>[];
+}>;
+
+/** One piece of the answer: the data message of a response frame. At least one field is there. */
+export type ChatDelta = Readonly<{
+  text?: string;
+  logprobs?: readonly TokenLogprob[];
+  toolCalls?: readonly ToolCall[];
+}>;
+
+export function encodeChatDelta(delta: ChatDelta): Bytes {
+  return utf8(JSON.stringify(delta));
+}
+
+const DELTA_FIELDS = new Set(['text', 'logprobs', 'toolCalls']);
+const LOGPROBS_MAX = 1024;
 
 /** @throws CodedError REQUEST_MALFORMED */
-export function parseChatDelta(message: Uint8Array): string {
-  const { text } = jsonRecord(message);
-  if (typeof text !== 'string') throw malformed('text');
-  return text;
-}
-
-/** A sealed error message: a stable code and one sentence without content. */
-export function encodeSealedError(code: string, message: string): Bytes {
-  return utf8(JSON.stringify({ code, message }));
-}
-
-/** @throws CodedError REQUEST_MALFORMED */
-export function parseSealedError(message: Uint8Array): { code: string; message: string } {
+export function parseChatDelta(message: Uint8Array): ChatDelta {
   const record = jsonRecord(message);
-  if (typeof record.code !== 'string' || typeof record.message !== 'string') throw malformed('error');
-  return { code: record.code.slice(0, 64), message: record.message.slice(0, 500) };
+  onlyFields(record, DELTA_FIELDS);
+  const { text, logprobs, toolCalls } = record;
+  if (text === undefined && logprobs === undefined && toolCalls === undefined) throw malformed('delta');
+  if (text !== undefined && typeof text !== 'string') throw malformed('text');
+  if (logprobs !== undefined) requireLogprobs(logprobs);
+  if (toolCalls !== undefined) toolCallsOf(toolCalls);
+  return record as ChatDelta;
 }
 
-function jsonRecord(message: Uint8Array): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(fromUtf8(message, 'message'));
-  } catch {
-    throw malformed('json');
+function requireLogprobs(value: unknown): void {
+  if (!Array.isArray(value) || value.length > LOGPROBS_MAX) throw malformed('logprobs');
+  for (const item of value) {
+    const { top_logprobs: top } = requireLogprob(item);
+    if (!Array.isArray(top) || top.length > 20) throw malformed('logprobs');
+    for (const one of top) requireLogprob(one);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed('json');
-  return value as Record<string, unknown>;
 }
 
-function numberIn(record: Record<string, unknown>, field: string, least: number, most: number, whole: boolean): number {
-  const value = record[field];
-  if (typeof value !== 'number' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
-    throw malformed(field);
-  }
-  return value;
+function requireLogprob(value: unknown): JsonRecord {
+  const record = recordOf(value, 'logprobs');
+  const { token, logprob, bytes } = record;
+  const isBytes = bytes === null || (Array.isArray(bytes) && bytes.every((byte) => Number.isInteger(byte)));
+  if (typeof token !== 'string' || typeof logprob !== 'number' || !isBytes) throw malformed('logprobs');
+  return record;
 }
 
-function malformed(field: string): CodedError {
-  return new CodedError('REQUEST_MALFORMED', `the request's ${field} is missing or wrong`, { field });
+/** A sealed error message: a stable code, one sentence without content, and the field that is wrong. */
+export type SealedError = Readonly<{ code: string; message: string; param?: string }>;
+
+export function encodeSealedError({ code, message, param }: SealedError): Bytes {
+  return utf8(JSON.stringify({ code, message, ...(param === undefined ? {} : { param }) }));
+}
+
+/** @throws CodedError REQUEST_MALFORMED */
+export function parseSealedError(message: Uint8Array): SealedError {
+  const { code, message: words, param } = jsonRecord(message);
+  if (typeof code !== 'string' || typeof words !== 'string') throw malformed('error');
+  const named = typeof param === 'string' ? { param: param.slice(0, 64) } : {};
+  return { code: code.slice(0, 64), message: words.slice(0, 500), ...named };
 }

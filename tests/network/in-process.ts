@@ -53,19 +53,20 @@ export function echoEngine(
     contextTokensMax: 4096,
     generated: 0,
     async *generate(request: Parameters<Engine['generate']>[0], signal: AbortSignal) {
-      const words = (request.messages.at(-1)?.content ?? request.prompt ?? '').split(' ');
+      const words = String(request.messages.at(-1)?.content ?? request.prompt ?? '').split(' ');
       const count = Math.min(options.tokens ?? words.length, request.maxTokens);
       for (let i = 0; i < count; i++) {
         if (options.delayMs !== undefined) await new Promise((done) => setTimeout(done, options.delayMs));
         if (signal.aborted) {
-          yield { kind: 'done', finish: 'cancelled', tokensIn: words.length, tokensOut: i } as const;
+          yield { kind: 'done', finish: 'cancelled', tokensIn: words.length, tokensCached: 0, tokensOut: i } as const;
           return;
         }
         engine.generated += 1;
         yield { kind: 'token', text: `${words[i % words.length]} `, tokenId: i } as const;
       }
-      yield { kind: 'done', finish: 'stop', tokensIn: words.length, tokensOut: count } as const;
+      yield { kind: 'done', finish: 'stop', tokensIn: words.length, tokensCached: 0, tokensOut: count } as const;
     },
+    embed: async () => Promise.reject(new Error('no embeddings')),
     close: async () => undefined,
   };
   return engine;

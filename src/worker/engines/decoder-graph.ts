@@ -9,11 +9,19 @@ export type Runtime = Readonly<{
   env: { versions: { node?: string; common: string } };
 }>;
 
+/** Runs the graph once. @param fetches outputs to write into memory of the caller's; null for one to be made */
+export type StepRunner = Readonly<{
+  run(
+    feeds: Record<string, Tensor>,
+    fetches?: Record<string, Tensor | null>,
+  ): Promise<InferenceSession.OnnxValueMapType>;
+}>;
+
 type CacheInput = Readonly<{ past: string; present: string; type: 'float32' | 'float16'; dims: readonly number[] }>;
 
 /** A decoder graph with a key-value cache, as Hugging Face exporters lay it out. */
 export type DecoderGraph = Readonly<{
-  session: InferenceSession;
+  session: StepRunner;
   caches: readonly CacheInput[];
   takesPositions: boolean;
   takesLogitsToKeep: boolean;
@@ -72,11 +80,21 @@ function differs(stated: number | string | undefined, expected: number): boolean
   return typeof stated === 'number' && stated !== expected;
 }
 
+/** Logits of one token: an array, and where they begin in it. */
+export type LogitsAt = Readonly<{ logits: Logits; at: number }>;
+
+/** A sequence in the making: its prompt once, then token by token. */
+export type TokenSequence = Readonly<{
+  prompt(ids: readonly number[]): Promise<LogitsAt>;
+  next(id: number): Promise<LogitsAt>;
+  end(): void;
+}>;
+
 /**
  * One sequence in the making. Inputs of a step are written into memory that is made once; the cache a step answers
  * with is the next step's input as it is, without a copy.
  */
-export class Sequence {
+export class Sequence implements TokenSequence {
   readonly #graph: DecoderGraph;
   readonly #runtime: Runtime;
   readonly #feeds: Record<string, Tensor> = {};
@@ -97,7 +115,7 @@ export class Sequence {
   }
 
   /** Runs the prompt. @returns the logits after its last token: an array, and where they begin in it */
-  prompt(ids: readonly number[]): Promise<Readonly<{ logits: Logits; at: number }>> {
+  prompt(ids: readonly number[]): Promise<LogitsAt> {
     const { Tensor } = this.#runtime;
     const dims = [1, ids.length];
     this.#feeds.input_ids = new Tensor('int64', BigInt64Array.from(ids, BigInt), dims);
@@ -116,13 +134,16 @@ export class Sequence {
   }
 
   /** Runs one more token, after {@link prompt}. */
-  next(id: number): Promise<Readonly<{ logits: Logits; at: number }>> {
+  next(id: number): Promise<LogitsAt> {
     this.#token[0] = BigInt(id);
     this.#position[0] = BigInt(this.#length);
     return this.#step(1);
   }
 
-  async #step(added: number): Promise<Readonly<{ logits: Logits; at: number }>> {
+  /** Nothing to give back: the last step's cache is freed with it. */
+  end(): void {}
+
+  async #step(added: number): Promise<LogitsAt> {
     this.#length += added;
     const feeds = this.#feeds;
     feeds.attention_mask = new this.#runtime.Tensor('int64', this.#ones.subarray(0, this.#length), [1, this.#length]);

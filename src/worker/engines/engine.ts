@@ -1,11 +1,10 @@
-import type { Finish } from '../../session/index.ts';
+import type { ChatDelta, ChatMessage, ChatPayload, Finish, TokenLogprob } from '../../session/index.ts';
 import type { ModelManifest } from './manifest.ts';
 
-export type ChatMessage = Readonly<{ role: 'system' | 'user' | 'assistant' | 'tool'; content: string }>;
-
-/** What to generate: chat messages, or a prompt to go on from (then `messages` is empty). */
+/** A request as it was sealed; see {@link ChatPayload}. What an engine does not have it refuses, and never ignores. */
 export type GenerateRequest = Readonly<{
   messages: readonly ChatMessage[];
+  /** Text to go on from, instead of messages. */
   prompt?: string;
   /** Tokens to generate at most, ≥ 1; the model's context may end the answer earlier. */
   maxTokens: number;
@@ -19,15 +18,31 @@ export type GenerateRequest = Readonly<{
   seed?: number;
   /** The answer ends before the first of these texts; it is not part of the answer. */
   stop: readonly string[];
+  /** With each token its log-probability, and so many of the likeliest others. */
+  logprobs?: number;
+  /** Taken from the logit of a token that the answer has: once, and once for each time. -2 to 2. */
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  /** Added to the logits of these tokens, by token id in decimal. */
+  logitBias?: Readonly<Record<string, number>>;
+  tools?: ChatPayload['tools'];
+  toolChoice?: ChatPayload['toolChoice'];
+  responseFormat?: ChatPayload['responseFormat'];
 }>;
 
+/** Texts to embed. */
+export type EmbedRequest = Readonly<{ texts: readonly string[]; dimensions?: number }>;
+export type Embeddings = Readonly<{ vectors: readonly (readonly number[])[]; tokensIn: number }>;
+
 /**
- * One event per generated token, the end-of-text token included; its text may be empty (part of a character, or held
+ * From an engine with a tokenizer, one event per generated token, the end-of-text token included; its text may be empty (part of a character, or held
  * back because a stop text may begin there), and all texts in a row are the answer. Then exactly one `done`.
  */
 export type GenerateEvent =
-  | Readonly<{ kind: 'token'; text: string; tokenId: number }>
-  | Readonly<{ kind: 'done'; finish: Finish; tokensIn: number; tokensOut: number }>;
+  | Readonly<{ kind: 'token'; text: string; tokenId: number; logprob?: TokenLogprob }>
+  /** An engine that speaks in text alone: as many tokens as it says, or one where it does not say. */
+  | Readonly<{ kind: 'delta'; delta: ChatDelta; tokens: number }>
+  | Readonly<{ kind: 'done'; finish: Finish; tokensIn: number; tokensCached: number; tokensOut: number }>;
 
 /** A loaded model. Generations may overlap: they take turns, token by token. */
 export type Engine = Readonly<{
@@ -37,10 +52,12 @@ export type Engine = Readonly<{
   contextTokensMax: number;
   /**
    * Yields the answer as it is made. `signal` ends it before the next token with finish `cancelled`.
-   * @throws CodedError REQUEST_INVALID (no text to go on from, or the model's template refuses the messages),
+   * @throws CodedError REQUEST_UNSUPPORTED (the request asks for what this engine does not have), REQUEST_INVALID (no text to go on from, or the model's template refuses the messages),
    *   REQUEST_CONTEXT_EXCEEDED (no room for an answer), ANSWER_FAILED (the runtime failed)
    */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
+  /** @throws CodedError REQUEST_UNSUPPORTED where the model gives no embeddings */
+  embed(request: EmbedRequest, signal: AbortSignal): Promise<Embeddings>;
   /** Frees the model. Generations that run end with finish `cancelled`. */
   close(): Promise<void>;
 }>;

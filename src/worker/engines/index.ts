@@ -1,4 +1,4 @@
-export type { ChatMessage, Engine, GenerateEvent, GenerateRequest } from './engine.ts';
+export type { Embeddings, EmbedRequest, Engine, GenerateEvent, GenerateRequest } from './engine.ts';
 export { encodeModelManifest, type ModelFile, type ModelManifest, modelDigest, modelManifest } from './manifest.ts';
 export { type ModelFolder, modelFolderOnDisk } from './model-folder.ts';
-export { loadOnnxEngine, type OnnxEngineOptions } from './onnx.ts';
+export { loadOnnxEngine, type OnnxEngine, type OnnxEngineOptions } from './onnx.ts';

@@ -1,12 +1,13 @@
+import type { InferenceSession } from 'onnxruntime-node';
 import { type Bytes, CodedError, type Randomness } from '../../core/index.ts';
-import { createStopCutter } from './answer-text.ts';
-import { type DecoderGraph, decoderGraph, type Runtime, Sequence } from './decoder-graph.ts';
-import type { Engine, GenerateEvent, GenerateRequest } from './engine.ts';
+import { ahead } from './ahead.ts';
+import { BATCH_LIMITS, Batch, type BatchLimits, batchesExactly } from './batch.ts';
+import { decoderGraph, type Runtime, Sequence, type StepRunner } from './decoder-graph.ts';
+import type { Engine, GenerateRequest } from './engine.ts';
+import { type GeneratingModel, generate } from './generation.ts';
 import { modelManifest } from './manifest.ts';
 import { type ModelFolder, readModelFiles } from './model-folder.ts';
-import { promptText } from './prompt.ts';
-import { createSampler, seedBytes, seededNumbers } from './sampler.ts';
-import { jsonFile, loadTokenizer, type ModelTokenizer } from './tokenizer.ts';
+import { jsonFile, loadTokenizer } from './tokenizer.ts';
 
 export type OnnxEngineOptions = Readonly<{
   /** How requests name the model; the folder's name where it is left out. */
@@ -15,11 +16,16 @@ export type OnnxEngineOptions = Readonly<{
   randomness: Randomness;
   /** Threads inside one operation; 1 repeats bit for bit on every machine of a kind. */
   intraOpNumThreads?: number;
+  /** How many sequences run together, where the graph allows it. */
+  batch?: BatchLimits;
 }>;
 
+export type OnnxEngine = Engine &
+  Readonly<{ /** Whether concurrent requests share steps of the graph. */ batching: boolean }>;
+
 const CONTEXT_TOKENS_MAX = 1_048_576;
-/** Whatever the tokenizer, a token of a prompt stands for at least some text: longer prompts cannot fit. */
-const CHARACTERS_PER_TOKEN_MAX = 256;
+/** Tokens that an answer may be ahead of whoever reads it. */
+const AHEAD_TOKENS = 8;
 
 /**
  * Loads a model in the Hugging Face ONNX layout with ONNX Runtime: `model.onnx` (or `onnx/model.onnx`) with inputs
@@ -27,7 +33,7 @@ const CHARACTERS_PER_TOKEN_MAX = 256;
  * The bytes that the manifest names are the bytes that run: each file is read once.
  * @throws CodedError MODEL_MISSING for an absent folder or file, MODEL_INVALID for one that cannot be used
  */
-export async function loadOnnxEngine(folder: ModelFolder, options: OnnxEngineOptions): Promise<Engine> {
+export async function loadOnnxEngine(folder: ModelFolder, options: OnnxEngineOptions): Promise<OnnxEngine> {
   const { weights, contents } = await readModelFiles(folder);
   const sizes = modelSizes(contents);
   const tokenizer = loadTokenizer(contents);
@@ -42,24 +48,72 @@ export async function loadOnnxEngine(folder: ModelFolder, options: OnnxEngineOpt
   }).catch((cause: unknown) => {
     throw new CodedError('MODEL_INVALID', `${weights} cannot be loaded`, { file: weights }, { cause });
   });
-  const graph = decoderGraph(session, sizes);
+  let closed = false;
+  const runs = countedRuns(session, () => closed);
+  const graph = { ...decoderGraph(session, sizes), session: runs };
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
   const manifest = modelManifest(contents, { name: 'onnxruntime', version }, { ...flags, executionProvider: 'cpu' });
-  let closed = false;
-  const model: LoadedModel = { runtime, graph, tokenizer, sizes, randomness: options.randomness };
+  const exact = await batchesExactly(runtime, graph, sizes.contextTokensMax);
+  const batch = exact ? new Batch(runtime, graph, sizes.contextTokensMax, options.batch ?? BATCH_LIMITS) : null;
+  const model: GeneratingModel = {
+    ...sizes,
+    tokenizer,
+    randomness: options.randomness,
+    begin: async (lengthMax) => batch?.begin(lengthMax) ?? new Sequence(runtime, graph, lengthMax),
+  };
   return {
     modelId: options.modelId ?? folder.name,
     manifest,
     contextTokensMax: sizes.contextTokensMax,
-    generate: (request, signal) => generate(model, request, () => signal.aborted || closed),
+    batching: exact,
+    generate: (request, signal) => {
+      refuseUnsupported(request);
+      return ahead(
+        generate(model, request, () => signal.aborted || closed),
+        AHEAD_TOKENS,
+      );
+    },
+    embed: () => Promise.reject(unsupported('input', 'this model gives no embeddings')),
     close: async () => {
       if (closed) return;
       closed = true;
-      // A step that was asked for runs in the next turn of the event loop; after it nobody touches the session.
-      await new Promise((turn) => setImmediate(turn));
+      await runs.ended();
       await session.release();
     },
   };
+}
+
+/** A session that starts no step once it is closed, and knows when the last one has ended. */
+function countedRuns(session: InferenceSession, closed: () => boolean): StepRunner & { ended(): Promise<void> } {
+  const running = new Set<Promise<unknown>>();
+  return {
+    run: (feeds, fetches) => {
+      if (closed()) return Promise.reject(new CodedError('ANSWER_FAILED', 'the engine is closed'));
+      const run = fetches === undefined ? session.run(feeds) : session.run(feeds, fetches);
+      running.add(run);
+      const over = () => running.delete(run);
+      run.then(over, over);
+      return run;
+    },
+    async ended() {
+      await Promise.allSettled(running);
+    },
+  };
+}
+
+function unsupported(param: string, why: string): CodedError {
+  return new CodedError('REQUEST_UNSUPPORTED', `${param}: ${why}`, { param });
+}
+
+/** What only an engine with constrained decoding or a model trained for tools can promise. */
+function refuseUnsupported(request: GenerateRequest): void {
+  if ((request.tools?.length ?? 0) > 0) throw unsupported('tools', 'this model was not trained to call tools');
+  if (request.responseFormat !== undefined && request.responseFormat.type !== 'text') {
+    throw unsupported('response_format', 'this engine cannot hold a model to a format');
+  }
+  if (request.messages.some(({ toolCalls }) => toolCalls !== undefined)) {
+    throw unsupported('messages', 'this model was not trained to call tools');
+  }
 }
 
 async function loadRuntime(): Promise<Runtime> {
@@ -93,71 +147,4 @@ function modelSizes(files: ReadonlyMap<string, Bytes>): ModelSizes {
     contextTokensMax: whole('max_position_embeddings', config.max_position_embeddings, CONTEXT_TOKENS_MAX),
     endTokens: new Set(endTokens),
   };
-}
-
-type LoadedModel = Readonly<{
-  runtime: Runtime;
-  graph: DecoderGraph;
-  tokenizer: ModelTokenizer;
-  sizes: ModelSizes;
-  randomness: Randomness;
-}>;
-
-async function* generate(
-  model: LoadedModel,
-  request: GenerateRequest,
-  cancelled: () => boolean,
-): AsyncGenerator<GenerateEvent> {
-  const { tokenizer, sizes } = model;
-  const ids = promptTokens(model, request);
-  const room = Math.min(request.maxTokens, sizes.contextTokensMax - ids.length);
-  const seed = request.seed === undefined ? model.randomness(16) : seedBytes(request.seed);
-  const sample = createSampler(sizes.vocabulary, request, seededNumbers(seed));
-  const sequence = new Sequence(model.runtime, model.graph, ids.length + room);
-  const text = tokenizer.text();
-  const cutter = createStopCutter(request.stop);
-  const done = (finish: 'stop' | 'length' | 'cancelled', tokensOut: number): GenerateEvent => ({
-    kind: 'done',
-    finish,
-    tokensIn: ids.length,
-    tokensOut,
-  });
-  let tokenId = -1;
-  for (let count = 1; ; count++) {
-    if (cancelled()) return yield done('cancelled', count - 1);
-    const { logits, at } = await (count === 1 ? sequence.prompt(ids) : sequence.next(tokenId)).catch(runtimeFailed);
-    if (cancelled()) return yield done('cancelled', count - 1);
-    tokenId = sample(logits, at);
-    const ended = sizes.endTokens.has(tokenId);
-    const last = ended || count >= room;
-    const { text: piece, stopped } = cutter.push(ended ? text.flush() : text.push(tokenId));
-    const tail = last && !stopped ? flushed(ended ? '' : text.flush(), cutter) : '';
-    yield { kind: 'token', text: piece + tail, tokenId };
-    if (ended || stopped) return yield done('stop', count);
-    if (last) return yield done('length', count);
-  }
-}
-
-/** What is left at the end; a stop text may still end in it. */
-function flushed(rest: string, cutter: ReturnType<typeof createStopCutter>): string {
-  const { text, stopped } = cutter.push(rest);
-  return stopped ? text : text + cutter.flush();
-}
-
-function promptTokens({ tokenizer, sizes }: LoadedModel, request: GenerateRequest): number[] {
-  const { text, addSpecialTokens } = promptText(request, tokenizer.template, tokenizer.specialTokens);
-  const exceeded = (facts: Record<string, number>) =>
-    new CodedError('REQUEST_CONTEXT_EXCEEDED', "the request leaves no room for an answer in the model's context", {
-      contextTokensMax: sizes.contextTokensMax,
-      ...facts,
-    });
-  if (text.length > sizes.contextTokensMax * CHARACTERS_PER_TOKEN_MAX) throw exceeded({ characters: text.length });
-  const ids = tokenizer.encode(text, addSpecialTokens);
-  if (ids.length === 0) throw new CodedError('REQUEST_INVALID', 'the request has no text to go on from');
-  if (ids.length >= sizes.contextTokensMax) throw exceeded({ tokensIn: ids.length });
-  return ids;
-}
-
-function runtimeFailed(cause: unknown): never {
-  throw new CodedError('ANSWER_FAILED', 'the runtime could not compute the next token', {}, { cause });
 }

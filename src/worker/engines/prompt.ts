@@ -1,8 +1,11 @@
 import { CodedError } from '../../core/index.ts';
-import type { ChatMessage, GenerateRequest } from './engine.ts';
+import type { ChatMessage } from '../../session/index.ts';
+import type { GenerateRequest } from './engine.ts';
 
 export type PromptText = Readonly<{ text: string; addSpecialTokens: boolean }>;
-export type RenderTemplate = (messages: readonly ChatMessage[]) => string;
+/** A message of text alone, as templates take it. */
+export type TextMessage = Readonly<{ role: ChatMessage['role']; content: string }>;
+export type RenderTemplate = (messages: readonly TextMessage[]) => string;
 
 /**
  * The text that the model goes on from. Special tokens written inside a message are broken by a space, so that no
@@ -21,9 +24,9 @@ export function promptText(
   if (request.messages.length === 0 || request.prompt !== undefined) {
     throw new CodedError('REQUEST_INVALID', 'a request has messages or a prompt, not both');
   }
-  const messages = request.messages.map((message) => ({
-    ...message,
-    content: withoutSpecial(message.content, specialTokens),
+  const messages = request.messages.map(({ role, content }) => ({
+    role,
+    content: withoutSpecial(textOf(content), specialTokens),
   }));
   if (template === null) return { text: transcript(messages), addSpecialTokens: true };
   try {
@@ -33,12 +36,23 @@ export function promptText(
   }
 }
 
+/** @throws CodedError REQUEST_UNSUPPORTED for a part that is not text */
+function textOf(content: ChatMessage['content']): string {
+  if (typeof content === 'string') return content;
+  return content
+    .map((part) => {
+      if (part.type === 'text') return part.text;
+      throw new CodedError('REQUEST_UNSUPPORTED', 'messages: this model reads text alone', { param: 'messages' });
+    })
+    .join('');
+}
+
 function withoutSpecial(content: string, specialTokens: readonly string[]): string {
   let out = content;
   for (const token of specialTokens) out = out.replaceAll(token, `${token.slice(0, 1)} ${token.slice(1)}`);
   return out;
 }
 
-function transcript(messages: readonly ChatMessage[]): string {
+function transcript(messages: readonly TextMessage[]): string {
   return `${messages.map(({ role, content }) => `${role}: ${content}\n`).join('')}assistant:`;
 }

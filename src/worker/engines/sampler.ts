@@ -52,7 +52,15 @@ export function seedBytes(seed: number): Bytes {
   return new Uint8Array(out.buffer);
 }
 
-export type Sampling = Readonly<{ temperature: number; topP: number; topK: number }>;
+export type Sampling = Readonly<{
+  temperature: number;
+  topP: number;
+  topK: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  /** By token id, in decimal. */
+  logitBias?: Readonly<Record<string, number>>;
+}>;
 export type Sampler = (logits: Logits, at: number) => number;
 
 /**
@@ -60,6 +68,25 @@ export type Sampler = (logits: Logits, at: number) => number;
  * top-p; tokens exactly as likely as the last one kept are kept too, so their order never matters.
  */
 export function createSampler(vocabulary: number, sampling: Sampling, random: () => number): Sampler {
+  const { presencePenalty = 0, frequencyPenalty = 0, logitBias = {} } = sampling;
+  const choose = chooser(vocabulary, sampling, random);
+  const biases = Object.entries(logitBias).map(([id, bias]) => [Number(id), bias] as const);
+  if (presencePenalty === 0 && frequencyPenalty === 0 && biases.length === 0) return choose;
+  const counts = new Map<number, number>();
+  const adjusted = new Float32Array(vocabulary);
+  return (logits, at) => {
+    adjusted.set(logits.subarray(at, at + vocabulary));
+    for (const [id, bias] of biases) if (id < vocabulary) adjusted[id] = (adjusted[id] as number) + bias;
+    for (const [id, count] of counts) {
+      adjusted[id] = (adjusted[id] as number) - presencePenalty - count * frequencyPenalty;
+    }
+    const chosen = choose(adjusted, 0);
+    counts.set(chosen, (counts.get(chosen) ?? 0) + 1);
+    return chosen;
+  };
+}
+
+function chooser(vocabulary: number, sampling: Sampling, random: () => number): Sampler {
   const { temperature, topP, topK } = sampling;
   if (temperature === 0 || topP === 0 || topK === 1) return (logits, at) => argmax(logits, at, vocabulary);
   const weights = new Float64Array(vocabulary);
@@ -136,4 +163,31 @@ function largest(values: Float64Array, k: number): number {
     else break;
   }
   return values[at] as number;
+}
+
+/**
+ * Natural logarithms of the probabilities that the model itself gives (temperature 1, nothing left out): of the chosen
+ * token, and of the `count` likeliest, likeliest first.
+ */
+export function logProbabilities(
+  logits: Logits,
+  at: number,
+  vocabulary: number,
+  chosen: number,
+  count: number,
+): Readonly<{ chosen: number; top: readonly (readonly [tokenId: number, logprob: number])[] }> {
+  const most = logits[at + argmax(logits, at, vocabulary)] as number;
+  let sum = 0;
+  for (let i = 0; i < vocabulary; i++) sum += Math.exp((logits[at + i] as number) - most);
+  const logprob = (id: number) => (logits[at + id] as number) - most - Math.log(sum);
+  const top: number[] = [];
+  for (let id = 0; id < vocabulary && count > 0; id++) {
+    const value = logits[at + id] as number;
+    if (top.length === count && value <= (logits[at + (top.at(-1) as number)] as number)) continue;
+    let place = top.length;
+    while (place > 0 && (logits[at + (top[place - 1] as number)] as number) < value) place--;
+    top.splice(place, 0, id);
+    if (top.length > count) top.pop();
+  }
+  return { chosen: logprob(chosen), top: top.map((id) => [id, logprob(id)]) };
 }

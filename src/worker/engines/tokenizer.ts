@@ -1,6 +1,6 @@
 import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { type Bytes, CodedError, fromUtf8 } from '../../core/index.ts';
+import { type Bytes, CodedError, fromUtf8, utf8 } from '../../core/index.ts';
 import { type TokenText, textByDecoding, textOfByteTokens } from './answer-text.ts';
 import type { RenderTemplate } from './prompt.ts';
 
@@ -27,6 +27,8 @@ export type ModelTokenizer = Readonly<{
   encode(text: string, addSpecialTokens: boolean): number[];
   /** A fresh stream of text for one answer; special tokens have no text. */
   text(): TokenText;
+  /** A token's own bytes; empty for special tokens. */
+  bytesOf(tokenId: number): Uint8Array;
   specialTokens: readonly string[];
   template: RenderTemplate | null;
 }>;
@@ -49,6 +51,7 @@ export function loadTokenizer(files: Files): ModelTokenizer {
     return {
       encode: (text, addSpecialTokens) => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids,
       text: () => (bytesOf === null ? textByDecoding(decode) : textOfByteTokens(bytesOf)),
+      bytesOf: (tokenId) => (bytesOf === null ? utf8(decode([tokenId])) : (bytesOf(tokenId) ?? new Uint8Array(0))),
       specialTokens: added.map((token) => token.content).filter((content) => content.length > 1),
       template: chatTemplate(files, config),
     };
@@ -73,13 +76,12 @@ function byteTable(tokenizer: Tokenizer, special: readonly number[]): (tokenId: 
     const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
     byteOf.set(String.fromCodePoint(printable ? byte : next++), byte);
   }
-  const utf8 = new TextEncoder();
   const added = tokenizer.get_added_tokens_decoder();
   const table: Uint8Array[] = [];
   for (const [token, id] of tokenizer.get_vocab()) {
     const bytes = [...token].map((character) => byteOf.get(character));
     const plain = added.has(id) || bytes.includes(undefined);
-    table[id] = plain ? utf8.encode(token) : Uint8Array.from(bytes as number[]);
+    table[id] = plain ? utf8(token) : Uint8Array.from(bytes as number[]);
   }
   const without = new Set(special);
   return (tokenId) => (without.has(tokenId) ? null : (table[tokenId] ?? null));

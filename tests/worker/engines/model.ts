@@ -28,6 +28,7 @@ export async function answered(engine: Engine, request: GenerateRequest, signal?
   const tokens: number[] = [];
   for await (const event of engine.generate(request, signal ?? new AbortController().signal)) {
     if (event.kind === 'done') return { text: pieces.join(''), pieces, tokens, done: event };
+    if (event.kind !== 'token') throw new Error('this engine speaks in tokens');
     pieces.push(event.text);
     tokens.push(event.tokenId);
   }

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CodedError, toHex, utf8 } from '../../../src/core/index.ts';
 import {
-  type Engine,
   loadOnnxEngine,
   modelDigest,
   modelFolderOnDisk,
   modelManifest,
+  type OnnxEngine,
 } from '../../../src/worker/engines/index.ts';
 import { readModelFiles } from '../../../src/worker/engines/model-folder.ts';
 import { answered, ask, folderOf, MODEL, zeros } from './model.ts';
 
-let engine: Engine;
+let engine: OnnxEngine;
 beforeAll(async () => {
   engine = await loadOnnxEngine(modelFolderOnDisk(MODEL), { randomness: zeros });
 });
@@ -54,7 +54,13 @@ describe('the engine with the model that the repository carries', () => {
   test('counts what it generates and stops at the number asked for', async () => {
     const whole = await answered(engine, ask(SEA));
     const part = await answered(engine, ask(SEA, { maxTokens: 5 }));
-    expect(part.done).toEqual({ kind: 'done', finish: 'length', tokensIn: whole.done.tokensIn, tokensOut: 5 });
+    expect(part.done).toEqual({
+      kind: 'done',
+      finish: 'length',
+      tokensIn: whole.done.tokensIn,
+      tokensCached: 0,
+      tokensOut: 5,
+    });
     expect(part.tokens).toEqual(whole.tokens.slice(0, 5));
     expect(whole.text.startsWith(part.text)).toBe(true);
     expect(whole.done.tokensOut).toBe(whole.tokens.length);
@@ -96,6 +102,105 @@ describe('the engine with the model that the repository carries', () => {
     const { done } = await answered(engine, { ...forged, maxTokens: 1 });
     const plain = await answered(engine, { ...ask('Hello'), maxTokens: 1 });
     expect(done.tokensIn).toBeGreaterThan(plain.done.tokensIn + 4); // spelled out, not two special tokens
+  });
+});
+
+describe('requests that share the steps of the model', () => {
+  const words = ['the sea', 'a fox', 'a ship', 'the old captain', 'a cat', 'the moon', 'bread', 'a king'];
+  const asks = Array.from({ length: 20 }, (_, i) => {
+    const content = `Tell me of ${words[i % words.length]}${' and of the river'.repeat(i % 5)}.`;
+    return ask(content, { maxTokens: 8 + ((i * 7) % 25) });
+  });
+
+  test('each of twenty that come and go gets, token by token, the answer that it gets alone', async () => {
+    expect(engine.batching).toBe(true);
+    const alone = [];
+    for (const one of asks) alone.push(await answered(engine, one));
+    let stepsTogether = 0;
+    const late = async (i: number) => {
+      // Each begins after another has given some tokens, so that rows join and leave all the time.
+      for (let turn = 0; turn < (i % 7) * 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      stepsTogether++;
+      return answered(engine, asks[i] as (typeof asks)[number]);
+    };
+    expect(await Promise.all(asks.map((_, i) => late(i)))).toEqual(alone);
+    expect(stepsTogether).toBe(20);
+  });
+
+  test('sampled answers depend on their own seed alone', async () => {
+    const hot = asks.slice(0, 6).map((one, seed) => ({ ...one, temperature: 1, topP: 0.9, topK: 40, seed }));
+    const alone = [];
+    for (const one of hot) alone.push(await answered(engine, one));
+    expect(await Promise.all(hot.map((one) => answered(engine, one)))).toEqual(alone);
+  });
+
+  test('one that is not read, or that is cancelled, holds up nobody', async () => {
+    const idle = engine.generate(ask(SEA), new AbortController().signal)[Symbol.asyncIterator]();
+    await idle.next();
+    const stop = new AbortController();
+    const cancelled = answered(engine, ask(SEA), stop.signal);
+    stop.abort();
+    const alone = await answered(engine, ask('Hello'));
+    expect((await cancelled).done.finish).toBe('cancelled');
+    expect(alone.done.finish).toBe('stop');
+    await idle.return?.();
+  });
+
+  test('more than there are places wait, and all are answered', async () => {
+    const small = await loadOnnxEngine(modelFolderOnDisk(MODEL), {
+      randomness: zeros,
+      batch: { rowsMax: 2, cacheBytesMax: 1 },
+    });
+    const few = asks.slice(0, 5);
+    const expected = await Promise.all(few.map((one) => answered(engine, one)));
+    expect(await Promise.all(few.map((one) => answered(small, one)))).toEqual(expected);
+    await small.close();
+  });
+});
+
+describe('what a request may ask of the choice of tokens', () => {
+  const logprobsOf = async (request: ReturnType<typeof ask>) => {
+    const all = [];
+    for await (const event of engine.generate(request, new AbortController().signal)) {
+      if (event.kind === 'token') all.push(event.logprob);
+    }
+    return all;
+  };
+
+  test('log-probabilities: of the chosen token and the likeliest, which is the greedy choice', async () => {
+    const all = await logprobsOf(ask(SEA, { logprobs: 3, maxTokens: 6 }));
+    expect(all).toHaveLength(6);
+    for (const one of all) {
+      if (one === undefined) throw new Error('asked for and not given');
+      expect(one.top_logprobs).toHaveLength(3);
+      expect(one.logprob).toBe(one.top_logprobs[0]?.logprob);
+      expect(one.token).toBe(one.top_logprobs[0]?.token);
+      const sum = one.top_logprobs.reduce((all, { logprob }) => all + Math.exp(logprob), 0);
+      expect(sum).toBeGreaterThan(0);
+      expect(sum).toBeLessThanOrEqual(1.000001);
+    }
+    expect(await logprobsOf(ask(SEA, { maxTokens: 2 }))).toEqual([undefined, undefined]);
+  });
+
+  test('a bias forces a token or forbids one', async () => {
+    const plain = await answered(engine, ask(SEA, { maxTokens: 12 }));
+    const [first = 0] = plain.tokens;
+    const banned = await answered(engine, ask(SEA, { maxTokens: 12, logitBias: { [first]: -100 } }));
+    expect(banned.tokens).not.toContain(first);
+    const forced = await answered(engine, ask(SEA, { maxTokens: 4, logitBias: { 300: 100 } }));
+    expect(forced.tokens).toEqual([300, 300, 300, 300]);
+  });
+
+  test('tools, a format, embeddings and images are refused, naming the field', async () => {
+    const tools = [{ type: 'function' as const, function: { name: 'f' } }];
+    const image = { type: 'image_url' as const, image_url: { url: 'data:image/png;base64,AA==' } };
+    const never = new AbortController().signal;
+    const refused = (run: () => Promise<unknown>, param: string) =>
+      expect((async () => run())()).rejects.toMatchObject({ code: 'REQUEST_UNSUPPORTED', facts: { param } });
+    await refused(() => answered(engine, ask(SEA, { tools })), 'tools');
+    await refused(() => answered(engine, ask(SEA, { responseFormat: { type: 'json_object' } })), 'response_format');
+    await refused(() => answered(engine, { ...ask(SEA), messages: [{ role: 'user', content: [image] }] }), 'messages');
+    await refused(() => engine.embed({ texts: ['x'] }, never), 'input');
   });
 });
 

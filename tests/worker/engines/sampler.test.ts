@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { argmax, createSampler, seedBytes, seededNumbers } from '../../../src/worker/engines/sampler.ts';
+import {
+  argmax,
+  createSampler,
+  logProbabilities,
+  seedBytes,
+  seededNumbers,
+} from '../../../src/worker/engines/sampler.ts';
 
 const logits = fc.array(fc.float({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 60 });
 const probabilities = (values: readonly number[], temperature: number): number[] => {
@@ -84,4 +90,26 @@ test('seeds that differ in one bit give different numbers, the same seed the sam
 test('the numbers are xoshiro128**: its first outputs for the state 1, 2, 3, 4', () => {
   const next = seededNumbers(Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4));
   expect([next(), next(), next()].map((number) => number * 2 ** 32)).toEqual([11520, 0, 5927040]);
+});
+
+test('penalties count what was chosen: once for its presence, and again for each time', () => {
+  const logits = Float32Array.of(0, 1, 0.6, 0.1);
+  const greedy = { temperature: 0, topP: 1, topK: 0 };
+  const chosen = (more: object) => {
+    const sample = createSampler(3, { ...greedy, ...more }, () => 0);
+    return [1, 2, 3, 4].map(() => sample(logits, 1));
+  };
+  expect(chosen({})).toEqual([0, 0, 0, 0]);
+  expect(chosen({ presencePenalty: 2 })).toEqual([0, 1, 2, 0]);
+  expect(chosen({ frequencyPenalty: 0.5 })).toEqual([0, 1, 0, 1]);
+  expect(chosen({ logitBias: { 2: 5, 99: 100 } })).toEqual([2, 2, 2, 2]);
+});
+
+test('log-probabilities sum to one and come in order, the first among equals first', () => {
+  const logits = Float32Array.of(9, 1, 3, 3, 0);
+  const { chosen, top } = logProbabilities(logits, 1, 4, 3, 4);
+  expect(top.map(([id]) => id)).toEqual([1, 2, 0, 3]);
+  expect(top.reduce((sum, [, logprob]) => sum + Math.exp(logprob), 0)).toBeCloseTo(1, 12);
+  expect(chosen).toBe(top[3]?.[1]);
+  expect(logProbabilities(logits, 1, 4, 0, 0).top).toEqual([]);
 });
