@@ -15,6 +15,7 @@ import { createSimulatedIntel, openSimulatedIntel } from '../src/attestation/sim
 import { concat, fromBase64, fromHex, fromUtf8, signedBy, utf8, type X509Certificate } from '../src/core/index.ts';
 import { readVector, readVectorJson, vectorsFolder } from '../tests/vectors.ts';
 import { type BenchLine, quantile } from './report.ts';
+import { benchSnp } from './snp.ts';
 
 const ROUNDS = 16;
 /** A long-running process is what is measured: the runtime compiles for hundreds of calls first. */
@@ -189,13 +190,18 @@ async function measure(input: Input) {
   >;
 }
 
+/** CPU evidence: TDX quotes, then SEV-SNP reports. */
+export async function benchAttestation(): Promise<BenchLine[]> {
+  return [...(await benchTdx()), ...(await benchSnp())];
+}
+
 /**
  * TDX quotes verified a second on one thread: with collateral held (of each quote's platform nothing is known, or its
  * certificates are), and with everything cold (collateral parsed and verified for each quote), each beside a published
  * verifier on the same input and beside the bare signature checks. Ratios to the peer are rates (more is better, at
  * least 12 held and 4 cold); ratios to the bare checks are times (1 is the floor).
  */
-export async function benchAttestation(): Promise<BenchLine[]> {
+async function benchTdx(): Promise<BenchLine[]> {
   const folder = vectorsFolder('tdx');
   const input = (folder === null ? null : realInput(folder)) ?? simulatedInput();
   const { peer, fresh, known, cold, bareQuote, bareCold } = await measure(input);

@@ -9,6 +9,7 @@ import {
   type X509Certificate,
 } from '../../../core/index.ts';
 import { BoundedMap } from '../verification-cache.ts';
+import type { AmdChain } from './chain.ts';
 
 /** How AMD writes certificates apart from DER. */
 export const AMD_CERTIFICATE_PROFILE: CertificateProfile = { wholeByteKeyUsage: true };
@@ -16,12 +17,15 @@ export const AMD_CERTIFICATE_PROFILE: CertificateProfile = { wholeByteKeyUsage: 
 export const AMD_CACHE_ENTRIES_MAX = 2048;
 
 /**
- * Remembers work whose answer can never change, by content: certificates that were parsed, and RSA signatures that held
- * (never one that failed). Time, revocation and policy are judged anew each time.
+ * Remembers work whose answer can never change, by content: certificates that were parsed, RSA signatures that held
+ * (never one that failed) and the chains that they make. Anchors, time, revocation and policy are judged anew each time.
  */
 export class AmdCache {
   readonly #signatures = new BoundedMap<true>(AMD_CACHE_ENTRIES_MAX);
   readonly #certificates = new BoundedMap<X509Certificate>(AMD_CACHE_ENTRIES_MAX);
+
+  /** The chain that a leaf was last found in, by its SHA-256; whether its root is trusted is for the caller of the moment. */
+  readonly chains = new BoundedMap<AmdChain>(AMD_CACHE_ENTRIES_MAX);
 
   /** `parseCertificate`, once per certificate. @throws CodedError CERTIFICATE_MALFORMED */
   readonly certificate = (der: Uint8Array): X509Certificate => {

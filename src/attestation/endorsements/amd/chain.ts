@@ -98,7 +98,12 @@ async function judgeChain(
   anchors: readonly TrustAnchor[],
   { cache }: AmdEndorsements,
 ): Promise<Judged<AmdChain>> {
-  const { leaf, intermediate } = candidate;
+  const { signer, leaf, intermediate, root } = candidate;
+  const held = cache.chains.get(toHex(leaf.sha256));
+  if (held !== undefined && held.signer === signer && held.intermediate === intermediate && held.root === root) {
+    const anchor = anchorFor(root.spkiSha256, anchors);
+    return anchor === null ? refuse('the ARK is not a pinned one') : ok({ ...held, anchor });
+  }
   const authorities = await verifyAmdAuthorities(candidate, anchors, cache);
   if (authorities.state !== 'ok') return authorities;
   const why = whyNotLeaf(candidate);
@@ -107,7 +112,9 @@ async function judgeChain(
     return refuse('the intermediate CA did not sign the leaf');
   const facts = judgeParse('leaf', () => readAmdLeaf(leaf));
   if (facts.state !== 'ok') return facts;
-  return ok({ ...authorities.value, leaf, facts: facts.value });
+  const chain = { ...authorities.value, leaf, facts: facts.value };
+  cache.chains.set(toHex(leaf.sha256), chain);
+  return ok(chain);
 }
 
 /** A chain without its leaf. */
