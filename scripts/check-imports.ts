@@ -22,7 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Runs in a browser as well: no Node module, no network. Paths are relative to `src/`. */
-const PORTABLE = ['core/', 'attestation/', 'session/', 'log/', 'cli/verify/', 'cli/log-check/'];
+const PORTABLE = ['core/', 'attestation/', 'session/', 'log/', 'audit/', 'cli/verify/', 'cli/log-check/'];
 const NOT_PORTABLE = [
   'core/crypto/node',
   'attestation/collateral/',

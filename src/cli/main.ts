@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { registerAudit } from './commands/audit.ts';
 import { registerChain } from './commands/chain.ts';
 import { registerChat } from './commands/chat.ts';
 import { registerCollateral } from './commands/collateral.ts';
@@ -21,6 +22,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerVerify,
   registerCollateral,
   registerLog,
+  registerAudit,
   registerChain,
 ];
 

@@ -113,6 +113,10 @@ export const KIND_OF_CODE = {
   WITNESS_UNREACHABLE: 'unavailable',
   WITNESS_REFUSED: 'rejected',
   INDEX_OUT_OF_RANGE: 'rejected',
+  // auditing
+  BUNDLE_MALFORMED: 'rejected',
+  BUNDLE_TOO_LARGE: 'rejected',
+  AUDIT_RANGE_INVALID: 'rejected',
   // requests, workers, payments
   COLLATERAL_MALFORMED: 'rejected',
   REQUEST_MALFORMED: 'rejected',

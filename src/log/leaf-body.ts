@@ -46,6 +46,8 @@ export type LeafBody = Readonly<{
   'key-rotation': Readonly<{ role: string; old: string; new: string }> & Extra;
   'state-snapshot': Readonly<{ size: number; root: DigestText }> & Extra;
   anchor: Readonly<{ size: number; root: string; address: string; transaction: string }> & Extra;
+  /** Files removed as the retention policy allows; the blob lists their digests, one a line. `root`: tree over them. */
+  'retention-run': Readonly<{ tier: string; count: number; root: DigestText }> & Extra;
   heartbeat: Readonly<{ queueDepth: number }> & Extra;
   incident: Readonly<{ class: string; text: DigestText }> & Extra;
 }>;
@@ -101,6 +103,7 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
   'key-rotation': { role: text, old: text, new: text },
   'state-snapshot': { size: count, root: digest },
   anchor: { size: count, root: text, address: text, transaction: text },
+  'retention-run': { tier: text, count, root: digest },
   heartbeat: { queueDepth: count },
   incident: { class: text, text: digest },
 };

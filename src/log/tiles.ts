@@ -122,9 +122,12 @@ export async function rootFromTiles(size: number, readTile: ReadTile, treeSize =
   return (await rangeRoots([{ start: 0, end: size }], treeSize, readTile))[0] as Bytes;
 }
 
-/** Perfect subtree roots of a log of `size`, largest first: what {@link CompactRange} continues from. */
-export async function rightEdgeFromTiles(size: number, readTile: ReadTile): Promise<Bytes[]> {
-  return nodeHashes(nodesOfRange({ start: 0, end: size }), size, readTile);
+/**
+ * Perfect subtree roots of the tree of the first `size` entries, largest first: what {@link CompactRange} continues from.
+ * @param treeSize entries whose tiles are read
+ */
+export async function rightEdgeFromTiles(size: number, readTile: ReadTile, treeSize = size): Promise<Bytes[]> {
+  return nodeHashes(nodesOfRange({ start: 0, end: size }), treeSize, readTile);
 }
 
 /** Audit path of `index` in the tree of the first `size` entries; verify it against that tree's root. @param treeSize entries whose tiles are read */

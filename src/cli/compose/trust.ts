@@ -32,6 +32,11 @@ export function loadTrust(
   return { policy, text, digest: policyDigest(policy), trust: trustUnder(policy, anchors) };
 }
 
+/** Roots to judge a log's past appraisals with: each policy in it still takes only those that it may. */
+export function auditAnchors(simulated: string | undefined): readonly TrustAnchor[] {
+  return [...PINNED_ANCHORS, ...(simulated === undefined ? [] : simulatedAnchors(simulated))];
+}
+
 /** Whatever the file says of their kind: roots that come from a file are simulated ones here. */
 function simulatedAnchors(path: string): TrustAnchor[] {
   const value = parseStrictJson(readText(path), 'trust anchors');

@@ -1,8 +1,9 @@
-import { type Bytes, CodedError, concat, fromUtf8, toBase64, utf8 } from '../../core/index.ts';
+import { type Bytes, boundedBody, CodedError, concat, fromUtf8, toBase64, utf8 } from '../../core/index.ts';
 import { NOTE_BYTES_MAX, parseSize } from '../index.ts';
 import { originHash } from './witness.ts';
 
 const TIMEOUT_MS = 5_000;
+const tooLarge = () => new CodedError('WITNESS_UNREACHABLE', 'the answer of the witness is too large');
 
 /** What a witness made of a checkpoint. @property lines signature lines to add, not verified yet */
 export type Cosigned =
@@ -30,7 +31,7 @@ export function createWitnessClient(url: string, fetcher: typeof fetch, timeoutM
         signal: AbortSignal.timeout(timeoutMs),
         redirect: 'error',
       });
-      return { status: response.status, body: await bounded(response) };
+      return { status: response.status, body: await boundedBody(response, 4 * NOTE_BYTES_MAX, tooLarge) };
     } catch (cause) {
       if (cause instanceof CodedError) throw cause;
       throw new CodedError('WITNESS_UNREACHABLE', 'the witness does not answer', {}, { cause });
@@ -57,16 +58,4 @@ export function createWitnessClient(url: string, fetcher: typeof fetch, timeoutM
     checkpoint: (origin) => ofLog(origin, 'checkpoint'),
     equivocation: (origin) => ofLog(origin, 'equivocation'),
   };
-}
-
-async function bounded(response: Response): Promise<Bytes> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > 4 * NOTE_BYTES_MAX)
-      throw new CodedError('WITNESS_UNREACHABLE', 'the answer of the witness is too large');
-    chunks.push(chunk);
-  }
-  return concat(...chunks);
 }

@@ -1,9 +1,18 @@
-import { type Bytes, CodedError, type ErrorCode, fromUtf8, KIND_OF_CODE, toBase64 } from '../../core/index.ts';
+import {
+  type Bytes,
+  boundedBody,
+  CodedError,
+  type ErrorCode,
+  fromUtf8,
+  KIND_OF_CODE,
+  toBase64,
+} from '../../core/index.ts';
 import { consistencyFromTiles, isSize, NOTE_BYTES_MAX, PROOF_BYTES_MAX, tilePath } from '../index.ts';
 import { formatAppendRequest } from './http-body.ts';
 import type { LogAppender } from './log.ts';
 
 const TIMEOUT_MS = 10_000;
+const tooLarge = () => new CodedError('LOG_UNREACHABLE', 'the answer of the log is too large');
 const ENTRY_BYTES_ANSWER_MAX = 65_535;
 const ANSWER_BYTES_MAX = 64 * 1024;
 
@@ -40,7 +49,7 @@ export function createLogClient({ url, token, timeoutMs = TIMEOUT_MS }: LogClien
     try {
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await fetch(`${base}${path}`, { ...init, signal, redirect: 'error' });
-      const body = await readBounded(response, response.ok ? bytesMax : ANSWER_BYTES_MAX);
+      const body = await boundedBody(response, response.ok ? bytesMax : ANSWER_BYTES_MAX, tooLarge);
       if (!response.ok) throw errorFrom(response.status, body);
       return body;
     } catch (cause) {
@@ -62,17 +71,6 @@ export function createLogClient({ url, token, timeoutMs = TIMEOUT_MS }: LogClien
     vkey: async () => (await text('/vkey', ANSWER_BYTES_MAX)).trimEnd(),
     consistency: (from, to) => consistencyFromTiles(from, to, (tile) => ask(`/${tilePath(tile)}`, tile.width * 32)),
   };
-}
-
-async function readBounded(response: Response, bytesMax: number): Promise<Bytes> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > bytesMax) throw new CodedError('LOG_UNREACHABLE', 'the answer of the log is too large');
-    chunks.push(chunk);
-  }
-  return Uint8Array.from(Buffer.concat(chunks));
 }
 
 function parseJson(body: Uint8Array): Readonly<Record<string, unknown>> {

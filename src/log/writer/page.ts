@@ -1,21 +1,9 @@
-import { type Bytes, rfc3339, toHex } from '../../core/index.ts';
+import { type Bytes, escapeHtml, rfc3339, toHex } from '../../core/index.ts';
 import { parseLeaf } from '../index.ts';
 import type { Log } from './log.ts';
 
 const LATEST_ENTRIES = 50;
 const BODY_CHARACTERS_MAX = 2000;
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] as string);
-}
 
 const STYLE = `:root{color-scheme:light dark;--line:#8884;--dim:#888}
 body{font:15px/1.5 system-ui,sans-serif;max-width:1200px;margin:0 auto;padding:24px 16px}

@@ -1,0 +1,382 @@
+import { ed25519Verify } from '#crypto';
+import { loadPolicy, policyDigest } from '../attestation/index.ts';
+import {
+  asCodedError,
+  type Bytes,
+  CodedError,
+  equalBytes,
+  fromBase64,
+  fromHex,
+  fromUtf8,
+  type Json,
+  leafHash,
+  merkleRoot,
+  parseStrictJson,
+  toHex,
+} from '../core/index.ts';
+import {
+  type Digest,
+  isDigest,
+  type Leaf,
+  leafSignedBytes,
+  type ParsedLeaf,
+  parseLeaf,
+  rootFromTiles,
+} from '../log/index.ts';
+import { approvalProblems, parseApprovals } from './approvals.ts';
+import type { Manifest } from './bundle.ts';
+import type { CheckId, Tallies } from './checks.ts';
+import { type Finding, finding, type RuleId } from './findings.ts';
+import { History, isAppraisal, type PolicyState } from './history.ts';
+import { diffPolicies, weakenings } from './policy-diff.ts';
+import { type AppraisalMaterial, blobsOf } from './reappraise.ts';
+import { entriesOf, type LogSource, mustTile } from './source.ts';
+import type { AuditDeps, AuditTrust, Seen } from './verify.ts';
+
+const FINDINGS_MAX = 10_000;
+const PARALLEL = 8;
+const POLICIES_MAX = 256;
+/** How far the log's clock and a witness's may be apart. */
+export const SKEW_MS = 5 * 60_000;
+const RECEIPT_DIGEST_BYTES = 32;
+
+export type EntriesInput = Readonly<{
+  source: LogSource;
+  manifest: Pick<Manifest, 'from' | 'to' | 'absent'>;
+  /** Cosigned checkpoints, ascending. */
+  seen: readonly Seen[];
+  trust: AuditTrust;
+  deps: AuditDeps;
+}>;
+
+/** For which check the findings of the state count. */
+const CHECK_OF_RULE: Partial<Record<RuleId, CheckId>> = { M4: 'V10', M7: 'V7', M8: 'V6', M10: 'V14' };
+
+/** Looks at every entry in order: V6 to V15, V17 and V18. */
+export async function verifyEntries(
+  input: EntriesInput,
+  tallies: Tallies,
+): Promise<{ findings: readonly Finding[]; history: History }> {
+  const walk = new Walk(input, tallies);
+  const { source, manifest } = input;
+  try {
+    for await (const entries of entriesOf(source, manifest.from, manifest.to, manifest.to)) {
+      for (const { index, entry } of entries) await walk.entry(index, entry);
+      input.deps.progress?.((entries.at(-1)?.index ?? 0) + 1 - manifest.from, manifest.to - manifest.from);
+    }
+  } catch (thrown) {
+    const error = asCodedError(thrown);
+    if (error.code === 'INVARIANT_BROKEN') throw error;
+    tallies.V6.fail(`the entries cannot be read: ${error.message}`);
+  }
+  await walk.end();
+  return { findings: walk.findings, history: walk.history };
+}
+
+class Walk {
+  readonly findings: Finding[] = [];
+  readonly history: History;
+  readonly #input: EntriesInput;
+  readonly #tallies: Tallies;
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #policyTexts = new Map<Digest, string>();
+  readonly #absent: ReadonlySet<Digest>;
+  readonly #removed = new Set<Digest>();
+
+  constructor(input: EntriesInput, tallies: Tallies) {
+    this.#input = input;
+    this.#tallies = tallies;
+    this.#absent = new Set(input.manifest.absent);
+    this.history = new History(input.manifest.from);
+  }
+
+  async entry(index: number, entry: Bytes): Promise<void> {
+    const { V6, V9, V17 } = this.#tallies;
+    V6.look();
+    let parsed: ParsedLeaf;
+    try {
+      parsed = parseLeaf(entry);
+    } catch (thrown) {
+      V6.fail(`entry ${index}: ${asCodedError(thrown).message}`);
+      return;
+    }
+    if (!parsed.known)
+      V6.skip(`entry ${index} is of a type or version that this tool does not know: ${parsed.leaf.type}`);
+    const before = parsed.leaf.type === 'policy-published' ? this.history.inForce.get(parsed.leaf.src) : undefined;
+    for (const one of this.history.apply(index, parsed)) this.#note(one, CHECK_OF_RULE[one.rule]);
+    V9.look();
+    V17.look();
+    this.#times(index, parsed.leaf as Leaf);
+    await this.#signatures(index, parsed);
+    await this.#blobs(index, parsed);
+    if (!parsed.known) return;
+    const { leaf } = parsed;
+    if (leaf.type === 'policy-published') await this.#policy(index, leaf as Leaf<'policy-published'>, before);
+    if (isAppraisal(parsed)) await this.#appraisal(index, parsed.leaf);
+    if (leaf.type === 'receipt-batch' || leaf.type === 'session-batch')
+      await this.#batch(index, leaf as Leaf<'receipt-batch'>);
+    if (leaf.type === 'settlement') this.#tallies.V14.look();
+    if (leaf.type === 'anchor') await this.#anchor(index, leaf as Leaf<'anchor'>);
+    if (leaf.type === 'image-registered') this.#image(index, leaf as Leaf<'image-registered'>);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#underWay);
+    const { V9, V17, V18 } = this.#tallies;
+    if (this.#input.manifest.from > 0) {
+      V9.skip(
+        `what was in force before entry ${this.#input.manifest.from} is not in this bundle: start at 0 to see it`,
+      );
+    }
+    for (const { from, to, index } of this.history.outages) {
+      V17.note(`away from ${new Date(from).toISOString()} to ${new Date(to).toISOString()}, before entry ${index}`);
+    }
+    V18.look();
+    for (const { rule, severity, index, message } of this.findings) {
+      if (severity !== 'warning') V18.fail(`${rule} entry ${index}: ${message}`);
+    }
+  }
+
+  #note(one: Finding, check?: CheckId): void {
+    if (this.findings.length < FINDINGS_MAX) this.findings.push(one);
+    if (check !== undefined && one.severity !== 'warning') {
+      this.#tallies[check].fail(`entry ${one.index}: ${one.message}`);
+    }
+  }
+
+  #find(
+    rule: RuleId,
+    index: number,
+    subject: string,
+    message: string,
+    severity: Finding['severity'] = 'error',
+    check?: CheckId,
+  ): void {
+    this.#note(finding(rule, severity, message, { index, subject }), check);
+  }
+
+  /** V7: between the last checkpoint before it and the first one over it, as the witnesses saw them. */
+  #times(index: number, { at, subject }: Leaf): void {
+    const { seen } = this.#input;
+    const { V7 } = this.#tallies;
+    const next = firstCovering(seen, index);
+    const over = seen[next]?.witnessedAt ?? 0;
+    const before = seen[next - 1]?.witnessedAt ?? 0;
+    V7.look();
+    if (over === 0 && next >= seen.length) V7.skip('some entries are under no cosigned checkpoint');
+    if (over > 0 && at > over * 1000 + SKEW_MS)
+      this.#find('M7', index, subject, 'dated after the witnesses saw it', 'error', 'V7');
+    if (before > 0 && at < before * 1000 - SKEW_MS) {
+      this.#find('M7', index, subject, 'dated before a checkpoint that does not hold it', 'error', 'V7');
+    }
+  }
+
+  /** Signatures of people and workers on the entry itself. */
+  async #signatures(index: number, { leaf }: ParsedLeaf): Promise<void> {
+    const { V6 } = this.#tallies;
+    const { signers } = this.#input.trust;
+    for (const { key, s } of leaf.sig) {
+      const known = signers?.get(key);
+      if (known === undefined) {
+        V6.skip(`no key was brought for signatures of ${key}`);
+        continue;
+      }
+      const holds = await ed25519Verify(known, leafSignedBytes(leaf as Leaf), fromBase64(s, 'signature'));
+      V6.require(holds, `entry ${index}: the signature of ${key} does not hold`);
+    }
+  }
+
+  /** V8. */
+  async #blobs(index: number, { leaf }: ParsedLeaf): Promise<void> {
+    const { V8 } = this.#tallies;
+    for (const digest of leaf.blobs) {
+      const bytes = await this.#input.source.blob(digest);
+      V8.look();
+      if (bytes !== null) continue;
+      if (this.#removed.has(digest)) V8.note(`removed by a logged retention run: ${digest}`);
+      else {
+        const why = this.#absent.has(digest)
+          ? 'the log no longer had it, and no entry says that it was removed'
+          : 'missing or altered';
+        V8.fail(`entry ${index}: ${digest} is ${why}`);
+        this.#find('M9', index, leaf.subject, `${digest} is ${why}`);
+      }
+    }
+    if (leaf.type === 'retention-run') await this.#retention(index, leaf as unknown as Leaf<'retention-run'>);
+  }
+
+  async #retention(index: number, { body, blobs }: Leaf<'retention-run'>): Promise<void> {
+    const list = blobs[0] === undefined ? null : await this.#input.source.blob(blobs[0]);
+    const digests = list === null ? [] : fromUtf8(list, 'removed digests').split('\n').filter(isDigest);
+    const root = toHex(merkleRoot(digests.map((digest) => leafHash(fromHex(digest.slice(7), 'digest')))));
+    const holds = digests.length === body.count && body.root === `sha256:${root}`;
+    this.#tallies.V8.require(holds, `entry ${index}: the list of removed files is not the one it names`);
+    if (holds) for (const digest of digests) this.#removed.add(digest);
+  }
+
+  async #policyText(policy: PolicyState): Promise<string> {
+    const known = this.#policyTexts.get(policy.digest);
+    if (known !== undefined) return known;
+    const bytes = policy.blob === null ? null : await this.#input.source.blob(policy.blob);
+    if (bytes === null) throw new CodedError('LOG_BLOB_MISSING', 'the text of the policy is not archived');
+    const text = fromUtf8(bytes, 'policy');
+    if (this.#policyTexts.size >= POLICIES_MAX) this.#policyTexts.clear();
+    this.#policyTexts.set(policy.digest, text);
+    return text;
+  }
+
+  /** V10. */
+  async #policy(
+    index: number,
+    { subject, body, blobs }: Leaf<'policy-published'>,
+    before: Digest | undefined,
+  ): Promise<void> {
+    const { V10 } = this.#tallies;
+    V10.look();
+    try {
+      const bytes = blobs[0] === undefined ? null : await this.#input.source.blob(blobs[0]);
+      if (bytes === null) throw new CodedError('LOG_BLOB_MISSING', 'the text of the policy is not archived');
+      const text = fromUtf8(bytes, 'policy');
+      const policy = loadPolicy(text);
+      V10.require(
+        `sha256:${toHex(policyDigest(policy))}` === body.policyDigest && policy.number === body.number,
+        `entry ${index}: the archived policy is not the one it names`,
+      );
+      if (policy.environment === 'production') await this.#approvals(index, subject, { body, blobs });
+      else V10.note(`policy ${body.number} is for development: nobody has to approve it`);
+      const last = before === undefined ? undefined : this.history.policies.get(before);
+      if (last === undefined || last.digest === body.policyDigest) return;
+      const json = (of: string) => parseStrictJson(of, 'policy') as Json;
+      const worse = weakenings(diffPolicies(json(await this.#policyText(last)), json(text)));
+      for (const { path, effect } of worse) {
+        const words = effect === 'weaker' ? 'is weaker' : 'changed, and this tool cannot say to which side';
+        this.#find('M4', index, subject, `${path} ${words} than in policy ${last.number}`, 'warning');
+      }
+    } catch (thrown) {
+      const error = asCodedError(thrown);
+      if (error.code === 'POLICY_INVALID') V10.skip(`entry ${index}: ${error.message}`);
+      else V10.fail(`entry ${index}: ${error.message}`);
+    }
+  }
+
+  async #approvals(
+    index: number,
+    subject: string,
+    leaf: Pick<Leaf<'policy-published'>, 'body' | 'blobs'>,
+  ): Promise<void> {
+    const { approvers } = this.#input.trust;
+    const { body } = leaf;
+    if (approvers === null) {
+      this.#tallies.V10.skip('no approvers’ keys were brought: who approved the policies is not checked');
+      return;
+    }
+    const named = body.approvals;
+    const bytes = isDigest(named) && leaf.blobs.includes(named) ? await this.#input.source.blob(named) : null;
+    const digest = fromHex(body.policyDigest.slice(7), 'policy digest');
+    const approvals = bytes === null ? [] : parseApprovals(bytes);
+    for (const problem of await approvalProblems(approvals, { digest, number: body.number }, approvers)) {
+      this.#find('M4', index, subject, problem, 'error', 'V10');
+    }
+  }
+
+  /** V11, and that the policy was one the quorum had seen (P2). */
+  async #appraisal(index: number, leaf: Parameters<AuditDeps['reappraise']>[0]['leaf']): Promise<void> {
+    const { V10, V11 } = this.#tallies;
+    const { body, subject } = leaf;
+    const policy = this.history.policies.get(body.policyDigest);
+    if (policy !== undefined && leaf.type === 'worker-admitted' && this.#input.trust.policy.quorum !== null) {
+      const seenBefore = this.#input.seen.some(({ checkpoint: { size } }) => size > policy.index && size <= index);
+      V10.require(seenBefore, `entry ${index} relies on policy ${policy.number} before the quorum had seen it`);
+    }
+    const digests = blobsOf(leaf);
+    if (digests === null) return V11.skip(`entry ${index} names no archived inputs: it cannot be judged again`);
+    if (policy === undefined) return V11.skip(`entry ${index}: its policy was published before this bundle`);
+    const { source } = this.#input;
+    const [evidence, collateral, inputs] = await Promise.all(
+      [digests.evidence, digests.collateral, digests.inputs].map((digest) => source.blob(digest)),
+    );
+    if (evidence == null || collateral == null || inputs == null) {
+      return V11.skip(`entry ${index}: what it was judged with is not archived any more`);
+    }
+    let policyText: string;
+    try {
+      policyText = await this.#policyText(policy);
+    } catch (thrown) {
+      return V11.skip(`entry ${index}: ${asCodedError(thrown).message}`);
+    }
+    const material: AppraisalMaterial = { evidence, collateral, inputs, policyText };
+    const judge = async () => {
+      const result = await this.#input.deps.reappraise({ leaf, material });
+      if (result.outcome === 'notChecked') return V11.skip(`entry ${index}: ${result.reason}`);
+      V11.require(result.outcome === 'same', `entry ${index}: ${differencesOf(result)}`);
+      if (result.outcome === 'differs') this.#find('M6', index, subject, differencesOf(result));
+    };
+    await this.#bounded(judge());
+  }
+
+  /** Lets some appraisals run side by side, never without bound. */
+  async #bounded(work: Promise<void>): Promise<void> {
+    const done: Promise<void> = work.finally(() => this.#underWay.delete(done));
+    this.#underWay.add(done);
+    if (this.#underWay.size >= (this.#input.deps.parallel ?? PARALLEL)) await Promise.race(this.#underWay);
+  }
+
+  /** V13: a batch's blob holds the digests of its records, 32 bytes each. */
+  async #batch(index: number, { type, subject, body, blobs }: Leaf<'receipt-batch'>): Promise<void> {
+    const { V13 } = this.#tallies;
+    const bytes = blobs[0] === undefined ? null : await this.#input.source.blob(blobs[0]);
+    if (bytes === null) return V13.skip(`entry ${index}: the contents of this ${type} are not archived`);
+    const count = bytes.length / RECEIPT_DIGEST_BYTES;
+    const leaves = Array.from({ length: Math.floor(count) }, (_, i) =>
+      leafHash(bytes.subarray(RECEIPT_DIGEST_BYTES * i, RECEIPT_DIGEST_BYTES * (i + 1))),
+    );
+    const holds = count === body.count && body.root === `sha256:${toHex(merkleRoot(leaves))}`;
+    V13.require(holds, `entry ${index}: the batch does not have the root or count it says`);
+    if (!holds) this.#find('M10', index, subject, 'the batch does not have the root or count it says');
+  }
+
+  /** V15. That the chain holds the anchor is not seen from here. */
+  async #anchor(index: number, { subject, body }: Leaf<'anchor'>): Promise<void> {
+    const { V15 } = this.#tallies;
+    const { source, manifest } = this.#input;
+    if (body.size > index || body.size < manifest.from) {
+      return V15.require(body.size >= manifest.from, `entry ${index} anchors a tree of ${body.size} entries`);
+    }
+    const root = await rootFromTiles(body.size, (tile) => mustTile(source, tile), manifest.to);
+    const holds = isDigest(body.root) && equalBytes(root, fromHex(body.root.slice(7), 'root'));
+    V15.require(holds, `entry ${index}: the anchor is of another tree of size ${body.size}`);
+    if (!holds) this.#find('M3', index, subject, `the anchor is of another tree of size ${body.size}`, 'critical');
+    V15.skip('that the chain holds these anchors is not checked: no trust in a chain was brought');
+  }
+
+  /** V12: a registration is signed by one of the keys the auditor brought. */
+  #image(index: number, { sig }: Leaf<'image-registered'>): void {
+    const { V12 } = this.#tallies;
+    const { signers } = this.#input.trust;
+    if (signers === null) {
+      V12.skip('no registrars’ keys were brought: who registered the images is not checked');
+      return;
+    }
+    V12.require(
+      sig.some(({ key }) => signers.has(key)),
+      `entry ${index}: the image is signed by nobody who may register it`,
+    );
+    V12.skip('build provenance (sigstore bundles) is not verified by this version');
+  }
+}
+
+function differencesOf(result: Awaited<ReturnType<AuditDeps['reappraise']>>): string {
+  return result.outcome === 'differs' ? result.differences.join('; ') : '';
+}
+
+/** The first checkpoint with more than `index` entries. */
+function firstCovering(seen: readonly Seen[], index: number): number {
+  let low = 0;
+  let high = seen.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((seen[middle] as Seen).checkpoint.size > index) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,223 @@
+import type { Json } from '../core/index.ts';
+import type { Digest, Leaf, ParsedLeaf } from '../log/index.ts';
+import { type Finding, finding } from './findings.ts';
+
+/** A log that says nothing for longer than this was away (audit-log-design section 2, `heartbeat`). */
+export const SILENCE_MS = 3 * 60_000;
+/** An appraisal is logged at once. */
+const LOGGING_MS_MAX = 5 * 60_000;
+
+export type WorkerState = Readonly<{
+  worker: Digest;
+  platform: string;
+  tcbStatus: string;
+  policyDigest: Digest;
+  policyNumber: number;
+  image: string | null;
+  /** Entry that admitted it first since it was last out, and the newest one. */
+  since: number;
+  index: number;
+  admittedAt: number;
+  /** Null where the entry does not say. */
+  leaseUntil: number | null;
+}>;
+export type PolicyState = Readonly<{
+  digest: Digest;
+  id: string;
+  number: number;
+  src: string;
+  index: number;
+  at: number;
+  replaces: Digest | null;
+  blob: Digest | null;
+}>;
+export type Outage = Readonly<{ from: number; to: number; index: number }>;
+
+type Body = { readonly [field: string]: Json | undefined };
+type Note = (finding: Finding) => void;
+
+/**
+ * The state that the entries of a log lead to, entry by entry, and what is wrong with each in the light of those before
+ * it. Needs no blob: rules that do are elsewhere.
+ */
+export class History {
+  readonly workers = new Map<Digest, WorkerState>();
+  readonly policies = new Map<Digest, PolicyState>();
+  /** By router. */
+  readonly inForce = new Map<string, Digest>();
+  readonly images = new Map<string, number>();
+  readonly outages: Outage[] = [];
+  readonly batches = new Map<number, number>();
+  readonly counts = new Map<string, number>();
+  #out = new Set<Digest>();
+  #last = new Map<string, number>();
+  #latestOf = new Map<string, number>();
+  #settled = new Set<number>();
+  #retired = new Map<string, number>();
+  #latest: number | null = null;
+  readonly #from: number;
+
+  /** @param from index of the first entry it will see: what was before is not known to it */
+  constructor(from = 0) {
+    this.#from = from;
+  }
+
+  /** Takes the next entry; answers what is wrong with it. */
+  apply(index: number, { known, leaf }: ParsedLeaf): Finding[] {
+    const found: Finding[] = [];
+    const note: Note = (one) => found.push(one);
+    this.counts.set(leaf.type, (this.counts.get(leaf.type) ?? 0) + 1);
+    this.#chain(index, leaf as Leaf, note);
+    this.#time(index, leaf as Leaf, note);
+    this.#key(index, leaf as Leaf, note);
+    if (known) this.#event(index, leaf, note);
+    return found;
+  }
+
+  #chain(index: number, { subject, prev }: Leaf, note: Note): void {
+    const last = this.#last.get(subject) ?? null;
+    const before = last === null && prev !== null && prev < this.#from;
+    if (prev !== last && !before) {
+      const says = `prev says ${prev}, the last entry about ${subject} is ${last}`;
+      note(finding('M8', 'error', says, { index, subject }));
+    }
+    this.#last.set(subject, index);
+  }
+
+  #time(index: number, { at, src, subject }: Leaf, note: Note): void {
+    const latest = this.#latestOf.get(src);
+    if (latest !== undefined && at < latest) {
+      note(finding('M7', 'error', `its time is before that of an earlier entry of ${src}`, { index, subject }));
+    }
+    this.#latestOf.set(src, Math.max(at, latest ?? 0));
+    if (this.#latest !== null && at - this.#latest > SILENCE_MS) {
+      this.outages.push({ from: this.#latest, to: at, index });
+      const seconds = Math.round((at - this.#latest) / 1000);
+      note(finding('M8', 'warning', `no entry for ${seconds} s before this one: the log was away`, { index, subject }));
+    }
+    this.#latest = Math.max(at, this.#latest ?? 0);
+  }
+
+  #key(index: number, { sig, subject }: Leaf, note: Note): void {
+    for (const { key } of sig) {
+      const retired = this.#retired.get(key);
+      if (retired === undefined || index < retired) continue;
+      note(finding('M11', 'critical', `signed with ${key}, which entry ${retired} replaced`, { index, subject }));
+    }
+  }
+
+  #event(index: number, leaf: Leaf, note: Note): void {
+    const body = leaf.body as unknown as Body;
+    switch (leaf.type) {
+      case 'policy-published':
+        this.#policy(index, leaf as Leaf<'policy-published'>, note);
+        return;
+      case 'image-registered':
+        this.images.set(`${body.name}@${body.version}`, index);
+        return;
+      case 'worker-admitted':
+        this.#admitted(index, leaf as Leaf<'worker-admitted'>, note);
+        return;
+      case 'worker-rejected':
+        this.#judged(index, leaf as Leaf<'worker-rejected'>, note);
+        return;
+      case 're-attested':
+        this.#reattested(index, leaf as Leaf<'re-attested'>, note);
+        return;
+      case 'evicted':
+        this.workers.delete(body.workerKey as Digest);
+        this.#out.add(body.workerKey as Digest);
+        return;
+      case 'key-rotation':
+        this.#retired.set(body.old as string, index + 1);
+        return;
+      case 'receipt-batch':
+        this.batches.set(index, body.count as number);
+        return;
+      case 'settlement':
+        this.#settlement(index, leaf as Leaf<'settlement'>, note);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #policy(index: number, { src, subject, at, body, blobs }: Leaf<'policy-published'>, note: Note): void {
+    const about = { index, subject };
+    const before = this.inForce.get(src);
+    const last = before === undefined ? undefined : this.policies.get(before);
+    if (before !== undefined && body.replaces !== before && body.policyDigest !== before) {
+      note(finding('M4', 'error', `it says it replaces ${body.replaces}, in force at ${src} is ${before}`, about));
+    }
+    const id = subject.replace(/^policy:/, '');
+    if (last !== undefined && last.id === id && last.digest !== body.policyDigest && body.number <= last.number) {
+      note(finding('M4', 'error', `number ${body.number} does not follow number ${last.number}`, about));
+    }
+    const { policyDigest: digest, number, replaces } = body;
+    this.policies.set(digest, { digest, id, number, src, index, at, replaces, blob: blobs[0] ?? null });
+    this.inForce.set(src, digest);
+  }
+
+  #judged(index: number, { src, subject, at, body }: Leaf<'worker-admitted' | 'worker-rejected'>, note: Note): void {
+    const about = { index, subject };
+    const inForce = this.inForce.get(src);
+    if (inForce === undefined && this.#from === 0) {
+      note(finding('M5', 'error', `no policy of ${src} was in force`, about));
+    } else if (inForce !== undefined && inForce !== body.policyDigest) {
+      note(finding('M5', 'error', `judged under ${body.policyDigest}, in force at ${src} is ${inForce}`, about));
+    }
+    if (body.judgedAt > at || at - body.judgedAt > LOGGING_MS_MAX) {
+      note(finding('M7', 'error', `judged at ${body.judgedAt}, logged at ${at}`, about));
+    }
+    if (subject !== `worker:${body.workerKey.slice('sha256:'.length)}`) {
+      note(finding('M8', 'error', 'the subject is another worker than the body’s', about));
+    }
+  }
+
+  #admitted(index: number, leaf: Leaf<'worker-admitted'>, note: Note): void {
+    const { subject, at, body } = leaf;
+    this.#judged(index, leaf, note);
+    if (body.verdict !== 'affirming') {
+      note(finding('M5', 'error', `admitted with the verdict ${body.verdict}`, { index, subject }));
+    }
+    if (body.image !== null && !this.images.has(body.image) && this.#from === 0) {
+      note(finding('M5', 'error', `its image ${body.image} is not registered`, { index, subject }));
+    }
+    const worker = body.workerKey;
+    const { platform, tcbStatus, policyDigest, policyNumber, image } = body;
+    const leaseUntil = typeof body.leaseUntil === 'number' ? body.leaseUntil : null;
+    const since = this.workers.get(worker)?.since ?? index;
+    this.#out.delete(worker);
+    this.workers.set(worker, {
+      ...{ worker, platform, tcbStatus, policyDigest, policyNumber, image, since, index, leaseUntil },
+      admittedAt: at,
+    });
+  }
+
+  #reattested(index: number, { subject, body }: Leaf<'re-attested'>, note: Note): void {
+    if (!this.#out.has(body.workerKey)) return;
+    note(finding('M5', 'error', 're-attested after it was evicted, without a new admission', { index, subject }));
+  }
+
+  #settlement(index: number, { subject, body }: Leaf<'settlement'>, note: Note): void {
+    for (const batch of body.receiptBatches) {
+      if (this.#settled.has(batch)) {
+        note(finding('M10', 'error', `batch ${batch} was settled before`, { index, subject }));
+      } else if (!this.batches.has(batch) && batch >= this.#from) {
+        note(finding('M10', 'error', `entry ${batch} is no batch of receipts before it`, { index, subject }));
+      }
+      this.#settled.add(batch);
+    }
+  }
+
+  /** Workers that were in at an instant: admitted, not evicted, their lease not over. */
+  workersAt(at: number): WorkerState[] {
+    return [...this.workers.values()].filter(({ leaseUntil }) => leaseUntil === null || at < leaseUntil);
+  }
+}
+
+export type AppraisalLeaf = Leaf<'worker-admitted' | 'worker-rejected'>;
+/** Whether an entry is about evidence that was judged. */
+export function isAppraisal(parsed: ParsedLeaf): parsed is Readonly<{ known: true; leaf: AppraisalLeaf }> {
+  return parsed.known && (parsed.leaf.type === 'worker-admitted' || parsed.leaf.type === 'worker-rejected');
+}

@@ -1,0 +1,124 @@
+import { sha256 } from '#crypto';
+import {
+  appraise,
+  type CpuEndorsements,
+  loadCpuEndorsements,
+  loadPolicy,
+  type Policy,
+  parseEvidenceBundle,
+  parseRecordedInputs,
+  policyDigest,
+  type TrustAnchor,
+  trustUnder,
+} from '../attestation/index.ts';
+import { asCodedError, type Bytes, CodedError, fromUtf8, KIND_OF_CODE, toHex } from '../core/index.ts';
+import { type Digest, isDigest } from '../log/index.ts';
+import type { AppraisalLeaf } from './history.ts';
+
+/** What is archived of an appraisal. */
+export type AppraisalMaterial = Readonly<{ evidence: Bytes; collateral: Bytes; inputs: Bytes; policyText: string }>;
+export type Reappraisal =
+  | Readonly<{ outcome: 'same' }>
+  | Readonly<{ outcome: 'differs'; differences: readonly string[] }>
+  | Readonly<{ outcome: 'notChecked'; reason: string }>;
+
+/** One appraisal to be made again; plain data, so that it may cross to another thread. */
+export type ReappraisalJob = Readonly<{ leaf: AppraisalLeaf; material: AppraisalMaterial }>;
+export type Reappraise = (job: ReappraisalJob) => Promise<Reappraisal>;
+
+/** The blobs an entry about evidence names, by what they are; null where it was written by a version that kept none. */
+export function blobsOf({ body }: AppraisalLeaf): Record<'evidence' | 'collateral' | 'inputs', Digest> | null {
+  const { evidenceBlob: evidence, collateralBlob: collateral, inputsBlob: inputs } = body;
+  if (!isDigest(evidence) || !isDigest(collateral) || !isDigest(inputs)) return null;
+  return { evidence, collateral, inputs };
+}
+
+const ENDORSEMENTS_MAX = 64;
+const POLICIES_MAX = 64;
+
+/**
+ * Makes appraisals again, each at the instant it was made, under the policy then in force, with the collateral of then
+ * and the roots that the caller brings: the auditor's, not the log's.
+ */
+export function createReappraiser(anchors: readonly TrustAnchor[]): Reappraise {
+  const endorsements = new Map<string, Promise<CpuEndorsements>>();
+  const policies = new Map<string, Policy>();
+  const endorsementsOf = (tee: Parameters<typeof loadCpuEndorsements>[0], text: Bytes): Promise<CpuEndorsements> => {
+    const key = `${tee}:${toHex(sha256(text))}`;
+    const known = endorsements.get(key) ?? loadCpuEndorsements(tee, fromUtf8(text, 'collateral'), anchors);
+    remember(endorsements, key, known, ENDORSEMENTS_MAX);
+    return known;
+  };
+  const policyOf = (text: string): Policy => {
+    const known = policies.get(text) ?? loadPolicy(text);
+    remember(policies, text, known, POLICIES_MAX);
+    return known;
+  };
+  return async ({ leaf, material }) => {
+    try {
+      return compare(leaf, await again(leaf, material, anchors, policyOf, endorsementsOf));
+    } catch (thrown) {
+      const error = asCodedError(thrown);
+      if (error.code === 'INVARIANT_BROKEN') throw error;
+      if (KIND_OF_CODE[error.code] === 'unavailable' || error.code === 'POLICY_INVALID') {
+        return { outcome: 'notChecked', reason: `${error.message} [${error.code}]` };
+      }
+      return { outcome: 'differs', differences: [`it cannot be made again: ${error.message} [${error.code}]`] };
+    }
+  };
+}
+
+function remember<V>(map: Map<string, V>, key: string, value: V, most: number): void {
+  if (!map.has(key) && map.size >= most) map.delete(map.keys().next().value as string);
+  map.set(key, value);
+}
+
+type Again = Awaited<ReturnType<typeof appraise>>;
+
+async function again(
+  { body }: AppraisalLeaf,
+  { evidence, collateral, inputs, policyText }: AppraisalMaterial,
+  anchors: readonly TrustAnchor[],
+  policyOf: (text: string) => Policy,
+  endorsementsOf: (tee: Parameters<typeof loadCpuEndorsements>[0], text: Bytes) => Promise<CpuEndorsements>,
+): Promise<Again> {
+  const policy = policyOf(policyText);
+  const named = `sha256:${toHex(policyDigest(policy))}`;
+  const recorded = parseRecordedInputs(inputs);
+  const wrong = (what: string) => new CodedError('LOG_LEAF_INVALID', what);
+  if (named !== body.policyDigest) throw wrong('the archived policy is not the one the entry names');
+  if (`sha256:${toHex(recorded.policyDigest)}` !== body.policyDigest) throw wrong('the inputs are of another policy');
+  if (recorded.judgedAt !== body.judgedAt) throw wrong('the inputs are of another instant');
+  const { tee } = parseEvidenceBundle(evidence);
+  // A production policy takes pinned roots alone, whatever else the auditor allowed for development.
+  const usable = policy.environment === 'production' ? anchors.filter(({ kind }) => kind === 'vendor') : anchors;
+  return appraise({
+    ...trustUnder(policy, usable),
+    bundle: evidence,
+    endorsements: await endorsementsOf(tee, collateral),
+    now: recorded.judgedAt,
+    expectedNonce: recorded.nonce,
+    knownBlocks: recorded.knownBlocks,
+  });
+}
+
+function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
+  const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}`;
+  const pairs: [string, unknown, unknown][] = [
+    ['verdict', body.verdict, made.status],
+    ['worker', body.workerKey, digest(made.workerId)],
+    ['evidence', body.evidence, digest(made.evidenceDigest)],
+    ['model', body.model, digest(made.modelDigest)],
+    ['measurements', body.measurements, digest(made.measurementsDigest)],
+    ['TCB status', body.tcbStatus, made.tcbStatus],
+    ['platform', body.platform, made.simulated ? `${made.tee}+simulated` : made.tee],
+  ];
+  if (type === 'worker-rejected') {
+    const failed = made.status === 'affirming' ? [] : made.because;
+    pairs.push(['failed checks', String(body.failedChecks), String(failed.length === 0 ? ['unknown'] : failed)]);
+  }
+  const differences = pairs
+    .filter(([, logged, found]) => logged !== found)
+    .map(([name, logged, found]) => `${name}: logged ${String(logged)}, found ${String(found)}`);
+  return differences.length === 0 ? { outcome: 'same' } : { outcome: 'differs', differences };
+}

@@ -1,0 +1,39 @@
+import type { Approvers, AuditTrust } from '../../audit/index.ts';
+import { CodedError, fromHex, parseStrictJson } from '../../core/index.ts';
+import { readText } from '../compose/files.ts';
+import { auditAnchors } from '../compose/trust.ts';
+import { readLogPolicy } from '../log/keys.ts';
+
+export type TrustOptions = Readonly<{
+  policy: string;
+  approvers?: string;
+  signers?: string;
+  dangerouslyAllowSimulatedVendor?: string;
+}>;
+
+const PEOPLE_MAX = 1024;
+
+/** What the auditor brings, from files. @throws CodedError CONFIG_INVALID, LOG_POLICY_MALFORMED */
+export function loadAuditTrust(options: TrustOptions): AuditTrust {
+  return {
+    policy: readLogPolicy(options.policy),
+    anchors: auditAnchors(options.dangerouslyAllowSimulatedVendor),
+    approvers: options.approvers === undefined ? null : readKeys(options.approvers),
+    signers: options.signers === undefined ? null : readKeys(options.signers),
+  };
+}
+
+/** `{"name": "64 hex digits of an Ed25519 key", …}` */
+function readKeys(path: string): Approvers {
+  const value = parseStrictJson(readText(path), path);
+  const invalid = () => new CodedError('CONFIG_INVALID', `${path} is no list of Ed25519 keys by name`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid();
+  const rows = Object.entries(value);
+  if (rows.length === 0 || rows.length > PEOPLE_MAX) throw invalid();
+  return new Map(
+    rows.map(([name, key]) => {
+      if (typeof key !== 'string' || key.length !== 64) throw invalid();
+      return [name, fromHex(key, name)];
+    }),
+  );
+}

@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import {
+  type AuditCheck,
+  type AuditReport,
+  type CheckOutcome,
+  csvRow,
+  ENTRY_COLUMNS,
+  entriesOf,
+  entryLine,
+  entryRow,
+  htmlReport,
+  type LogSource,
+  oscalResults,
+  PACKS,
+  type Pack,
+  verifyBundle,
+} from '../../audit/index.ts';
+import { CodedError, rfc3339 } from '../../core/index.ts';
+import { writeDurably } from '../compose/files.ts';
+import { EXIT, type ExitCode, labelled, type Paint, printable, processSink } from '../output.ts';
+import { openBundle } from './open-bundle.ts';
+import { createReappraisalPool } from './pool.ts';
+import { progressBar } from './progress.ts';
+import { loadAuditTrust, type TrustOptions } from './trust.ts';
+
+export type VerifyOptions = TrustOptions &
+  Readonly<{
+    report?: string;
+    oscal?: string;
+    csv?: string;
+    jsonl?: string;
+    pack?: readonly string[];
+    maxUnpackedBytes?: number;
+    json?: boolean;
+  }>;
+
+const EXIT_OF = { verified: EXIT.accepted, refused: EXIT.refused, incomplete: EXIT.unavailable } as const;
+const MARK: Readonly<Record<CheckOutcome, string>> = { passed: '✓', failed: '✗', notChecked: '–', notApplicable: '·' };
+
+/** `chrysalis audit verify`: 0 all checks passed, 1 one failed, 2 unusable, 3 something could not be looked at. */
+export async function runVerify(path: string, options: VerifyOptions): Promise<ExitCode> {
+  const packs = (options.pack ?? []).map(packOf);
+  const trust = loadAuditTrust(options);
+  const bundle = await openBundle(path, options.maxUnpackedBytes);
+  const pool = createReappraisalPool(trust.anchors);
+  const bar = progressBar(options.json === true ? null : process.stderr, 'verifying');
+  try {
+    const { reappraise, parallel } = pool;
+    const { report, source } = await verifyBundle(bundle.files, trust, { reappraise, parallel, progress: bar.show });
+    bar.clear();
+    await writeReports(report, source, options, packs);
+    if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+    else process.stdout.write(screen(report, processSink().paint, Math.min(process.stdout.columns ?? 100, 120)));
+    return EXIT_OF[report.verdict];
+  } finally {
+    bar.clear();
+    await pool.close();
+    bundle.close();
+  }
+}
+
+function packOf(name: string): Pack {
+  const pack = PACKS.find((one) => one.name === name);
+  if (pack !== undefined) return pack;
+  throw new CodedError('USAGE_INVALID', `no control pack ${name}: ${PACKS.map((one) => one.name).join(', ')}`);
+}
+
+async function writeReports(
+  report: AuditReport,
+  source: LogSource,
+  options: VerifyOptions,
+  packs: readonly Pack[],
+): Promise<void> {
+  // Of the bundle, not of today: the same bundle gives the same report.
+  const at = report.made.at;
+  if (options.report !== undefined) writeDurably(options.report, htmlReport(report, at, packs));
+  if (options.oscal !== undefined) {
+    writeDurably(options.oscal, `${JSON.stringify(oscalResults(report, at), null, 2)}\n`);
+  }
+  if (options.csv !== undefined) await writeEntries(options.csv, csvRow(ENTRY_COLUMNS), entryRow, source, report);
+  if (options.jsonl !== undefined) await writeEntries(options.jsonl, '', entryLine, source, report);
+}
+
+async function writeEntries(
+  path: string,
+  head: string,
+  line: typeof entryRow,
+  source: LogSource,
+  { from, to }: AuditReport,
+): Promise<void> {
+  const out = createWriteStream(path, { mode: 0o600 });
+  out.write(head);
+  for await (const entries of entriesOf(source, from, to, to)) {
+    if (!out.write(entries.map(line).join(''))) await once(out, 'drain');
+  }
+  out.end();
+  await once(out, 'finish');
+}
+
+const VERDICT_WORDS = {
+  verified: 'VERIFIED  every check passed',
+  refused: 'REFUSED  a check failed',
+  incomplete: 'INCOMPLETE  no check failed, but not everything could be looked at',
+} as const;
+
+function checkLines(
+  { id, title, outcome, looked, problems, problemCount, notes }: AuditCheck,
+  paint: Paint,
+  width: number,
+) {
+  const style = outcome === 'failed' ? paint.bad : outcome === 'passed' ? paint.good : paint.dim;
+  const count = looked > 0 ? ` (${looked})` : '';
+  const lines = [labelled(`${MARK[outcome]} ${id}`, `${title}${count}`, width, 2, 8)];
+  lines[0] = style(lines[0] as string);
+  const shown = outcome === 'failed' ? problems.slice(0, 5) : [];
+  for (const problem of shown) lines.push(labelled('', printable(problem), width, 2, 8));
+  if (problemCount > shown.length && outcome === 'failed') {
+    lines.push(labelled('', `and ${problemCount - shown.length} more: --json has them`, width, 2, 8));
+  }
+  if (outcome === 'notChecked')
+    for (const note of notes.slice(0, 3)) lines.push(labelled('', printable(note), width, 2, 8));
+  return lines;
+}
+
+function screen(report: AuditReport, paint: Paint, width: number): string {
+  const style = { verified: paint.good, refused: paint.bad, incomplete: paint.warn }[report.verdict];
+  const seen = report.witnessedAt === 0 ? 'no witness' : `cosigned ${rfc3339(report.witnessedAt)}`;
+  const warnings = report.findings.filter(({ severity }) => severity === 'warning');
+  return `${[
+    style(VERDICT_WORDS[report.verdict]),
+    labelled('log', printable(report.origin), width, 2, 8),
+    labelled('entries', `${report.from} to ${report.to}; newest head: ${seen}`, width, 2, 8),
+    ...report.checks.flatMap((check) => checkLines(check, paint, width)),
+    ...warnings.slice(0, 10).map(({ rule, message }) => labelled(`! ${rule}`, printable(message), width, 2, 8)),
+  ].join('\n')}\n`;
+}

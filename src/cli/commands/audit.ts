@@ -1,0 +1,122 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ExportOptions } from '../audit/export.ts';
+import type { LookOptions } from '../audit/look.ts';
+import type { VerifyOptions } from '../audit/verify.ts';
+
+function whole(text: string): number {
+  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) throw new InvalidArgumentError('a whole number from 0.');
+  return Number(text);
+}
+
+function instant(text: string): number {
+  const at = Date.parse(text);
+  if (!/^\d{4}-\d\d-\d\dT/.test(text) || Number.isNaN(at))
+    throw new InvalidArgumentError('a time such as 2026-03-01T00:00:00Z.');
+  return at;
+}
+
+const POLICY = [
+  '--policy <file>',
+  'C2SP tlog-policy: keys of the log, its witnesses and their quorum; yours, not theirs',
+] as const;
+
+/** `chrysalis audit`: carry a log away, check it without anyone, look into it. */
+export function registerAudit(program: Command): void {
+  const audit = program
+    .command('audit')
+    .description('an audit trail that you verify yourself: export a log, check it offline, look into it');
+  registerExport(audit);
+  registerVerify(audit);
+  registerLooks(audit);
+}
+
+function registerExport(audit: Command): void {
+  audit
+    .command('export')
+    .description('write a bundle: every entry of a log from --from on, and every file they name')
+    .requiredOption('--log <url>', 'where the log is served')
+    .requiredOption(...POLICY)
+    .requiredOption('--out <file>', 'the bundle to write, NAME.audit.tar.gz')
+    .option('--from <size>', 'leave out the entries before this size of a kept cosigned checkpoint', whole, 0)
+    .option('--by <who>', 'who makes it', 'unnamed')
+    .option('--purpose <text>', 'what it is made for', 'audit')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis audit export --log http://127.0.0.1:8082 --policy .chrysalis/log-policy.txt --out march.audit.tar.gz',
+    )
+    .action(async (options: ExportOptions) => (await import('../audit/export.ts')).runExport(options));
+}
+
+function registerVerify(audit: Command): void {
+  audit
+    .command('verify <bundle>')
+    .summary('check a bundle offline, each appraisal at the instant it was made')
+    .description(
+      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No network, no clock. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
+    )
+    .requiredOption(...POLICY)
+    .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
+    .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
+    .option('--report <file>', 'write a report for people (HTML, one file)')
+    .option('--oscal <file>', 'write OSCAL assessment results')
+    .option('--csv <file>', 'write the entries as a table')
+    .option('--jsonl <file>', 'write the entries as JSON Lines')
+    .option(
+      '--pack <name...>',
+      'show in the report what the checks say to a regime: nist-800-53-au, hipaa, soc2, dora, ai-act, gdpr',
+    )
+    .option('--max-unpacked-bytes <number>', 'refuse bundles that unpack to more', whole)
+    .option(
+      '--dangerously-allow-simulated-vendor <file>',
+      'accept evidence of this simulated vendor where a development policy did',
+    )
+    .option('--json', 'the report as one JSON document on stdout')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis audit verify march.audit.tar.gz --policy log-policy.txt --report march.html',
+    )
+    .action(async (bundle: string, options: VerifyOptions) => {
+      process.exitCode = await (await import('../audit/verify.ts')).runVerify(bundle, options);
+    });
+}
+
+function registerLooks(audit: Command): void {
+  const look = (command: string, description: string, example: string) =>
+    audit
+      .command(command)
+      .description(description)
+      .option('--log <url>', 'a log that is served')
+      .option('--bundle <file>', 'or one that was carried away')
+      .requiredOption(...POLICY)
+      .option('--json', 'one JSON document on stdout')
+      .addHelpText(
+        'after',
+        `\nExample:\n  $ npx chrysalis audit ${example} --bundle march.audit.tar.gz --policy log-policy.txt`,
+      );
+  look('show <index>', 'show one entry, proven to be in the log', 'show 4').action(
+    async (index: string, options: LookOptions) => (await import('../audit/look.ts')).runShow(whole(index), options),
+  );
+  look('prove <index>', 'print the .tlog-proof of one entry', 'prove 4').action(
+    async (index: string, options: LookOptions) => (await import('../audit/look.ts')).runProve(whole(index), options),
+  );
+  look('state', 'who was in at a time, and under which policy', 'state --at 2026-03-01T00:00:00Z')
+    .requiredOption('--at <time>', 'RFC 3339', instant)
+    .action(async (options: LookOptions & { at: number }) =>
+      (await import('../audit/look.ts')).runState(options.at, options),
+    );
+  look(
+    'diff-policy <a> <b>',
+    'what changed between two published policies, and to which side',
+    'diff-policy 1 9',
+  ).action(async (a: string, b: string, options: LookOptions) =>
+    (await import('../audit/look.ts')).runDiffPolicy(whole(a), whole(b), options),
+  );
+  look(
+    'open <openings>',
+    'check values against the commitments in entries: JSON Lines of index, field, salt, value',
+    'open openings.jsonl',
+  ).action(async (openings: string, options: LookOptions) => {
+    process.exitCode = await (await import('../audit/look.ts')).runOpen(openings, options);
+  });
+}

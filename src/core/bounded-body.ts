@@ -1,0 +1,14 @@
+import { type Bytes, concat } from './bytes.ts';
+import type { CodedError } from './errors.ts';
+
+/** Reads an answer's body, never holding more than `bytesMax` of it. @throws what `tooLarge` makes */
+export async function boundedBody(response: Response, bytesMax: number, tooLarge: () => CodedError): Promise<Bytes> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > bytesMax) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return concat(...chunks);
+}

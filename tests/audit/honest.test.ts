@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { audit, honest, problemsOf } from './scene.ts';
+
+test('an honest log is verified: every check passed or had nothing to look at', async () => {
+  const scene = await honest();
+  const report = await audit(await scene.bundle());
+  const outcomes = Object.fromEntries(
+    report.checks.map(({ id, outcome, problems }) => [id, [outcome, ...problems].join(' | ')]),
+  );
+  expect(outcomes).toEqual({
+    ...Object.fromEntries(Array.from({ length: 18 }, (_, i) => [`V${i + 1}`, 'passed'])),
+    V3: 'notApplicable',
+    V12: 'notApplicable',
+    V15: 'notApplicable',
+    V16: 'notApplicable',
+  });
+  expect(report.verdict).toBe('verified');
+  expect(report.findings).toEqual([]);
+  expect(report.checks.find(({ id }) => id === 'V11')?.looked).toBe(2);
+});
+
+test('the same log gives the same bundle, byte for byte', async () => {
+  const scene = await honest();
+  expect(await scene.bundle()).toEqual(await scene.bundle());
+});
+
+test('a bundle of the later entries alone says what it cannot show', async () => {
+  const scene = await honest();
+  const { failed, verdict, checks } = await problemsOf(await scene.bundle(6));
+  expect([failed, verdict]).toEqual([[], 'incomplete']);
+  expect(checks.find(({ id }) => id === 'V3')?.outcome).toBe('passed');
+});

@@ -1,0 +1,325 @@
+import { ed25519Key, ed25519Sign, type SigningKey, sha256 } from '#crypto';
+import { appraise, encodeRecordedInputs, loadPolicy, policyDigest, trustUnder } from '../../src/attestation/index.ts';
+import {
+  type AuditDeps,
+  type AuditTrust,
+  type BundleFiles,
+  bundleInMemory,
+  createReappraiser,
+  exportInMemory,
+  type LogSource,
+  type Manifest,
+  tarEnd,
+  tarFile,
+  verifyBundle,
+} from '../../src/audit/index.ts';
+import {
+  type Bytes,
+  canonicalJsonBytes,
+  concat,
+  leafHash,
+  merkleRoot,
+  toHex,
+  type UnixMs,
+  utf8,
+} from '../../src/core/index.ts';
+import {
+  checkpointMessage,
+  type Digest,
+  ed25519Cosigner,
+  encodeLeaf,
+  formatCheckpoint,
+  formatNote,
+  formatSignatureLine,
+  formatVkey,
+  KEY_TYPE,
+  type Leaf,
+  type LeafDraft,
+  type LeafType,
+  type LogPolicy,
+  leafSignedBytes,
+  parseLogPolicy,
+  tilePath,
+  verifierKey,
+} from '../../src/log/index.ts';
+import { GrowingTree } from '../../src/log/writer/growing-tree.ts';
+import {
+  block,
+  developmentText,
+  evidence,
+  intel,
+  NOW,
+  nonce,
+  type SceneOptions,
+} from '../attestation/appraise/scene.ts';
+
+export { developmentText, intel, NOW };
+export const ORIGIN = 'audit.test/log';
+export const logSigner = ed25519Key(new Uint8Array(32).fill(1));
+const logKey = verifierKey(ORIGIN, KEY_TYPE.ed25519, logSigner.publicKey);
+export const witness = ed25519Cosigner('audit.test/witness', ed25519Key(new Uint8Array(32).fill(2)));
+export const policyText = `log ${formatVkey(logKey)}\nwitness w ${formatVkey(witness.key)}\nquorum w\n`;
+export const logPolicy: LogPolicy = parseLogPolicy(policyText);
+export const digestOf = (bytes: Uint8Array): Digest => `sha256:${toHex(sha256(bytes))}`;
+const SECOND = 1000;
+
+export const trust: AuditTrust = { policy: logPolicy, anchors: [intel.trustAnchor], approvers: null, signers: null };
+
+type Draft = Omit<LeafDraft, 'src' | 'subject' | 'type' | 'body'> & {
+  type: LeafType | string;
+  src?: string;
+  subject?: string;
+  body: Record<string, unknown>;
+  v?: number;
+  signWith?: readonly (readonly [string, SigningKey])[];
+};
+
+/** A log in memory whose every entry, file and checkpoint a test may get wrong. */
+export class Scene {
+  tree = GrowingTree.empty();
+  readonly entries: Bytes[] = [];
+  readonly tiles = new Map<string, Bytes>();
+  readonly blobs = new Map<Digest, Bytes>();
+  readonly kept = new Map<number, Bytes>();
+  newest: Bytes = new Uint8Array(0);
+  at: UnixMs = NOW;
+  readonly #last = new Map<string, number>();
+
+  blob(bytes: Uint8Array): Digest {
+    this.blobs.set(digestOf(bytes), Uint8Array.from(bytes));
+    return digestOf(bytes);
+  }
+
+  /** Appends an entry a second later; `prev` is right unless given. */
+  async add({ signWith, ...draft }: Draft): Promise<number> {
+    this.at += SECOND;
+    const { src = 'router-test', subject = 'log' } = draft;
+    const leaf = {
+      v: 1,
+      at: this.at,
+      prev: this.#last.get(subject) ?? null,
+      blobs: [],
+      sig: [],
+      ...draft,
+      src,
+      subject,
+    } as unknown as Leaf;
+    const sig = await Promise.all(
+      (signWith ?? []).map(async ([key, signer]) => {
+        const s = Buffer.from(await ed25519Sign(signer, leafSignedBytes(leaf))).toString('base64');
+        return { key, alg: 'ed25519', s } as const;
+      }),
+    );
+    const whole = { ...leaf, sig: [...leaf.sig, ...sig] };
+    const known = draft.v === undefined && draft.type in KNOWN;
+    return this.raw(known ? encodeLeaf(whole) : canonicalJsonBytes(whole as never), subject);
+  }
+
+  raw(entry: Bytes, subject = 'log'): number {
+    const growth = this.tree.grow([entry]);
+    for (const { path, bytes } of growth.files) this.tiles.set(path, Uint8Array.from(bytes));
+    this.tree = growth.tree;
+    this.#last.set(subject, this.entries.length);
+    return this.entries.push(entry) - 1;
+  }
+
+  /** Signs and cosigns the tree as it is. */
+  async checkpoint(
+    options: { signer?: SigningKey; cosigned?: boolean; at?: UnixMs; root?: Bytes } = {},
+  ): Promise<Bytes> {
+    const { signer = logSigner, cosigned = true, at = this.at, root = this.tree.root() } = options;
+    const checkpoint = { origin: ORIGIN, size: this.tree.size, root, extensions: [] };
+    const body = formatCheckpoint(checkpoint);
+    const signature = await ed25519Sign(signer, checkpointMessage(checkpoint));
+    const lines = [formatSignatureLine(logKey, signature)];
+    if (cosigned) lines.push(await witness.cosign(body, Math.floor(at / 1000)));
+    this.newest = formatNote(body, lines);
+    this.kept.set(this.tree.size, this.newest);
+    return this.newest;
+  }
+
+  source(): LogSource {
+    const sizes = () => [...this.kept.keys()].sort((a, b) => a - b);
+    return {
+      checkpoint: async () => this.newest,
+      covering: async (index) => this.kept.get(sizes().find((size) => size > index) ?? -1) ?? null,
+      tile: async (tile) => this.tiles.get(tilePath(tile)) ?? null,
+      blob: async (digest) => this.blobs.get(digest) ?? null,
+    };
+  }
+
+  bundle(from = 0): Promise<Bytes> {
+    return exportInMemory(this.source(), { policy: logPolicy, from, by: 'tests', purpose: 'test', tool: 'tests' });
+  }
+
+  open(): Promise<number> {
+    return this.add({ type: 'log-opened', body: { origin: ORIGIN, vkeys: [formatVkey(logKey)], predecessor: null } });
+  }
+
+  async publish(text = developmentText, more: Record<string, unknown> = {}, blobs: Digest[] = []): Promise<Digest> {
+    const policy = loadPolicy(text);
+    const digest = `sha256:${toHex(policyDigest(policy))}` as const;
+    await this.add({
+      type: 'policy-published',
+      subject: `policy:${policy.id}`,
+      blobs: [this.blob(utf8(text)), ...blobs],
+      body: {
+        policyDigest: digest,
+        number: policy.number,
+        replaces: null,
+        effectiveFromIndex: null,
+        reason: 'tests',
+        ...more,
+      },
+    });
+    return digest;
+  }
+
+  /** Judges evidence as a router does, and logs the verdict. */
+  async admit(
+    scene: SceneOptions = {},
+    changes: Record<string, unknown> = {},
+    text = developmentText,
+  ): Promise<number> {
+    const policy = loadPolicy(text);
+    const bundle = evidence(scene);
+    const collateral = intel.collateral(Math.floor(this.at / 1000));
+    const { loadCpuEndorsements } = await import('../../src/attestation/index.ts');
+    const collateralText = JSON.stringify(collateral);
+    const judgedAt = this.at;
+    const appraisal = await appraise({
+      ...trustUnder(policy, [intel.trustAnchor]),
+      bundle,
+      endorsements: await loadCpuEndorsements('tdx', collateralText, [intel.trustAnchor]),
+      now: judgedAt,
+      expectedNonce: nonce,
+      knownBlocks: [block],
+    });
+    const inputs = encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(policy), nonce, knownBlocks: [block] });
+    const [evidenceBlob, collateralBlob, inputsBlob] = [bundle, utf8(collateralText), inputs].map((one) =>
+      this.blob(one),
+    );
+    const hex = (bytes: Uint8Array) => `sha256:${toHex(bytes)}`;
+    const affirming = appraisal.status === 'affirming';
+    return this.add({
+      type: affirming ? 'worker-admitted' : 'worker-rejected',
+      subject: `worker:${toHex(appraisal.workerId)}`,
+      blobs: [...new Set([evidenceBlob!, collateralBlob!, inputsBlob!])],
+      body: {
+        workerKey: hex(appraisal.workerId),
+        platform: 'tdx+simulated',
+        policyNumber: policy.number,
+        policyDigest: hex(policyDigest(policy)),
+        verdict: appraisal.status,
+        judgedAt,
+        verifierVersion: 'tests',
+        evidence: hex(appraisal.evidenceDigest),
+        model: hex(appraisal.modelDigest),
+        measurements: hex(appraisal.measurementsDigest),
+        tcbStatus: appraisal.tcbStatus,
+        evidenceBlob,
+        collateralBlob,
+        inputsBlob,
+        ...(affirming ? { image: null, leaseUntil: judgedAt + 600_000 } : { failedChecks: [...appraisal.because] }),
+        ...changes,
+      },
+    });
+  }
+
+  async batch(count = 3, changes: Record<string, unknown> = {}): Promise<number> {
+    const digests = Array.from({ length: count }, (_, i) => sha256(utf8(`receipt ${this.entries.length} ${i}`)));
+    const root = `sha256:${toHex(merkleRoot(digests.map(leafHash)))}`;
+    const blobs = [this.blob(concat(...digests))];
+    return this.add({
+      type: 'receipt-batch',
+      subject: 'receipts:router-test',
+      blobs,
+      body: { count, root, ...changes },
+    });
+  }
+
+  settle(receiptBatches: readonly number[]): Promise<number> {
+    const body = { contract: '0:aa', sequence: 1, amount: '5', receiptBatches };
+    return this.add({ type: 'settlement', subject: 'channel:0', body });
+  }
+
+  beat(): Promise<number> {
+    return this.add({ type: 'heartbeat', body: { queueDepth: 0 } });
+  }
+}
+
+const KNOWN: Record<string, true> = {
+  'log-opened': true,
+  'image-registered': true,
+  'policy-published': true,
+  'worker-admitted': true,
+  'worker-rejected': true,
+  're-attested': true,
+  evicted: true,
+  'receipt-batch': true,
+  settlement: true,
+  'key-rotation': true,
+  anchor: true,
+  heartbeat: true,
+  'retention-run': true,
+};
+
+/** What an honest network leaves behind: a policy the quorum saw, admissions, a refusal, receipts, an eviction. */
+export async function honest(): Promise<Scene> {
+  const scene = new Scene();
+  await scene.open();
+  await scene.publish();
+  await scene.checkpoint();
+  await scene.admit();
+  await scene.settle([await scene.batch()]);
+  await scene.admit({ machine: { name: 'debugged', debug: true } as never });
+  await scene.checkpoint();
+  await scene.beat();
+  await scene.checkpoint();
+  return scene;
+}
+
+export const filesOf = (bundle: Uint8Array): Promise<BundleFiles> =>
+  bundleInMemory(new Blob([Uint8Array.from(bundle)]).stream() as ReadableStream<Uint8Array>, 64 * 1024 * 1024);
+
+export async function audit(bundle: Uint8Array, more: Partial<AuditTrust> = {}, deps: Partial<AuditDeps> = {}) {
+  const given = { ...trust, ...more };
+  const { report } = await verifyBundle(await filesOf(bundle), given, {
+    reappraise: createReappraiser(given.anchors),
+    ...deps,
+  });
+  return report;
+}
+
+/** `V4: …` of each check that failed, and the rules that found something. */
+export async function problemsOf(bundle: Uint8Array, more: Partial<AuditTrust> = {}) {
+  const { checks, findings, verdict } = await audit(bundle, more);
+  const failed = checks.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id as string);
+  return { failed, rules: [...new Set(findings.map(({ rule }) => rule))] as string[], verdict, checks, findings };
+}
+
+/** Packs files again as they are, so that what is wrong with them is the only thing wrong. */
+export async function repack(
+  bundle: Uint8Array,
+  change: (files: Map<string, Bytes>) => void,
+  withManifest = true,
+): Promise<Bytes> {
+  const files = await filesOf(bundle);
+  const contents = new Map<string, Bytes>();
+  for (const path of files.list.keys()) contents.set(path, await files.read(path));
+  change(contents);
+  if (withManifest) {
+    const manifest = JSON.parse(new TextDecoder().decode(contents.get('manifest.json'))) as Manifest;
+    const listed = [...contents]
+      .filter(([path]) => path !== 'manifest.json')
+      .map(([path, bytes]) => ({ path, bytes: bytes.length, sha256: toHex(sha256(bytes)) }));
+    contents.set('manifest.json', canonicalJsonBytes({ ...manifest, files: listed } as never));
+  }
+  return pack([...contents].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, bytes]) => tarFile(path, bytes)));
+}
+
+export async function pack(parts: readonly Uint8Array[], end = true): Promise<Bytes> {
+  const tar = concat(...parts, ...(end ? [tarEnd()] : []));
+  const zipped = new Blob([tar]).stream().pipeThrough(new CompressionStream('gzip'));
+  return new Uint8Array(await new Response(zipped).arrayBuffer());
+}
