@@ -1,15 +1,15 @@
 import { sha256 } from '#crypto';
 import {
   appraise,
-  type CpuEndorsements,
-  loadCpuEndorsements,
   loadPolicy,
+  loadVendorEndorsements,
   type Policy,
   parseEvidenceBundle,
   parseRecordedInputs,
   policyDigest,
   type TrustAnchor,
   trustUnder,
+  type VendorEndorsements,
 } from '../attestation/index.ts';
 import { asCodedError, type Bytes, CodedError, fromUtf8, KIND_OF_CODE, toHex } from '../core/index.ts';
 import { type Digest, isDigest } from '../log/index.ts';
@@ -41,11 +41,14 @@ const POLICIES_MAX = 64;
  * and the roots that the caller brings: the auditor's, not the log's.
  */
 export function createReappraiser(anchors: readonly TrustAnchor[]): Reappraise {
-  const endorsements = new Map<string, Promise<CpuEndorsements>>();
+  const endorsements = new Map<string, Promise<VendorEndorsements>>();
   const policies = new Map<string, Policy>();
-  const endorsementsOf = (tee: Parameters<typeof loadCpuEndorsements>[0], text: Bytes): Promise<CpuEndorsements> => {
+  const endorsementsOf = (
+    tee: Parameters<typeof loadVendorEndorsements>[0],
+    text: Bytes,
+  ): Promise<VendorEndorsements> => {
     const key = `${tee}:${toHex(sha256(text))}`;
-    const known = endorsements.get(key) ?? loadCpuEndorsements(tee, fromUtf8(text, 'collateral'), anchors);
+    const known = endorsements.get(key) ?? loadVendorEndorsements(tee, fromUtf8(text, 'collateral'), anchors);
     remember(endorsements, key, known, ENDORSEMENTS_MAX);
     return known;
   };
@@ -80,7 +83,7 @@ async function again(
   { evidence, collateral, inputs, policyText }: AppraisalMaterial,
   anchors: readonly TrustAnchor[],
   policyOf: (text: string) => Policy,
-  endorsementsOf: (tee: Parameters<typeof loadCpuEndorsements>[0], text: Bytes) => Promise<CpuEndorsements>,
+  endorsementsOf: (tee: Parameters<typeof loadVendorEndorsements>[0], text: Bytes) => Promise<VendorEndorsements>,
 ): Promise<Again> {
   const policy = policyOf(policyText);
   const named = `sha256:${toHex(policyDigest(policy))}`;

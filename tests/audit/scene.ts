@@ -184,13 +184,13 @@ export class Scene {
     const policy = loadPolicy(text);
     const bundle = evidence(scene);
     const collateral = intel.collateral(Math.floor(this.at / 1000));
-    const { loadCpuEndorsements } = await import('../../src/attestation/index.ts');
+    const { loadVendorEndorsements } = await import('../../src/attestation/index.ts');
     const collateralText = JSON.stringify(collateral);
     const judgedAt = this.at;
     const appraisal = await appraise({
       ...trustUnder(policy, [intel.trustAnchor]),
       bundle,
-      endorsements: await loadCpuEndorsements('tdx', collateralText, [intel.trustAnchor]),
+      endorsements: await loadVendorEndorsements('tdx', collateralText, [intel.trustAnchor]),
       now: judgedAt,
       expectedNonce: nonce,
       knownBlocks: [block],
