@@ -6,11 +6,9 @@ import {
   type Message,
   type ShardAccount,
   storeMessage,
-  storeShardAccount,
   type TupleItem,
 } from '@ton/core';
-import { createEmptyShardAccount } from '@ton/sandbox';
-import { type Emulator, parseAccount } from '../../src/chain/dev/emulator.ts';
+import { type Emulator, emptyAccount, parseAccount } from '../../src/chain/dev/emulator.ts';
 import { addressOfInit, type ContractInit } from '../../src/chain/index.ts';
 
 export type Outgoing = Readonly<{ to: Address; value: bigint; body: Cell; bounced: boolean; bounce: boolean }>;
@@ -44,8 +42,7 @@ export class ContractBench<State> {
     this.#parse = parse;
     this.address = address;
     this.init = init;
-    const empty = beginCell().store(storeShardAccount(createEmptyShardAccount(address)));
-    this.#account = empty.endCell().toBoc().toString('base64');
+    this.#account = emptyAccount(address);
   }
 
   get #parsed(): ShardAccount {

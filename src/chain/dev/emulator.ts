@@ -1,15 +1,17 @@
 import {
   type Address,
+  beginCell,
   Cell,
   getMethodId,
   loadShardAccount,
   loadTransaction,
   parseTuple,
   type ShardAccount,
+  storeShardAccount,
   type Transaction,
   type TupleItem,
 } from '@ton/core';
-import { defaultConfig, Executor } from '@ton/sandbox';
+import { createEmptyShardAccount, defaultConfig, Executor } from '@ton/sandbox';
 import { CodedError } from '../../core/index.ts';
 import { networkConfig } from './network-config.ts';
 
@@ -99,4 +101,10 @@ export class Emulator {
 
 export function parseAccount(account: string): ShardAccount {
   return loadShardAccount(Cell.fromBase64(account).beginParse());
+}
+
+/** An account before its first transaction, base64 bag of cells. */
+export function emptyAccount(address: Address): string {
+  const cell = beginCell().store(storeShardAccount(createEmptyShardAccount(address)));
+  return cell.endCell().toBoc().toString('base64');
 }

@@ -192,7 +192,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
   ),
 };
 
-/** Ours, beside toncenter's: `POST /faucet`, `POST /skip`, `GET /block?seqno=`, `GET /status`. */
+/** Ours, beside toncenter's: `POST /faucet`, `POST /skip`, `POST /faults`, `GET /block?seqno=`, `GET /status`. */
 export const OWN_METHODS: Readonly<Record<string, Method>> = {
   faucet: method(
     z.object({ address, amount: z.string().regex(/^\d{1,20}$/, 'nanoTON as a string of digits') }),
@@ -204,6 +204,19 @@ export const OWN_METHODS: Readonly<Record<string, Method>> = {
   skip: method(z.object({ seconds: z.number() }), async (ledger, params) => ({
     time: (await ledger.skip(params.seconds)).time,
   })),
+  faults: method(
+    z.object({
+      delayMs: z.number().int().min(0).max(600_000).default(0),
+      drop: z.number().int().min(0).max(10_000).default(0),
+      duplicate: z.number().int().min(0).max(10_000).default(0),
+      status: z.union([z.literal(429), z.number().int().min(500).max(599)]).default(503),
+      failures: z.number().int().min(0).max(10_000).default(0),
+    }),
+    async (ledger, plan) => {
+      ledger.faults.set(plan);
+      return { faults: plan };
+    },
+  ),
   block: method(lookUp, async (ledger, params) => {
     const rootHash = await ledger.blockAt(params.seqno);
     if (rootHash === null) throw new CodedError('CHAIN_REFUSED', 'block not known', { seqno: params.seqno });

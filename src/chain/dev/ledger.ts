@@ -7,11 +7,8 @@ import {
   type Message,
   type ShardAccount,
   storeMessage,
-  storeShardAccount,
-  type Transaction,
   type TupleItem,
 } from '@ton/core';
-import { createEmptyShardAccount } from '@ton/sandbox';
 import {
   type Bytes,
   type Clock,
@@ -25,7 +22,8 @@ import {
   utf8,
 } from '../../core/index.ts';
 import { Blocks } from './blocks.ts';
-import { Emulator, type GetMethodAnswer, parseAccount } from './emulator.ts';
+import { Emulator, emptyAccount, type GetMethodAnswer, parseAccount } from './emulator.ts';
+import { Faults } from './faults.ts';
 import { type ChainState, StateFile } from './state-file.ts';
 import { withTransactions } from './transaction-history.ts';
 
@@ -55,14 +53,23 @@ export type AccountView = Readonly<{ account: ShardAccount | null; head: Head }>
 
 type Accounts = Map<string, string>;
 
+/** All of one moment, for the explorer; accounts and transactions as bags of cells, the account used last at the end. */
+export type Snapshot = Readonly<{
+  head: Head;
+  accounts: ReadonlyMap<string, string>;
+  transactions: ReadonlyMap<string, readonly string[]>;
+}>;
+
+/** An hour and more of blocks whose time can be told. */
+const MARKS_MAX = 8192;
+
 /**
  * The development chain itself: TON's transaction executor over accounts that live in one state file. Work is done one
  * piece at a time, and every change is on disk before it is acknowledged or visible to anybody.
  */
-/** An hour and more of blocks whose time can be told. */
-const MARKS_MAX = 8192;
-
 export class Ledger {
+  /** What goes wrong on purpose. */
+  readonly faults = new Faults();
   readonly #options: LedgerOptions;
   readonly #file: StateFile;
   readonly #emulator: Emulator;
@@ -225,6 +232,14 @@ export class Ledger {
     });
   }
 
+  /** What is there now; later changes do not show in it. */
+  snapshot(): Promise<Snapshot> {
+    return this.#serial(() => {
+      this.#tick();
+      return { head: this.#head(), accounts: this.#accounts, transactions: this.#transactions };
+    });
+  }
+
   /** Recent transactions of an account as bags of cells, newest first. */
   transactions(address: Address): Promise<readonly string[]> {
     return this.#serial(() => this.#transactions.get(address.toRawString()) ?? []);
@@ -244,7 +259,7 @@ export class Ledger {
     if (parsed.info.type !== 'external-in') {
       throw new CodedError('CHAIN_REFUSED', 'only external messages are taken', { type: parsed.info.type });
     }
-    return this.#serial(() => this.#apply(parsed));
+    return this.faults.deliver(() => this.#serial(() => this.#apply(parsed)));
   }
 
   /** Money out of nothing, as only a development chain has it. @param amount nanoTON */
@@ -294,7 +309,7 @@ export class Ledger {
       const result = await this.#emulator.execute(cell, before, this.#time, logicalTime);
       changed.set(key, result.account);
       done.push({ address: key, boc: result.transactionBoc });
-      queue.push(...outMessages(result.transaction));
+      queue.push(...result.transaction.outMessages.values());
     }
     this.#commit(changed, done, logicalTime);
   }
@@ -362,6 +377,7 @@ export class Ledger {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.faults.close();
     await this.#queue;
     try {
       this.#save();
@@ -369,16 +385,4 @@ export class Ledger {
       this.#file.close();
     }
   }
-}
-
-function emptyAccount(address: Address): string {
-  return beginCell()
-    .store(storeShardAccount(createEmptyShardAccount(address)))
-    .endCell()
-    .toBoc()
-    .toString('base64');
-}
-
-function outMessages(transaction: Transaction): Message[] {
-  return transaction.outMessages.values();
 }

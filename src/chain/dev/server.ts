@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { asCodedError, type Clock, CodedError, KIND_OF_CODE, type Randomness } from '../../core/index.ts';
 import { DEVELOPMENT_NETWORK } from '../networks.ts';
+import { accountPage, overviewPage } from './explorer.ts';
 import { METHODS, OWN_METHODS } from './json-rpc.ts';
 import { Ledger } from './ledger.ts';
 
@@ -11,7 +12,10 @@ const CONNECTIONS_MAX = 512;
 const STATUS = { rejected: 422, unavailable: 503, bug: 500 } as const;
 /** A client's `endpoint` may be any of these. */
 const RPC_PATHS = new Set(['/', '/jsonRPC', '/api/v2/jsonRPC']);
-const POST_ONLY = new Set(['sendBoc', 'sendBocReturnHash', 'faucet', 'skip']);
+const POST_ONLY = new Set(['sendBoc', 'sendBocReturnHash', 'faucet', 'skip', 'faults']);
+const JSON_TYPE = 'application/json';
+const PAGE_TYPE = 'text/html; charset=utf-8';
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 export type DevelopmentChainOptions = Readonly<{
   /** Made where it is missing; one chain at a time. */
@@ -32,7 +36,9 @@ export type DevelopmentChain = Readonly<{
   close(): Promise<void>;
 }>;
 
+/** JSON, or a page for people. */
 type Answer = Readonly<{ status: number; body: Record<string, unknown> }>;
+type Page = Readonly<{ status: number; page: string }>;
 
 /**
  * A TON of its own on this machine: TON's transaction executor behind toncenter's version 2 HTTP interface, durable,
@@ -89,11 +95,14 @@ function refusal(error: unknown): Answer {
   return { status, body: { ok: false, error: coded.message, code: status, chrysalisCode: coded.code } };
 }
 
-function write(response: ServerResponse, { status, body }: Answer): void {
+function write(response: ServerResponse, result: Answer | Page): void {
   if (response.destroyed || response.headersSent) return;
-  const text = JSON.stringify(body);
+  const { status } = result;
+  const text = 'page' in result ? result.page : JSON.stringify(result.body);
   response.writeHead(status, {
-    'content-type': 'application/json',
+    'content-type': 'page' in result ? PAGE_TYPE : JSON_TYPE,
+    'content-security-policy': PAGE_POLICY,
+    'x-content-type-options': 'nosniff',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     // A body that was not read to its end must not become the next request.
@@ -102,11 +111,15 @@ function write(response: ServerResponse, { status, body }: Answer): void {
   response.end(text);
 }
 
-async function answer(ledger: Ledger, request: IncomingMessage): Promise<Answer> {
+async function answer(ledger: Ledger, request: IncomingMessage): Promise<Answer | Page> {
   const url = URL.parse(request.url ?? '/', 'http://chain');
   if (url === null) throw new CodedError('CHAIN_REFUSED', 'not a path');
   const posted = request.method === 'POST';
   if (!posted && request.method !== 'GET') throw new CodedError('CHAIN_REFUSED', 'only GET and POST');
+  if (!posted) {
+    const shown = await explorerPage(ledger, url.pathname);
+    if (shown !== null) return shown;
+  }
   const body = posted ? await readJson(request) : Object.fromEntries(url.searchParams);
   if (posted && RPC_PATHS.has(url.pathname)) return callByName(ledger, body);
   const name = url.pathname.replace(/^\/(api\/v2\/)?/, '');
@@ -115,11 +128,28 @@ async function answer(ledger: Ledger, request: IncomingMessage): Promise<Answer>
   if (called === undefined || (POST_ONLY.has(name) && !posted)) {
     return { status: 404, body: { ok: false, error: `${request.method} ${name}: not here`, code: 404 } };
   }
+  const failure = own === undefined ? ledger.faults.failure() : null;
+  if (failure !== null) return failed(failure);
   const result = await called(ledger, body);
   return { status: 200, body: own === undefined ? { ok: true, result } : { ok: true, ...(result as object) } };
 }
 
+/** A fault that was asked for. */
+function failed(status: number): Answer {
+  return { status, body: { ok: false, error: 'this failure was asked for', code: status } };
+}
+
+async function explorerPage(ledger: Ledger, path: string): Promise<Page | null> {
+  if (path === '/') return { status: 200, page: await overviewPage(ledger) };
+  const raw = /^\/account\/([^/]+)$/.exec(path)?.[1];
+  if (raw === undefined) return null;
+  const page = await accountPage(ledger, raw);
+  return page === null ? null : { status: 200, page };
+}
+
 async function callByName(ledger: Ledger, body: unknown): Promise<Answer> {
+  const failure = ledger.faults.failure();
+  if (failure !== null) return failed(failure);
   const { method, params, id } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const echoed = typeof id === 'string' || typeof id === 'number' ? id : null;
   const called = typeof method === 'string' && Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;

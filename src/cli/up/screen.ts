@@ -117,6 +117,7 @@ function printNext(
   line(`  ${urls.gateway.padEnd(40)}  what was verified, receipts, payment, in the browser`);
   line(`  ${`${urls.gateway}/v1/attestation`.padEnd(40)}  every check by name, as JSON`);
   line(`  ${urls.log.padEnd(40)}  the transparency log`);
+  line(`  ${new URL('/', urls.chain).href.padEnd(40)}  accounts, messages and contracts of the development chain`);
   line(`  ${'Ctrl-C'.padEnd(40)}  stop; the next start finds its state again`);
   line();
   line(paint.dim(`ready after ${seconds(totalMs)}`));
