@@ -130,6 +130,7 @@ export function tcbsOf(report: ParsedSnpReport, line: SnpLine, options: SnpVerif
   return {
     line,
     status: minimum === undefined ? 'NoMinimumEnforced' : isMet ? 'MeetsMinimum' : 'BelowMinimum',
+    minimum: minimum?.tcb ?? null,
     minimumDate: minimum?.date ?? null,
     reported,
     current,

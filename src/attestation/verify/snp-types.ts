@@ -35,7 +35,8 @@ export type SnpTcbMinimum = Readonly<{ tcb: SnpTcb; date: string }>;
 export type SnpTcbs = Readonly<{
   line: SnpLine;
   status: SnpTcbStatus;
-  /** The date of the caller's minimum; null without one. */
+  /** The caller's minimum for this line, and its date; null without one. */
+  minimum: SnpTcb | null;
   minimumDate: string | null;
   reported: SnpTcb;
   current: SnpTcb;

@@ -1,9 +1,9 @@
 import { labelled, type Paint, printable } from '../output.ts';
+import { snpNotes, snpTcbLines } from './print-snp.ts';
 import { ADVICE_OF_TCB_STATUS, tcbLines, tdNotes } from './print-tdx.ts';
 import type { Kind } from './request.ts';
 import type { CheckReport, VerifyResponse } from './response.ts';
 import { adviceOf, WORDS_OF_CHECK } from './words.ts';
-import { WORDS_OF_SNP_VIOLATION } from './words-snp.ts';
 
 const LABEL_WIDTH = 13;
 /** A set of many devices passes hundreds of checks: those go into one paragraph. */
@@ -28,16 +28,7 @@ const WORDS_OF_TCB_STATUS: Readonly<Record<string, string>> = {
 /** What the verdict does not judge and the person should know. */
 function notes(kind: Kind, response: VerifyResponse): string[] {
   if (kind === 'tdx-quote') return tdNotes(response);
-  const { claims } = response;
-  const violations = (claims.strictPolicyViolations ?? []) as readonly (keyof typeof WORDS_OF_SNP_VIOLATION)[];
-  const said = violations.map((violation) => WORDS_OF_SNP_VIOLATION[violation]);
-  if (claims.boundTo === 'provider') {
-    said.push(
-      `signed by the key of a cloud provider (${String(claims.cspId)}): any host of its region can make such a report`,
-    );
-  }
-  if (claims.boundTo === 'signatureAlone') said.push('CHIP_ID is masked: which chip made it is not known');
-  return said;
+  return kind === 'snp-report' ? snpNotes(response) : [];
 }
 
 function memberText(value: VerifyResponse['tcb'] | undefined, name: string): string | null {
@@ -87,6 +78,7 @@ export function formatResponse(kind: Kind, response: VerifyResponse, paint: Pain
     lines.push(labelled('✗ failed', printable(error.message), width, 2, LABEL_WIDTH));
   }
   if (kind === 'tdx-quote') lines.push(...tcbLines(response, width));
+  if (kind === 'snp-report') lines.push(...snpTcbLines(response, width));
   if (verdict === 'verified') lines.push(...verifiedLines(kind, response, width));
   const status = verdict === 'verified' && kind === 'tdx-quote' ? memberText(tcb, 'status') : null;
   const advice = verdict === 'verified' ? ADVICE_OF_TCB_STATUS[status ?? ''] : adviceOf(kind, error);

@@ -23,10 +23,11 @@ import {
   verifyAzureGuest,
   verifySnpReport,
 } from '../../attestation/index.ts';
-import { CodedError, fromHex, type Json, rfc3339, toHex } from '../../core/index.ts';
+import { CodedError, fromHex, type Json, toHex } from '../../core/index.ts';
 import { azureClaims, takeVtpm } from './azure-guest.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
+import { snpTcbDocument } from './snp-tcb.ts';
 
 /**
  * Answers requests of kind `snp-report`: a bare report, or the blob that an Azure guest's vTPM holds, with `vtpm` in the
@@ -55,7 +56,7 @@ export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<V
       verdict,
       error: errorOfChecks(verdict, checks, isRequired),
       checks: Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, checkReport(check)])),
-      tcb: tcbDocument(snp),
+      tcb: snpTcbDocument(snp),
       claims: verdict === 'verified' && snp.verdict === 'verified' ? { ...claimsOf(snp.report), ...judged.more } : {},
       appraisal: null,
     };
@@ -122,22 +123,6 @@ function expectationsOf(expect: VerifyRequest['expect']): Pick<SnpVerifyOptions,
   values.delete('reportData');
   const fields = Object.fromEntries(values) as Partial<Record<SnpExpectedField, Uint8Array>>;
   return { expectReportData, expect: values.size === 0 ? undefined : fields };
-}
-
-/** AMD signs no status and lists no advisories: what can be said is which TCBs there are, and what was enforced. */
-function tcbDocument({ tcbs, validity }: SnpVerdict): Json {
-  if (tcbs === null) return null;
-  const { line, status, minimumDate, reported, current, committed, launch, provisional } = tcbs;
-  return {
-    status,
-    advisoryIds: [],
-    platform: { line, reported, current, committed, launch, provisional } as Json,
-    module: null,
-    qe: null,
-    tcbDate: minimumDate,
-    expiresAt: validity === null ? null : rfc3339(validity.earliestExpiry),
-    issuedAt: validity === null ? null : rfc3339(validity.latestIssue),
-  };
 }
 
 const hexOf64 = (value: bigint) => value.toString(16).padStart(16, '0');

@@ -115,7 +115,7 @@ export const ADVICE_OF_CODE_FOR_SNP: Partial<Record<ErrorCode, Advice>> = {
   },
   ENDORSEMENT_MISSING: {
     means: 'Neither a pass nor a refusal: something that is needed was not given.',
-    todo: 'Give the leaf, ASK or ASVK, ARK (certs or certTable) and the CRL (crls) with --collateral. AMD has them at kdsintf.amd.com/vcek/v1/LINE. Without a CRL only --revocation prefer, or --require signature, can answer.',
+    todo: 'Get it with --fetch, or give leaf, ASK or ASVK, ARK (certs or certTable) and CRL (crls) with --collateral. Without a CRL only --revocation prefer, or --require signature, can answer.',
   },
 };
 
