@@ -1,6 +1,12 @@
 import { sha256 } from '#crypto';
 import type { AffirmingAppraisal, KnownBlock, Policy, Tee, Trust, VendorEndorsements } from '../attestation/index.ts';
-import { appraise, loadVendorEndorsements, parseEvidenceBundle, VerificationCache } from '../attestation/index.ts';
+import {
+  appraise,
+  certificatesIn,
+  loadVendorEndorsements,
+  parseEvidenceBundle,
+  VerificationCache,
+} from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
@@ -36,7 +42,7 @@ export type SessionDeps = Readonly<{
   policyDigest: Bytes;
   trust: Trust;
   /** Collateral that this client gets by itself; null to take what the router sends, verified all the same. */
-  endorsementsFor: ((bundle: Bytes) => Promise<VendorEndorsements>) | null;
+  endorsementsFor: ((bundle: Bytes, certificates: readonly Uint8Array[]) => Promise<VendorEndorsements>) | null;
   /** The log's verifier key, pinned by whoever runs this client. */
   logPolicy: LogPolicy;
   /** Heads of the log that this client was shown. */
@@ -102,7 +108,8 @@ export function createSessions(deps: SessionDeps) {
     const appraisal = await appraise({
       ...deps.trust,
       bundle,
-      endorsements: await (deps.endorsementsFor?.(bundle) ?? endorsementsOf(parsed.tee, collateral)),
+      endorsements: await (deps.endorsementsFor?.(bundle, certificatesIn(parsed.tee, collateral)) ??
+        endorsementsOf(parsed.tee, collateral)),
       now: now(),
       expectedNonce:
         offer.nonceProof === null ? undefined : { input: clientNonceInput(own.digest), proof: offer.nonceProof },

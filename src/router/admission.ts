@@ -33,7 +33,7 @@ export type JudgedEvidence = Readonly<{
   inputs: Bytes;
 }>;
 export type AppraiseEvidence = (
-  bundle: Bytes,
+  evidence: Readonly<{ bundle: Bytes; certificates: readonly Bytes[] }>,
   nonce: Readonly<{ input: Bytes; proof: NonceProof }>,
   beacon: BeaconSource,
 ) => Promise<JudgedEvidence>;
@@ -54,6 +54,8 @@ export type AdmissionDeps = Readonly<{
   onAdmitted: (worker: Worker) => void;
 }>;
 
+/** Of the key that signed a quote: old and new, where a host's firmware has just been updated, and room. */
+export const CERTIFICATES_MAX = 4;
 /** A challenge is answered within this or not at all. */
 export const CHALLENGE_LIFETIME_MS = 30_000;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
@@ -128,7 +130,10 @@ export function createAdmission(deps: AdmissionDeps) {
       return;
     }
     const nonce = { input: routerNonceInput(asked.nonce), proof: parseNonceProof(message.nonceProof) };
-    const judged = await deps.appraise(message.bundle, nonce, asked.source);
+    if (message.certificates.length > CERTIFICATES_MAX) {
+      throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
+    }
+    const judged = await deps.appraise(message, nonce, asked.source);
     const { appraisal } = judged;
     if (appraisal.status !== 'affirming') {
       const failed = appraisal.because;

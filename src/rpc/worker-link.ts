@@ -17,7 +17,7 @@ function toWire(message: WorkerToRouter): object {
     case 'join':
       return { join: { ...message.join, versions: [...message.join.versions] } };
     case 'evidence':
-      return { evidence: message };
+      return { evidence: { ...message, certificates: [...message.certificates] } };
     case 'offer':
       return { offer: { id: message.id, offer: message.offer, bundle: message.bundle } };
     case 'offerRefused':

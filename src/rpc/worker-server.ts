@@ -34,13 +34,14 @@ function fromWorkerWire(wire: WorkerMessage__Output): WorkerToRouter {
     };
   }
   if (wire.evidence) {
-    const { bundle, nonceProof, epochCertificate, epochSignature } = wire.evidence;
+    const { bundle, nonceProof, epochCertificate, epochSignature, certificates } = wire.evidence;
     return {
       kind: 'evidence',
       bundle: bytesOf(bundle),
       nonceProof: bytesOf(nonceProof),
       epochCertificate: bytesOf(epochCertificate),
       epochSignature: bytesOf(epochSignature),
+      certificates: certificates.map(bytesOf),
     };
   }
   if (wire.offer) {

@@ -38,6 +38,8 @@ export type WorkerToRouter =
       nonceProof: Bytes;
       epochCertificate: Bytes;
       epochSignature: Bytes;
+      /** Of the key that signed the quote, DER; hints, where the quote holds none itself. */
+      certificates: readonly Bytes[];
     }>
   | Readonly<{ kind: 'offer'; id: number; offer: Bytes; bundle: Bytes }>
   | Readonly<{ kind: 'offerRefused'; id: number; reason: string }>

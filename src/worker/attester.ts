@@ -15,6 +15,8 @@ export type Machine = Readonly<{
   readonly extendRtmr3: ((event: Bytes) => void) | null;
   /** @param reportData 64 bytes */
   quote(reportData: Bytes): Promise<Bytes>;
+  /** Certificates of the key that signed the last quote, DER, as the host handed them over; absent where quotes hold them. */
+  certificates?(): readonly Bytes[];
 }>;
 
 export type MadeEvidence = Readonly<{ bundle: Bytes; evidenceDigest: Bytes; proofs: readonly NonceProof[] }>;

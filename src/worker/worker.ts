@@ -144,6 +144,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       nonceProof: encodeNonceProof(made.proofs[0] as MadeEvidence['proofs'][number]),
       epochCertificate: certificate.certificate,
       epochSignature: certificate.signature,
+      certificates: deps.machine.certificates?.() ?? [],
     });
   };
 

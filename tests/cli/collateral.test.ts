@@ -2,21 +2,27 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { amdDocuments, encodeCollateralBundle } from '../../src/attestation/collateral/index.ts';
 import {
   encodeEvidenceBundle,
   INTEL_SGX_ROOT,
+  loadAmdEndorsements,
+  loadVendorEndorsements,
   parseEvidenceBundle,
   parseSnpReport,
+  type SnpLine,
+  type VendorEndorsements,
   verifySnpReport,
 } from '../../src/attestation/index.ts';
 import { openSimulatedSnpMachine } from '../../src/attestation/simulate/index.ts';
-import { openCollateral } from '../../src/cli/compose/collateral.ts';
+import { type Collateral, openCollateral } from '../../src/cli/compose/collateral.ts';
 import { layoutOf } from '../../src/cli/up/state.ts';
 import { issueCollateral, prepareVendors } from '../../src/cli/up/vendors.ts';
-import { fromHex } from '../../src/core/index.ts';
+import { type Bytes, fromBase64, fromHex } from '../../src/core/index.ts';
 import { evidence, intel } from '../attestation/appraise/scene.ts';
 import { codeOf, PATH, serveSet } from '../attestation/collateral/intel-vendor.ts';
 import { startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
+import { sharedAmd } from '../attestation/simulate/shared-amd.ts';
 import { keepSharedAmd } from '../network/shared-vendor.ts';
 
 const set = intel.collateral(Math.floor(Date.now() / 1000));
@@ -43,6 +49,13 @@ const statesOf = (endorsements: Awaited<ReturnType<Awaited<ReturnType<typeof ope
   (['tcbInfo', 'qeIdentity', 'rootCrl', 'pckCrl', 'pckCrlIssuer'] as const).map(
     (name) => endorsements.intel?.[name].state,
   );
+const snpBundle = (quote: Bytes) =>
+  encodeEvidenceBundle({
+    ...parseEvidenceBundle(bundle),
+    tee: 'sev-snp',
+    quote,
+    eventLog: { firmware: new Uint8Array(0), runtimeEvents: [] },
+  });
 const ALL_OK = Array.from({ length: 5 }, () => 'ok');
 
 test('from a service: for the platform of the evidence, and the same text for clients', async () => {
@@ -177,18 +190,98 @@ test('a local network’s own is issued anew under the same roots, for hosts of 
 
   const machine = openSimulatedSnpMachine(JSON.parse(readFileSync(layout.machine('birch'), 'utf8')));
   const quote = machine.report({ reportData: new Uint8Array(64) });
-  const ofBirch = encodeEvidenceBundle({
-    ...parseEvidenceBundle(bundle),
-    tee: 'sev-snp',
-    quote,
-    eventLog: { firmware: new Uint8Array(0), runtimeEvents: [] },
-  });
-  const { amd } = await collateral.endorsementsFor(ofBirch);
+  const ofBirch = snpBundle(quote);
+  const { amd } = await collateral.endorsementsFor(ofBirch, machine.certificates);
   const verdict = await verifySnpReport(parseSnpReport(quote), amd!, trusted, now);
   expect(verdict.verdict).toBe('verified');
   expect(verdict.checks.arkCrl.outcome).toBe('passed');
   expect(JSON.parse(await collateral.textFor(ofBirch)).certs).toHaveLength(3);
   await collateral.close();
+});
+
+describe('certificates that come along with SEV-SNP evidence', () => {
+  const now = Math.floor(Date.now() / 1000);
+  const reportData = new Uint8Array(64);
+  type Host = Parameters<typeof sharedAmd.machine>[0];
+  const leafOf = (host: Host) => fromBase64(sharedAmd.collateral(host, now).certs[0] as string, 'leaf');
+  const genoa: Host = { name: 'birch', line: 'Genoa' };
+  const cloud: Host = { name: 'birch', line: 'Genoa', signer: 'VLEK' };
+
+  /** A router that holds the chains and lists of these lines and nobody's leaves. */
+  async function open(...lines: readonly SnpLine[]): Promise<Collateral> {
+    const documents = lines.flatMap((line) =>
+      (['VCEK', 'VLEK'] as const).flatMap((signer) => {
+        const { certs, crls } = sharedAmd.collateral({ name: 'x', line, signer }, now);
+        const certificates = certs.map((one) => fromBase64(one, 'certs'));
+        const key = signer === 'VCEK' ? 'vcek' : 'vlek';
+        return amdDocuments({ line, key }, { certificates, crl: fromBase64(crls[0] as string, 'crl') }, now);
+      }),
+    );
+    const file = join(data, 'chains.json');
+    writeFileSync(file, encodeCollateralBundle(documents));
+    return openCollateral({ collateral: file, data }, sharedAmd.trustAnchors);
+  }
+
+  /** The verdict with what a client is told afterwards: that it holds all that the router had. */
+  async function judge(collateral: Collateral, host: Host, version: 2 | 5, certificates: readonly Uint8Array[]) {
+    const quote = sharedAmd.machine(host).report({ reportData, version });
+    const given = await collateral.endorsementsFor(snpBundle(quote), certificates);
+    const told = await loadVendorEndorsements(
+      'sev-snp',
+      await collateral.textFor(snpBundle(quote)),
+      sharedAmd.trustAnchors,
+    );
+    const verdictOf = async ({ amd }: VendorEndorsements) =>
+      (await verifySnpReport(parseSnpReport(quote), amd ?? loadAmdEndorsements({}), sharedAmd.trustAnchors, now))
+        .verdict;
+    return [await verdictOf(given), await verdictOf(told)];
+  }
+
+  test.each<[string, Host, 2 | 5]>([
+    ['a VCEK', genoa, 5],
+    ['a VLEK', cloud, 5],
+    ['a VCEK with a report that does not say its line', { ...genoa, line: 'Milan' }, 2],
+    ['a VLEK with a report that does not say its line', { ...cloud, line: 'Milan' }, 2],
+    ['of Turin', { ...genoa, line: 'Turin' }, 5],
+  ])('%s: verified from it, without asking about the chip', async (_, host, version) => {
+    const collateral = await open('Milan', 'Genoa', 'Turin');
+    expect(await judge(collateral, host, version, [leafOf(host)])).toEqual(['verified', 'verified']);
+    // The next report of the same signer needs none.
+    expect(await judge(collateral, host, version, [])).toEqual(['verified', 'verified']);
+    await collateral.close();
+  });
+
+  test.each<[string, () => readonly Uint8Array[]]>([
+    ['of another chip', () => [leafOf({ ...genoa, name: 'alder' })]],
+    ['of another TCB', () => [leafOf({ ...genoa, tcb: { microcode: 80 } })]],
+    ['of the other kind', () => [leafOf(cloud)]],
+    [
+      'that another vendor signed',
+      () => [fromBase64(sharedAmd.collateral(genoa, now, { wronglySigned: ['leaf'] }).certs[0] as string, 'leaf')],
+    ],
+    [
+      'of CAs',
+      () =>
+        sharedAmd
+          .collateral(genoa, now)
+          .certs.slice(1)
+          .map((one) => fromBase64(one, 'ca')),
+    ],
+  ])('one %s is as good as none: nobody else’s report is judged by it', async (_, certificates) => {
+    const collateral = await open('Genoa');
+    const quote = snpBundle(sharedAmd.machine(genoa).report({ reportData }));
+    expect(await codeOf(collateral.endorsementsFor(quote, certificates()))).toBe('ENDORSEMENT_UNREACHABLE');
+    expect(await collateral.textFor(quote)).toBe('{}');
+    expect(await judge(collateral, genoa, 5, [...certificates(), leafOf(genoa)])).toEqual(['verified', 'verified']);
+    await collateral.close();
+  });
+
+  test('one that is no certificate is refused as that', async () => {
+    const collateral = await open('Genoa');
+    const quote = snpBundle(sharedAmd.machine(genoa).report({ reportData }));
+    expect(await codeOf(collateral.endorsementsFor(quote, [Uint8Array.of(1, 2)]))).toBe('CERTIFICATE_MALFORMED');
+    await collateral.close();
+  });
 });
 
 test('bytes that are no evidence are refused as such, and clients are given nothing for them', async () => {

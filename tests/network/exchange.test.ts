@@ -118,6 +118,15 @@ test.each<[string, Partial<SnpReportRequest>, string]>([
   }
 });
 
+test('more certificates than a router takes are refused as too many', async () => {
+  const refused = await startInProcess({ tees: ['sev-snp'], certificates: new Array(5).fill(new Uint8Array(8)) });
+  try {
+    expect(refused.events[0]).toMatchObject({ event: 'refused', code: 'EVIDENCE_TOO_LARGE' });
+  } finally {
+    await refused.close();
+  }
+});
+
 test('a debug TD is not admitted, and the router says which check it failed', async () => {
   const refused = await startInProcess({ machine: { debug: true } });
   try {

@@ -78,6 +78,8 @@ export type InProcessOptions = Readonly<{
   machine?: MachineOptions;
   /** Laid over each report of SNP workers, before it is signed. */
   report?: Partial<SnpReportRequest>;
+  /** What the hosts of SNP workers hand over with each report. */
+  certificates?: readonly Bytes[];
   /** Stands between client and router: what it changes, the client must notice. */
   tamper?: (transport: RouterTransport) => RouterTransport;
   /** The workers, by the TEE of their hosts; one on TDX where absent. */
@@ -122,7 +124,7 @@ async function simulatedHosts(tees: readonly Tee[], options: InProcessOptions) {
     const guest = amd.machine(host);
     byChip.set(toHex(guest.chipId), JSON.stringify(amd.collateral(host, now)));
     const quote: Machine['quote'] = async (reportData) => guest.report({ ...options.report, reportData });
-    return { tee, extendRtmr3: null, quote };
+    return { tee, extendRtmr3: null, quote, certificates: () => options.certificates ?? [] };
   });
   return {
     intel,
@@ -199,7 +201,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       claim: async (of, voucher) => Object.assign(channelOf(of), { claimed: voucher.cumulative }),
     },
     ledger,
-    appraise: async (bundle, nonce) => {
+    appraise: async ({ bundle }, nonce) => {
       const judgedAt = Date.now();
       const knownBlocks = [block];
       const collateral = hosts.collateralOf(bundle);

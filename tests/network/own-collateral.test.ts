@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadIntelEndorsements } from '../../src/attestation/index.ts';
+import { amdCollateralOf, loadAmdEndorsements, loadIntelEndorsements } from '../../src/attestation/index.ts';
 import type { CollateralDefects } from '../../src/attestation/simulate/index.ts';
 import { CodedError } from '../../src/core/index.ts';
-import { type InProcess, startInProcess } from './in-process.ts';
+import { sharedAmd } from '../attestation/simulate/shared-amd.ts';
+import { ask, type InProcess, startInProcess } from './in-process.ts';
 
 let network: InProcess;
 beforeAll(async () => {
@@ -35,6 +36,28 @@ async function askWith(endorsementsFor: ReturnType<typeof own>, routerSends?: st
   }
   return text;
 }
+
+test('a client with lists of its own still gets the certificate of an SNP worker’s signer from the router', async () => {
+  const snp = await startInProcess({ tees: ['sev-snp'] });
+  let asked = 0;
+  const client = snp.newClient(undefined, true, async (_, certificates) => {
+    asked += 1;
+    const [leaf, ...others] = certificates;
+    expect(leaf).toBeDefined();
+    expect(others.length).toBeGreaterThan(0);
+    const host = { name: 'host-0', line: 'Genoa' } as const;
+    const own = amdCollateralOf(
+      sharedAmd.collateral(host, Math.floor(Date.now() / 1000), { missing: ['leaf'] }) as never,
+    );
+    return { amd: loadAmdEndorsements({ ...own, certs: [...certificates, ...(own.certs ?? [])] }) };
+  });
+  try {
+    expect((await ask(client, 'alpha beta')).answer).toBe('alpha beta ');
+    expect(asked).toBe(1);
+  } finally {
+    await snp.close();
+  }
+});
 
 describe('a client with collateral of its own', () => {
   test.each(['', '{}', 'not JSON'])('does not look at what the router sends (%j)', async (routerSends) => {

@@ -2,9 +2,9 @@ import { CodedError, parsePem, toHex, type UnixSeconds } from '../../core/index.
 import { CHAIN_CERTIFICATES_MAX, type IntelCollateral } from '../endorsements/index.ts';
 import type { BundledDocument } from './bundle.ts';
 import type { Parts } from './document.ts';
-import { type AmdAsk, type AmdCollateralSet, type IntelAsk, vcekId } from './service.ts';
+import type { AmdAsk, AmdCollateralSet, IntelAsk } from './service.ts';
 
-/** One platform's collateral as the documents of a bundle: nothing is verified here, whoever imports the bundle does that. */
+/** Collateral as the documents of a bundle: nothing is verified here, whoever imports the bundle does that. */
 
 /** The other way round from `getIntelCollateral`. @throws CodedError ENDORSEMENT_MISSING for a field that is absent */
 export function intelDocuments(
@@ -33,21 +33,19 @@ export function intelDocuments(
   return Object.entries(documents).map(([id, parts]) => ({ id, parts, fetchedAt }));
 }
 
-/** The other way round from `getAmdCollateral`. @throws CodedError ENDORSEMENT_MISSING for a certificate that is absent */
+/** ASK or ASVK, ARK and list of a line. @throws CodedError ENDORSEMENT_MISSING for a certificate that is absent */
 export function amdDocuments(
-  { line, key, leaf }: AmdAsk,
+  { line, key }: Pick<AmdAsk, 'line' | 'key'>,
   { certificates, crl }: Pick<AmdCollateralSet, 'certificates' | 'crl'>,
   fetchedAt: UnixSeconds,
 ): BundledDocument[] {
-  const [root, intermediate, certificate] = [...certificates].reverse().map(toHex);
-  if (root === undefined || intermediate === undefined || (leaf !== null && certificate === undefined)) {
-    throw new CodedError('ENDORSEMENT_MISSING', 'leaf, intermediate and root belong to a chain');
+  const [intermediate, root] = certificates.slice(-2).map(toHex);
+  if (root === undefined || intermediate === undefined) {
+    throw new CodedError('ENDORSEMENT_MISSING', 'intermediate and root belong to a chain');
   }
-  const documents: Record<string, Parts> = {
+  const documents: Readonly<Record<string, Parts>> = {
     [`amd-chain/${line}/${key}`]: { intermediate, root },
     [`amd-crl/${line}/${key}`]: { crl: toHex(crl), root },
   };
-  if (leaf !== null)
-    documents[vcekId(line, leaf.hwid, leaf.tcb)] = { certificate: certificate as string, intermediate, root };
   return Object.entries(documents).map(([id, parts]) => ({ id, parts, fetchedAt }));
 }

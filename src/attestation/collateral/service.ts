@@ -152,7 +152,7 @@ function checkedLine(line: SnpLine): SnpLine {
   throw new CodedError('USAGE_INVALID', 'not a product line of AMD');
 }
 
-export function vcekId(line: SnpLine, hwid: Uint8Array, tcb: SnpTcb): DocumentId {
+function vcekId(line: SnpLine, hwid: Uint8Array, tcb: SnpTcb): DocumentId {
   const { hwidBytes } = productLine(checkedLine(line));
   if (hwid.length === hwidBytes) return `amd-vcek/${line}/${toHex(hwid)}/${tcbText(line, tcb)}`;
   throw new CodedError('USAGE_INVALID', `a chip of ${line} has an id of ${hwidBytes} bytes`);

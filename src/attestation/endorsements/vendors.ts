@@ -35,6 +35,20 @@ export async function loadVendorEndorsements(
   return { intel: await loadIntelEndorsements(intelCollateralOf(cpu), trustAnchors), ...devices };
 }
 
+/**
+ * The certificates of the CPU's vendor in that text, for a caller with collateral of its own: evidence that holds none
+ * needs its signer's. Hints, none verified; none where the text can't be read.
+ */
+export function certificatesIn(tee: Tee, text: string): readonly Uint8Array[] {
+  if (tee === 'tdx') return [];
+  try {
+    return amdCollateralOf(splitCollateral(parseStrictJson(text, 'collateral')).cpu).certs ?? [];
+  } catch (error) {
+    if (error instanceof CodedError) return [];
+    throw error;
+  }
+}
+
 /** @throws CodedError ENDORSEMENT_MALFORMED for what is no object */
 function splitCollateral(value: Json): { cpu: Json; nvidia: Json | undefined } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

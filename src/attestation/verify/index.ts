@@ -7,6 +7,7 @@ export * from './nvidia-set.ts';
 export * from './nvidia-types.ts';
 export * from './snp.ts';
 export * from './snp-azure.ts';
+export { isLeafOf } from './snp-leaf.ts';
 export * from './snp-strict.ts';
 export * from './snp-types.ts';
 export * from './tdx.ts';

@@ -13,6 +13,9 @@ import {
   BoundedMap,
   type IntelEndorsements,
   intelCollateralOf,
+  isLeafOf,
+  isSnpLine,
+  lineOfProductName,
   loadAmdEndorsements,
   loadIntelEndorsements,
   noIntelEndorsements,
@@ -20,13 +23,17 @@ import {
   parseEvidenceBundle,
   parseSnpReport,
   parseTdxQuote,
+  readAmdLeaf,
+  type SnpLine,
   type TrustAnchor,
   type VendorEndorsements,
   VerificationCache,
+  verifyAmdChain,
 } from '../../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
+  equalBytes,
   type Json,
   parseStrictJson,
   toBase64,
@@ -37,8 +44,12 @@ import { openService } from './collateral-service.ts';
 
 /** Where the collateral of a bundle comes from: a file, or a service. */
 export type CollateralSource = Readonly<{
-  /** What a bundle is appraised with. @throws CodedError of kind unavailable where it cannot be had */
-  endorsementsFor: (bundle: Bytes) => Promise<VendorEndorsements>;
+  /**
+   * What a bundle is appraised with.
+   * @param certificates of the key that signed, DER, from whoever brought the bundle: hints, where evidence holds none
+   * @throws CodedError of kind unavailable where it cannot be had
+   */
+  endorsementsFor: (bundle: Bytes, certificates?: readonly Uint8Array[]) => Promise<VendorEndorsements>;
   /** The text that goes to clients beside a bundle, for platforms that were appraised; `{}` for others. */
   textFor: (bundle: Bytes) => Promise<string>;
   /** When the first document of it ends; null where it holds none. */
@@ -101,17 +112,17 @@ function amdEnds(endorsements: AmdEndorsements | undefined): UnixSeconds[] {
 
 /** One vendor's part of a service, by the quote or report of a bundle. */
 type VendorSource = Readonly<{
-  endorsementsFor: (evidence: Bytes) => Promise<VendorEndorsements>;
+  endorsementsFor: (evidence: Bytes, certificates: readonly Uint8Array[]) => Promise<VendorEndorsements>;
   /** Null for a platform that was never appraised: nobody makes us ask about those. */
   textFor: (evidence: Bytes) => Promise<string | null>;
 }>;
 
 export function sourceOfService(service: CollateralService, anchors: readonly TrustAnchor[]): CollateralSource {
-  const byTee = { tdx: intelOf(service, anchors), 'sev-snp': amdOf(service) };
+  const byTee = { tdx: intelOf(service, anchors), 'sev-snp': amdOf(service, anchors) };
   return {
-    endorsementsFor: async (bundle) => {
+    endorsementsFor: async (bundle, certificates = []) => {
       const { tee, quote } = parseEvidenceBundle(bundle);
-      return byTee[tee].endorsementsFor(quote);
+      return byTee[tee].endorsementsFor(quote, certificates);
     },
     textFor: async (bundle) => {
       try {
@@ -150,29 +161,60 @@ function intelOf(service: CollateralService, anchors: readonly TrustAnchor[]): V
   };
 }
 
-function amdOf(service: CollateralService): VendorSource {
+/** Leaves kept for one signer: a masked chip's are those of every provider at that TCB. */
+const LEAVES_MAX = 4;
+
+function amdOf(service: CollateralService, anchors: readonly TrustAnchor[]): VendorSource {
   const cache = new AmdCache();
-  const appraised = new BoundedMap<true>(PLATFORMS_MAX);
+  /** By signer, the leaves that were brought along and verified; none where the service has the leaf. */
+  const appraised = new BoundedMap<readonly Uint8Array[]>(PLATFORMS_MAX);
   const nameOf = ({ signer, chipId, reportedTcb }: ParsedSnpReport) =>
     `${signer}/${toHex(chipId)}/${toHex(reportedTcb)}`;
-  const collateralOf = async (report: ParsedSnpReport) => {
-    const { certificates, crl } = await service.getAmdCollateral(claimedAmdPlatform(report, null));
-    return { certs: certificates, crls: [crl] };
+  const collateralOf = async (report: ParsedSnpReport, leaves: readonly Uint8Array[]) => {
+    const platform = claimedAmdPlatform(report, lineOf(leaves, cache));
+    const { certificates, crl } = await service.getAmdCollateral(
+      leaves.length > 0 ? { ...platform, leaf: null } : platform,
+    );
+    return { certs: [...leaves, ...certificates], crls: [crl], line: platform.line };
+  };
+  /** Those that are this signer's and chain to a trusted root: nobody is asked about the chip then. */
+  const verified = async (
+    report: ParsedSnpReport,
+    certificates: readonly Uint8Array[],
+  ): Promise<readonly Uint8Array[]> => {
+    const found: Uint8Array[] = [];
+    for (const leaf of certificates.filter((der) => isLeafOf(report, cache.certificate(der)))) {
+      const from = loadAmdEndorsements(await collateralOf(report, [leaf]), cache);
+      if ((await verifyAmdChain(from, report.signer, anchors)).state === 'ok') found.push(leaf);
+    }
+    return found;
   };
   return {
-    endorsementsFor: async (evidence) => {
+    endorsementsFor: async (evidence, certificates) => {
       const report = parseSnpReport(evidence);
+      const name = nameOf(report);
+      const brought = await verified(report, certificates);
+      const others = (appraised.get(name) ?? []).filter((leaf) => !brought.some((one) => equalBytes(one, leaf)));
+      const leaves = [...brought, ...others].slice(0, LEAVES_MAX);
       // A report of version 2 does not say its product line, so nobody can be asked: the appraisal is unavailable.
-      if (report.cpuid === null) return {};
-      const collateral = await collateralOf(report);
-      appraised.set(nameOf(report), true);
+      if (leaves.length === 0 && report.cpuid === null) return {};
+      const collateral = await collateralOf(report, leaves);
+      appraised.set(name, leaves);
       return { amd: loadAmdEndorsements(collateral, cache) };
     },
     textFor: async (evidence) => {
       const report = parseSnpReport(evidence);
-      if (appraised.get(nameOf(report)) === undefined) return null;
-      const { certs, crls } = await collateralOf(report);
-      return JSON.stringify({ certs: certs.map(toBase64), crls: crls.map(toBase64) });
+      const leaves = appraised.get(nameOf(report));
+      if (leaves === undefined) return null;
+      const { certs, crls, line } = await collateralOf(report, leaves);
+      return JSON.stringify({ certs: certs.map(toBase64), crls: crls.map(toBase64), line });
     },
   };
+}
+
+/** The line that the first leaf names; what it says counts only once its chain is verified. */
+function lineOf([leaf]: readonly Uint8Array[], cache: AmdCache): SnpLine | null {
+  if (leaf === undefined) return null;
+  const line = lineOfProductName(readAmdLeaf(cache.certificate(leaf)).productName);
+  return isSnpLine(line) ? line : null;
 }

@@ -62,7 +62,7 @@ async function fromFile(file: string, anchors: readonly TrustAnchor[], lookMs: n
   const timer = setInterval(warn, DAY_SECONDS * 1000);
   timer.unref();
   return {
-    endorsementsFor: (bundle) => source().endorsementsFor(bundle),
+    endorsementsFor: (bundle, certificates) => source().endorsementsFor(bundle, certificates),
     textFor: (bundle) => source().textFor(bundle),
     endsAt: () => source().endsAt(),
     close: async () => {

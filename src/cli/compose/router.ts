@@ -73,14 +73,14 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
     log,
     chain: chainPort(chain),
     ledger,
-    appraise: async (bundle, nonce, source) => {
+    appraise: async ({ bundle, certificates }, nonce, source) => {
       const known: KnownBlock = {
         network: source.beacon.network,
         seqno: source.beacon.seqno,
         rootHash: source.beacon.blockRootHash,
         at: source.madeAt,
       };
-      const { endorsements, text: collateralText } = await judgedWith(bundle);
+      const { endorsements, text: collateralText } = await judgedWith(bundle, certificates);
       const judgedAt = Date.now();
       const knownBlocks = [known];
       return {
@@ -124,8 +124,11 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
 function judgedWithOf(collateral: Collateral, anchors: readonly TrustAnchor[]) {
   const loaded = new BoundedMap<VendorEndorsements>(COLLATERALS_MAX);
   const nvidiaCache = new VerificationCache();
-  return async (bundle: Bytes): Promise<Readonly<{ endorsements: VendorEndorsements; text: string }>> => {
-    await collateral.endorsementsFor(bundle); // fetched where it has to be
+  return async (
+    bundle: Bytes,
+    certificates: readonly Bytes[],
+  ): Promise<Readonly<{ endorsements: VendorEndorsements; text: string }>> => {
+    await collateral.endorsementsFor(bundle, certificates); // fetched where it has to be
     const text = await collateral.textFor(bundle);
     const { tee } = parseEvidenceBundle(bundle);
     const key = `${tee}:${toHex(sha256(utf8(text)))}`;

@@ -34,7 +34,12 @@ function simulatedMachine(path: string): Machine {
     | SimulatedSnpMachineState;
   if (state?.kind === 'chrysalis-simulated-snp-machine') {
     const machine = openSimulatedSnpMachine(state);
-    return { tee: 'sev-snp', extendRtmr3: null, quote: async (reportData) => machine.report({ reportData }) };
+    return {
+      tee: 'sev-snp',
+      extendRtmr3: null,
+      quote: async (reportData) => machine.report({ reportData }),
+      certificates: () => machine.certificates,
+    };
   }
   const machine = openSimulatedTdxMachine(state);
   return {

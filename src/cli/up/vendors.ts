@@ -1,12 +1,11 @@
 import {
   amdDocuments,
   type BundledDocument,
-  claimedAmdPlatform,
   claimedIntelPlatform,
   encodeCollateralBundle,
   intelDocuments,
 } from '../../attestation/collateral/index.ts';
-import { parseSnpReport, parseTdxQuote, type SnpLine, type Tee } from '../../attestation/index.ts';
+import { parseTdxQuote, type SnpLine, type Tee } from '../../attestation/index.ts';
 import {
   createSimulatedAmd,
   createSimulatedIntel,
@@ -44,7 +43,7 @@ export async function prepareVendors(
   if (kept.amd === null) writeJson(paths.amd, await createSimulatedAmd(from.randomness, [SNP_LINE]));
   const { intel, amd } = openVendors(layout);
   for (const { name, tee } of workers) {
-    const state = tee === 'tdx' ? intel.machineState(name) : amd.machineState({ name, line: SNP_LINE });
+    const state = tee === 'tdx' ? intel.machineState(name) : amd.machineState({ name, line: SNP_LINE }, from.now);
     writeJson(layout.machine(name), state);
   }
   issueCollateral(layout, workers, from.now);
@@ -66,7 +65,7 @@ export function issueCollateral(layout: Layout, workers: readonly SimulatedWorke
   const documents = workers.flatMap(({ name, tee }) =>
     tee === 'tdx' ? intelDocumentsOf(intel, name, now) : amdDocumentsOf(amd, name, now),
   );
-  // Hosts share all documents but their own certificate.
+  // Hosts of one vendor share its documents.
   const byId = new Map(documents.map((document) => [document.id, document]));
   writeDurably(layout.collateral, encodeCollateralBundle([...byId.values()]));
 }
@@ -103,20 +102,20 @@ function openKept<Vendor>(path: string, open: (state: unknown) => Vendor): Vendo
   }
 }
 
-const ANY_REPORT_DATA = new Uint8Array(64);
-
 function intelDocumentsOf(intel: SimulatedIntel, name: string, now: UnixSeconds): BundledDocument[] {
-  const platform = claimedIntelPlatform(parseTdxQuote(intel.machine({ name }).quote({ reportData: ANY_REPORT_DATA })));
+  const platform = claimedIntelPlatform(
+    parseTdxQuote(intel.machine({ name }).quote({ reportData: new Uint8Array(64) })),
+  );
   if (platform === null) throw new CodedError('INVARIANT_BROKEN', 'a simulated quote names no platform');
   return intelDocuments(platform, intel.collateral(now), now);
 }
 
+/** Chain and list: its certificate each host hands over with its reports. */
 function amdDocumentsOf(amd: SimulatedAmd, name: string, now: UnixSeconds): BundledDocument[] {
-  const host = { name, line: SNP_LINE };
-  const platform = claimedAmdPlatform(parseSnpReport(amd.machine(host).report({ reportData: ANY_REPORT_DATA })), null);
-  const { certs, crls } = amd.collateral(host, now);
+  const { certs, crls } = amd.collateral({ name, line: SNP_LINE }, now);
   const certificates = certs.map((der) => fromBase64(der, 'certs'));
-  return amdDocuments(platform, { certificates, crl: fromBase64(crls[0] as string, 'crls') }, now);
+  const crl = fromBase64(crls[0] as string, 'crls');
+  return amdDocuments({ line: SNP_LINE, key: 'vcek' }, { certificates, crl }, now);
 }
 
 function writeJson(path: string, value: unknown): void {

@@ -1,4 +1,4 @@
-import { type Bytes, CodedError, concat, fromHex } from '../../../core/index.ts';
+import { type Bytes, CodedError, concat, fromBase64, fromHex } from '../../../core/index.ts';
 import {
   encodeSnpReport,
   encodeTcb,
@@ -27,6 +27,8 @@ export type SimulatedSnpMachineState = Readonly<{
   chipSecret: string;
   /** 32 bytes, hexadecimal: a provider's, where the host signs with a VLEK. */
   providerSecret: string | null;
+  /** The certificates that this host hands over with each report, DER in base64. */
+  certificates: readonly string[];
 }>;
 
 /** SMT, ECC, and the look for memory aliases has been made. */
@@ -57,6 +59,8 @@ export type SimulatedSnpMachine = Readonly<{
   image: SimulatedSnpImage;
   /** CHIP_ID of the processor, 64 bytes: for Turin 8 and zeros. */
   chipId: Bytes;
+  /** What the host hands over with each report, DER; none unless its state was made with a time. */
+  certificates: readonly Bytes[];
   /** An attestation report, byte-exact (sev-snp.md section 1), 1184 bytes. */
   report: (request: SnpReportRequest) => Bytes;
 }>;
@@ -96,6 +100,7 @@ export function openSimulatedSnpMachine(
     signer,
     image,
     chipId,
+    certificates: state.certificates.map((der) => fromBase64(der, 'certificates')),
     report: (request) => {
       const fields = { ...goodFields(state, image, { chipId, reportId }, request), ...request.fields };
       const unsigned = encodeSnpReport({ ...fields, version: request.version ?? 5, signature: new Uint8Array(96) });

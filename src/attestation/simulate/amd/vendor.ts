@@ -65,8 +65,8 @@ export type SimulatedAmd = Readonly<{
   trustAnchors: readonly (TrustAnchor & { readonly kind: 'simulated' })[];
   /** Leaf, intermediate, root and CRL for reports of this host. @param now seconds since 1970 */
   collateral: (host: SimulatedSnpHost, now: UnixSeconds, defects?: AmdCollateralDefects) => SimulatedAmdCollateral;
-  /** What one host holds, alone. */
-  machineState: (host: SimulatedSnpHost) => SimulatedSnpMachineState;
+  /** What one host holds, alone. @param now when its certificate was fetched; without it it has none to hand over */
+  machineState: (host: SimulatedSnpHost, now?: UnixSeconds) => SimulatedSnpMachineState;
   /** {@link machineState} and a guest launched on it. */
   machine: (host: SimulatedSnpHost, options?: Readonly<{ image?: SimulatedSnpImage }>) => SimulatedSnpMachine;
 }>;
@@ -109,7 +109,19 @@ export function openSimulatedAmd(state: SimulatedAmdState): SimulatedAmd {
   };
   const chipSecret = ({ name, line }: SimulatedSnpHost) => deriveSecret(seed, 'chip', line, checkedMachineName(name));
   const providerSecret = deriveSecret(seed, 'provider');
-  const machineState = (host: SimulatedSnpHost): SimulatedSnpMachineState => {
+  const collateral: SimulatedAmd['collateral'] = (host, now, defects) => {
+    const { line, signer = 'VCEK' } = host;
+    const tcb = tcbOf(line, host.tcb);
+    const chip = chipSecret(host);
+    const subject = {
+      ...{ line, signer, tcb },
+      hwid: chipIdOf(chip, line).slice(0, productLine(line).hwidBytes),
+      key: (of: SnpSigner) => endorsementKey(of === 'VCEK' ? chip : providerSecret, of, line, tcb),
+      strangerKey: simulatedKey(deriveSecret(seed, 'stranger'), 'P-384'),
+    };
+    return issueAmdCollateral(authoritiesOf, subject, now, defects);
+  };
+  const machineState = (host: SimulatedSnpHost, now?: UnixSeconds): SimulatedSnpMachineState => {
     const { name, line, tcb, signer = 'VCEK' } = host;
     authoritiesOf(line);
     return {
@@ -121,6 +133,7 @@ export function openSimulatedAmd(state: SimulatedAmdState): SimulatedAmd {
       signer,
       chipSecret: toHex(chipSecret(host)),
       providerSecret: signer === 'VLEK' ? toHex(providerSecret) : null,
+      certificates: now === undefined ? [] : collateral(host, now).certs.slice(0, 1),
     };
   };
   return {
@@ -131,18 +144,7 @@ export function openSimulatedAmd(state: SimulatedAmdState): SimulatedAmd {
       kind: 'simulated',
       name: `${AMD_SIMULATOR_ORGANISATION} (${line})`,
     })),
-    collateral: (host, now, defects) => {
-      const { line, signer = 'VCEK' } = host;
-      const tcb = tcbOf(line, host.tcb);
-      const chip = chipSecret(host);
-      const subject = {
-        ...{ line, signer, tcb },
-        hwid: chipIdOf(chip, line).slice(0, productLine(line).hwidBytes),
-        key: (of: SnpSigner) => endorsementKey(of === 'VCEK' ? chip : providerSecret, of, line, tcb),
-        strangerKey: simulatedKey(deriveSecret(seed, 'stranger'), 'P-384'),
-      };
-      return issueAmdCollateral(authoritiesOf, subject, now, defects);
-    },
+    collateral,
     machineState,
     machine: (host, options) => openSimulatedSnpMachine(machineState(host), options),
   };

@@ -6,6 +6,7 @@ export interface Evidence {
   'nonceProof'?: (Buffer | Uint8Array | string);
   'epochCertificate'?: (Buffer | Uint8Array | string);
   'epochSignature'?: (Buffer | Uint8Array | string);
+  'certificates'?: (Buffer | Uint8Array | string)[];
 }
 
 export interface Evidence__Output {
@@ -13,4 +14,5 @@ export interface Evidence__Output {
   'nonceProof': (Buffer);
   'epochCertificate': (Buffer);
   'epochSignature': (Buffer);
+  'certificates': (Buffer)[];
 }
