@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 
 type Options = Readonly<{
@@ -97,7 +97,11 @@ export function registerRouter(program: Command): void {
       'who takes the pool’s fee and may veto a root, workchain:hex; not the router itself',
     )
     .option('--pool-post-delay <seconds>', 'from the post of a root until workers are paid by it', seconds, 3600)
-    .option('--pay-above <nanoton>', 'pay a worker once it is owed this much', nanoTon, 100_000_000n)
+    .addOption(
+      new Option('--pay-above <nanoton>', 'pay a worker once it is owed this much')
+        .argParser(nanoTon)
+        .default(100_000_000n, '100000000'),
+    )
     .option('--settle-every <seconds>', 'between rounds: watch channels, pay workers, anchor the log', seconds, 600)
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')
