@@ -41,6 +41,8 @@ export type MachineOptions = Readonly<{
   strangeAttestationKey?: boolean;
   /** RTMR3 before any event of ours, 48 bytes. */
   rtmr3?: Uint8Array;
+  /** Fields of the TD report that only the TDX module sets, as a module of somebody else's would set them. */
+  report?: Readonly<{ teeTcbSvn?: Uint8Array; mrSignerSeam?: Uint8Array; seamAttributes?: Uint8Array }>;
 }>;
 
 export type QuoteRequest = Readonly<{
@@ -152,11 +154,12 @@ function tdReportBody(
   const attributes = exactly(fromHex(image.tdAttributes, 'tdAttributes'), 8, 'tdAttributes');
   if (options.debug === true) attributes[0] = (attributes[0] as number) | 1;
   const module = options.module ?? 'UpToDate';
+  const set = options.report ?? {};
   const body = concat(
-    teeTcbSvn(module),
+    exactly(set.teeTcbSvn ?? teeTcbSvn(module), 16, 'teeTcbSvn'),
     MRSEAM,
-    new Uint8Array(48), // MRSIGNERSEAM
-    new Uint8Array(8), // SEAMATTRIBUTES
+    exactly(set.mrSignerSeam ?? new Uint8Array(48), 48, 'mrSignerSeam'),
+    exactly(set.seamAttributes ?? new Uint8Array(8), 8, 'seamAttributes'),
     attributes,
     exactly(fromHex(image.xfam, 'xfam'), 8, 'xfam'),
     measurement('mrTd'),

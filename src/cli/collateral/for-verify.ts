@@ -1,5 +1,5 @@
-import { isCollateralBundle, type TcbChannel } from '../../attestation/collateral/index.ts';
-import { CodedError, type Json, KIND_OF_CODE } from '../../core/index.ts';
+import { isCollateralBundle } from '../../attestation/collateral/index.ts';
+import { CodedError, KIND_OF_CODE } from '../../core/index.ts';
 import type { VendorFlags } from '../commands/vendor-options.ts';
 import { openService, reportKeptOnStderr } from '../compose/collateral-service.ts';
 import type { VerifyRequest } from '../verify/request.ts';
@@ -19,13 +19,9 @@ export type FoundCollateral = Readonly<{
  */
 export async function findCollateral(
   request: VerifyRequest,
-  flags: VendorFlags & Readonly<{ fetch?: boolean; next?: TcbChannel }>,
+  flags: VendorFlags & Readonly<{ fetch?: boolean }>,
 ): Promise<FoundCollateral> {
   const isBundle = isCollateralBundle(request.collateral);
-  const { next } = flags;
-  if (next !== undefined && (request.kind !== 'tdx-quote' || (!isBundle && flags.fetch !== true))) {
-    throw new CodedError('USAGE_INVALID', '--next goes with --kind tdx-quote, and with --fetch or a bundle');
-  }
   if (!isBundle && flags.fetch !== true) return { request, explain: (response) => response };
   if (request.collateral !== null && flags.fetch === true) {
     throw new CodedError('USAGE_INVALID', 'give either --collateral or --fetch');
@@ -42,13 +38,7 @@ export async function findCollateral(
   try {
     const ask = { kind, evidence, anchors, line: flags.line ?? null, channel: flags.update };
     const collateral = await collateralForEvidence(service, ask);
-    if (next === undefined || collateral === null) {
-      return { request: { ...request, collateral }, explain: (response) => response };
-    }
-    // Where the next set can't be had there is nothing to say of it, and nothing else changes.
-    const set = await collateralForEvidence(service, { ...ask, channel: next }).catch(unavailableAsNull);
-    const withNext = { ...(collateral as Readonly<Record<string, Json>>), next: set };
-    return { request: { ...request, collateral: withNext }, explain: (response) => response };
+    return { request: { ...request, collateral }, explain: (response) => response };
   } catch (error) {
     if (!(error instanceof CodedError) || KIND_OF_CODE[error.code] !== 'unavailable') throw error;
     const explain = (response: VerifyResponse) =>
@@ -57,12 +47,4 @@ export async function findCollateral(
   } finally {
     await service.flush();
   }
-}
-
-function unavailableAsNull(error: unknown): null {
-  if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'unavailable') {
-    console.error(`next set of TCB levels: ${error.message} [${error.code}]`);
-    return null;
-  }
-  throw error;
 }

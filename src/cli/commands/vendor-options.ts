@@ -16,7 +16,7 @@ function digestHex(text: string, previous: readonly string[] = []): readonly str
   return [...previous, text];
 }
 
-export function channel(text: string): TcbChannel {
+function channel(text: string): TcbChannel {
   if (!/^(?:standard|early|[1-9]\d{0,8})$/.test(text)) {
     throw new InvalidArgumentError('standard, early, or an evaluation data number.');
   }

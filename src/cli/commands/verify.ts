@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import type { TcbChannel } from '../../attestation/collateral/index.ts';
 import {
   CodedError,
   type ErrorCode,
@@ -13,7 +12,7 @@ import { readBounded } from '../compose/files.ts';
 import { EXIT, type ExitCode, exitCodeOf, painter, wantsColour } from '../output.ts';
 import { EVIDENCE_BYTES_MAX, evidenceTooLarge, KINDS, type Kind, REVOCATION_MODES } from '../verify/request.ts';
 import { refusal, type VerdictWord, type VerifyResponse } from '../verify/response.ts';
-import { addVendorOptions, channel, type VendorFlags } from './vendor-options.ts';
+import { addVendorOptions, type VendorFlags } from './vendor-options.ts';
 
 export const COLLATERAL_FILE_BYTES_MAX = 16 * 1024 * 1024;
 const EXIT_OF_VERDICT: Readonly<Record<VerdictWord, ExitCode>> = {
@@ -41,7 +40,6 @@ export type VerifyFlags = VendorFlags &
     kind?: Kind;
     collateral?: string;
     fetch?: boolean;
-    next?: TcbChannel;
     at?: string;
     revocation?: (typeof REVOCATION_MODES)[number];
     require?: string;
@@ -149,7 +147,6 @@ export function registerVerify(program: Command, io: () => VerifyIo = processIo)
     .addOption(new Option('--kind <kind>', 'what the file is').choices([...KINDS]))
     .option('--collateral <file>', "the vendor's endorsements: as JSON, or a bundle of chrysalis collateral")
     .option('--fetch', 'ask the vendor for them; what was fetched is kept')
-    .option('--next <set>', 'say as well what this set of Intel’s TCB levels will do: early, or a number', channel)
     .option('--at <time>', 'judge as of this time, RFC 3339 (default: now)')
     .addOption(new Option('--revocation <mode>', 'revocation lists').choices([...REVOCATION_MODES]).default('require'))
     .addOption(new Option('--require <what>', 'ask for signatures and bindings only').choices(['signature']))
@@ -164,7 +161,7 @@ export function registerVerify(program: Command, io: () => VerifyIo = processIo)
 Exit codes: 0 verified, 1 refused, 2 usage, 3 could not find out. A batch exits 0: each line has its verdict.
 
 Example:
-  $ npx chrysalis verify --kind tdx-quote quote.bin --fetch --next early
+  $ npx chrysalis verify --kind tdx-quote quote.bin --fetch
   $ npx chrysalis verify --kind tdx-quote quote.bin --collateral collateral.json --at 2026-03-01T00:00:00Z
   $ npx chrysalis verify --batch < requests.jsonl > answers.jsonl`,
     )

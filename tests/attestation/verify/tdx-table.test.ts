@@ -151,6 +151,14 @@ const seen = await judge({});
 const floorsOf = (crlNumber: number, now: number) =>
   judge({ collateral: intel.collateral(now, { crlNumber }), now }).then(({ crls }) => crls);
 
+const fill = (length: number, byte: number) => new Uint8Array(length).fill(byte);
+/** TEE_TCB_SVN: module ISVSVN, module version, SEAM loader. */
+const svn = (module: number, version: number, loader = 6) => {
+  const bytes = new Uint8Array(16);
+  bytes.set([module, version, loader]);
+  return bytes;
+};
+
 const CASES: [title: string, given: Case, failed: TdxCheckName[]][] = [
   ['nothing wrong, version 4', {}, []],
   ['nothing wrong, version 5', { quote: { version: 5 } }, []],
@@ -167,7 +175,7 @@ const CASES: [title: string, given: Case, failed: TdxCheckName[]][] = [
     ['pckChainNotRevoked', 'collateralSignersNotRevoked'],
   ],
   // the quoting enclave
-  ["somebody else's enclave", { machine: { qeMrSigner: new Uint8Array(32).fill(7) } }, ['qeIdentity']],
+  ["somebody else's enclave", { machine: { qeMrSigner: fill(32, 7) } }, ['qeIdentity']],
   ['a debug enclave', { machine: { qeDebug: true } }, ['qeIdentity']],
   ['an identity that names another signer', { defects: { qeMrSigner: '07'.repeat(32) } }, ['qeIdentity']],
   ["the SGX enclave's identity, validly signed", { defects: { qeIdentityId: 'QE' } }, ['qeIdentitySigned']],
@@ -175,6 +183,19 @@ const CASES: [title: string, given: Case, failed: TdxCheckName[]][] = [
   // TCB info
   ['the SGX TCB info, validly signed', { defects: { tcbInfoId: 'SGX' } }, ['tcbInfoSigned']],
   ['the TCB info of another platform', { defects: { fmspc: '00806f050000' } }, ['tcbInfoMatchesFmspc']],
+  // the TDX module
+  ['a module of another signer', { machine: { report: { mrSignerSeam: fill(48, 1) } } }, ['tdxModuleIdentity']],
+  ['a module with attributes', { machine: { report: { seamAttributes: fill(8, 1) } } }, ['tdxModuleIdentity']],
+  [
+    'a module version that TCB info does not know',
+    { machine: { report: { teeTcbSvn: svn(6, 9) } } },
+    ['tdxModuleIdentity', 'tcbLevel'],
+  ],
+  ['a module newer than any that is listed', { machine: { report: { teeTcbSvn: svn(200, 1) } } }, []],
+  ['no module version: components 0 and 1 are compared', { machine: { report: { teeTcbSvn: svn(6, 0) } } }, []],
+  ['no module version, component 0 too low', { machine: { report: { teeTcbSvn: svn(5, 0) } } }, ['tcbLevel']],
+  ['a module version: component 0 is not compared', { machine: { report: { teeTcbSvn: svn(5, 1) } } }, []],
+  ['a loader that is too old', { machine: { report: { teeTcbSvn: svn(6, 1, 5) } } }, ['tcbLevel']],
   // chain confusion
   ["another vendor's chain", { rewrite: (quote) => withChain(quote, foreignChain) }, ['pckChainToPinnedRoot']],
   ["another machine's chain", { rewrite: (quote) => withChain(quote, otherChain) }, ['qeReportSignature']],
