@@ -32,6 +32,7 @@ import {
   verifyOffer,
 } from '../session/index.ts';
 import type { CheckGroups, VerifiedWorker } from './api.ts';
+import { createSeenCrls } from './crl-floors.ts';
 import { checkAdmissionEntry, type SeenHeads } from './log-proofs.ts';
 import { namedChecks } from './named-checks.ts';
 import type { CallOptions, RouterTransport } from './transport.ts';
@@ -73,6 +74,8 @@ export function createSessions(deps: SessionDeps) {
   const { transport, now } = deps;
   const endorsements = new Map<string, Promise<VendorEndorsements>>();
   const nvidiaCache = new VerificationCache();
+  // The router brings the lists: it could bring old ones, on which a worker revoked since is not.
+  const seenCrls = createSeenCrls();
 
   const endorsementsOf = (tee: Tee, collateral: string): Promise<VendorEndorsements> => {
     const key = `${tee} ${toHex(sha256(utf8(collateral)))}`;
@@ -115,7 +118,9 @@ export function createSessions(deps: SessionDeps) {
         offer.nonceProof === null ? undefined : { input: clientNonceInput(own.digest), proof: offer.nonceProof },
       knownBlocks: block === null ? [] : [block],
       loggedAt: inLog && logged.at !== null ? logged.at : undefined,
+      crlFloors: seenCrls.floors(now()),
     });
+    seenCrls.saw(appraisal.crls, now());
     const groups: Record<string, CheckGroups[string]> = Object.fromEntries(
       Object.entries(appraisal.groups).map(([group, checks]) => [group, namedChecks(checks)]),
     );

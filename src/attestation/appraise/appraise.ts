@@ -1,7 +1,7 @@
 import { type Bytes, CodedError, type Keyset, keysetDigest, toHex, type UnixMs, workerId } from '../../core/index.ts';
 import { anchorsFor, type TrustAnchor, type VendorEndorsements } from '../endorsements/index.ts';
 import { type EvidenceBundle, evidenceDigest, parseEvidenceBundle, type Tee } from '../evidence/composite/index.ts';
-import { type Check, check, failed, notRun, type SnpTcbs, type TdxTcb } from '../verify/index.ts';
+import { type Check, type CrlFloor, check, failed, notRun, type SnpTcbs, type TdxTcb } from '../verify/index.ts';
 import {
   blockOfBeacon,
   type ExpectedNonce,
@@ -57,6 +57,8 @@ export type AppraisalFacts = Readonly<{
   gpuBinding: GpuBinding;
   /** GPUs and switches, where all of them are genuine; one device may back one live worker. */
   devices: readonly AttestedDevice[];
+  /** The revocation lists that were used: what a caller raises its floors by, with `raiseCrlFloors`. */
+  crls: readonly CrlFloor[];
 }>;
 
 /** Where the evidence is genuine, ours to accept and in date. */
@@ -98,6 +100,8 @@ export type AppraisalInput = Trust &
     knownBlocks?: readonly KnownBlock[] | undefined;
     /** Time of the cosigned log entry that admitted the worker, for a caller that does not follow the chain. */
     loggedAt?: UnixMs | undefined;
+    /** The newest revocation list that the caller has seen of each CA: an older one is refused, whoever brings it. */
+    crlFloors?: readonly CrlFloor[] | undefined;
   }>;
 
 /**
@@ -133,13 +137,13 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
 /** Without endorsements of this CPU's vendor its checks are not run, and the appraisal is unavailable. */
 function appraiseCpu(
   bundle: EvidenceBundle,
-  { policy, trustAnchors, now, endorsements }: AppraisalInput,
+  { policy, trustAnchors, now, endorsements, crlFloors = [] }: AppraisalInput,
   deviceIds: readonly Bytes[],
 ): Promise<CpuAppraisal> {
   const anchors = anchorsFor(undefined, trustAnchors);
   return bundle.tee === 'tdx'
-    ? appraiseTdx(bundle, policy, anchors, now, deviceIds, endorsements.intel)
-    : appraiseSnp(bundle, policy, anchors, now, endorsements.amd);
+    ? appraiseTdx(bundle, policy, anchors, now, deviceIds, crlFloors, endorsements.intel)
+    : appraiseSnp(bundle, policy, anchors, now, crlFloors, endorsements.amd);
 }
 
 const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
@@ -266,6 +270,7 @@ function conclude(
     identityBinding: cpu.identityBinding,
     gpuBinding: gpu.gpuBinding,
     devices: gpu.devices,
+    crls: cpu.crls,
   };
   const { platformId, earliestExpiry } = cpu;
   const complete =

@@ -1,6 +1,6 @@
 import type { Bytes, UnixSeconds } from '../../core/index.ts';
 import type { TrustAnchor } from '../endorsements/index.ts';
-import type { Check, SnpTcbs, TdxTcb } from '../verify/index.ts';
+import type { Check, CrlFloor, SnpTcbs, TdxTcb } from '../verify/index.ts';
 
 export type CheckGroup = Readonly<Record<string, Check>>;
 
@@ -28,6 +28,8 @@ export type CpuAppraisal = Readonly<{
   tdxTcb: TdxTcb | null;
   snpTcbs: SnpTcbs | null;
   earliestExpiry: UnixSeconds | null;
+  /** The revocation lists that were used. */
+  crls: readonly CrlFloor[];
   /** Of the image, as the registry on chain names it, 32 bytes. */
   imageDigest: Bytes;
   /** PPID (16 bytes) or CHIP_ID (64 bytes); null where it is not established. */

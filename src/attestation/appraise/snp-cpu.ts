@@ -2,7 +2,7 @@ import type { UnixMs } from '../../core/index.ts';
 import { type AmdEndorsements, loadAmdEndorsements, type TrustAnchor } from '../endorsements/index.ts';
 import { bundleReportData, type EvidenceBundle } from '../evidence/composite/index.ts';
 import { parseSnpReport, snpImageDigest } from '../evidence/snp/index.ts';
-import { type SnpVerdict, verifySnpReport } from '../verify/index.ts';
+import { type CrlFloor, type SnpVerdict, verifySnpReport } from '../verify/index.ts';
 import { snpBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
 import type { Policy } from './policy.ts';
@@ -14,12 +14,14 @@ export async function appraiseSnp(
   policy: Policy,
   trustAnchors: readonly TrustAnchor[],
   now: UnixMs,
+  crlFloors: readonly CrlFloor[],
   endorsements: AmdEndorsements = loadAmdEndorsements({}),
 ): Promise<CpuAppraisal> {
   const report = parseSnpReport(bundle.quote);
   const rules = policy.sevSnp;
   const verdict = await verifySnpReport(report, endorsements, trustAnchors, Math.floor(now / 1000), {
     ...snpOptionsOf(rules),
+    crlFloors,
     expectReportData: bundleReportData(bundle),
   });
   // What a bundle expects is REPORT_DATA; images are compared as tuples below.
@@ -39,6 +41,7 @@ export async function appraiseSnp(
     tdxTcb: null,
     snpTcbs: verdict.tcbs,
     earliestExpiry: verdict.validity?.earliestExpiry ?? null,
+    crls: verdict.crls,
     imageDigest: snpImageDigest(report),
     platformId: chipOf(verdict),
     identityBinding: rules.identityBinding,

@@ -2,7 +2,7 @@ import type { Bytes, UnixMs } from '../../core/index.ts';
 import { type IntelEndorsements, noIntelEndorsements, type TrustAnchor } from '../endorsements/index.ts';
 import { bundleReportData, type EvidenceBundle } from '../evidence/composite/index.ts';
 import { parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
-import { verifyTdxQuote } from '../verify/index.ts';
+import { type CrlFloor, verifyTdxQuote } from '../verify/index.ts';
 import { tdxBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
 import type { Policy } from './policy.ts';
@@ -19,11 +19,13 @@ export async function appraiseTdx(
   trustAnchors: readonly TrustAnchor[],
   now: UnixMs,
   deviceIds: readonly Bytes[],
+  crlFloors: readonly CrlFloor[],
   endorsements: IntelEndorsements = noIntelEndorsements(),
 ): Promise<CpuAppraisal> {
   const quote = parseTdxQuote(bundle.quote);
   const verdict = await verifyTdxQuote(quote, endorsements, trustAnchors, Math.floor(now / 1000), {
     revocation: 'require',
+    crlFloors,
     expectReportData: bundleReportData(bundle),
   });
   const { expectedReportData, ...cpu } = verdict.checks;
@@ -44,6 +46,7 @@ export async function appraiseTdx(
     tdxTcb: verdict.tcb,
     snpTcbs: null,
     earliestExpiry: verdict.validity?.earliestExpiry ?? null,
+    crls: verdict.crls,
     imageDigest: tdxImageDigest(quote.report),
     platformId: platform?.ppid ?? null,
     identityBinding: 'register',
