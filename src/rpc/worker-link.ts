@@ -5,7 +5,6 @@ import type { RouterLink, ServedRequest, ServePart } from '../worker/index.ts';
 import { bytesOf } from './bytes.ts';
 import { orderedWriter, readFrom, writeTo } from './duplex.ts';
 import { CHANNEL_OPTIONS, v1 } from './package.ts';
-import { toServiceError } from './status.ts';
 import type { RouterMessage__Output } from './wire/chrysalis/v1/RouterMessage.ts';
 import type { ServeFromRouter__Output } from './wire/chrysalis/v1/ServeFromRouter.ts';
 
@@ -123,13 +122,14 @@ export function attachToRouter(address: string, tls?: Readonly<{ rootCertificate
         void stream.next().catch(() => abort.abort());
         for await (const part of serve(request, abort.signal)) await writeTo(call, serveToWire(part));
         call.end();
-      } catch (error) {
+      } catch {
         if (!taken) {
           idle -= 1;
           failures += 1;
         }
         abort.abort();
-        if (!call.destroyed) call.destroy(Object.assign(new Error('serve'), toServiceError(error)));
+        // Destroying it would not tell the router, who would wait until the request's deadline.
+        call.cancel();
       }
     };
     while (idle < spare) open();

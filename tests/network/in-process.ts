@@ -72,7 +72,11 @@ export function echoEngine(
   return engine;
 }
 
+type Serve = Parameters<RouterLink['serve']>[2];
+
 export type InProcessOptions = Readonly<{
+  /** Stands between the router and what the worker of this number answers: a worker that misbehaves. */
+  misbehave?: (serve: Serve, worker: number) => Serve;
   engine?: Engine;
   /** Of TDX workers. */
   machine?: MachineOptions;
@@ -102,7 +106,7 @@ export type InProcess = Readonly<{
   /** Signs dispatches; a benchmark that goes to the worker directly needs it. */
   dispatchKey: SigningKey;
   /** What the first worker runs for each request, once it is admitted. */
-  serve: () => Parameters<RouterLink['serve']>[2];
+  serve: () => Serve;
   close(): Promise<void>;
 }>;
 
@@ -237,7 +241,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const server = await serveRouter(router, paymentHandlers, { host: '127.0.0.1', port: 0, now: Date.now });
   const address = `127.0.0.1:${server.port}`;
   const events: WorkerEvent[] = [];
-  let serving: Parameters<RouterLink['serve']>[2] | undefined;
+  let serving: Serve | undefined;
   const workers = hosts.machines.map((machine, i) =>
     createWorker(
       {
@@ -249,7 +253,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
             ...link,
             serve: (lease, spare, serve) => {
               serving ??= serve;
-              link.serve(lease, spare, serve);
+              link.serve(lease, spare, options.misbehave?.(serve, i) ?? serve);
             },
           };
         },
