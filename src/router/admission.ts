@@ -58,6 +58,8 @@ export type AdmissionDeps = Readonly<{
 export const CERTIFICATES_MAX = 4;
 /** A challenge is answered within this or not at all. */
 export const CHALLENGE_LIFETIME_MS = 30_000;
+/** A worker that asks more often is answered no more often: judging evidence costs more than sending it. */
+export const CHALLENGE_PAUSE_MS = 1_000;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
 export const LEASE_MS_MAX = 20 * 60_000;
 const RETRY_AFTER_MS = 30_000;
@@ -91,6 +93,7 @@ type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
  */
 export function createAdmission(deps: AdmissionDeps) {
   const open = new WeakMap<Worker, Challenge>();
+  const challengedAt = new WeakMap<Worker, UnixMs>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
   const unlogged = createUnlogged(deps);
 
@@ -106,6 +109,9 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 
   const challenge = async (worker: Worker): Promise<void> => {
+    const last = challengedAt.get(worker);
+    if (last !== undefined && deps.now() - last < CHALLENGE_PAUSE_MS) return;
+    challengedAt.set(worker, deps.now());
     try {
       const source = await deps.beacon();
       const nonce = deps.randomness(32);

@@ -77,6 +77,8 @@ type Serve = Parameters<RouterLink['serve']>[2];
 export type InProcessOptions = Readonly<{
   /** Stands between the router and what the worker of this number answers: a worker that misbehaves. */
   misbehave?: (serve: Serve, worker: number) => Serve;
+  /** Requests that each worker runs at the same time. */
+  slots?: number;
   engine?: Engine;
   /** Of TDX workers. */
   machine?: MachineOptions;
@@ -266,7 +268,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       {
         name: `worker-${i}`,
         modelDigest: sha256(utf8('echo')),
-        concurrencyMax: 64,
+        concurrencyMax: options.slots ?? 64,
         payee: { workchain: 0, account: new Uint8Array(32) },
         transportSpkiSha256: new Uint8Array(32),
       },

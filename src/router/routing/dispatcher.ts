@@ -82,6 +82,7 @@ export class Dispatcher<Id> {
   readonly #waiting: WaitingRoom<Entry<Id>>;
   readonly #ratesOfAll: Rates = { ...RATES_AT_FIRST };
   #serviceMs = SERVICE_MS_AT_FIRST;
+  #timed = 0;
   #running = 0;
 
   constructor(deps: DispatcherDeps, limits: RoutingLimits = ROUTING_LIMITS) {
@@ -315,7 +316,9 @@ export class Dispatcher<Id> {
     load.finish(running, now, usage);
     if (outcome === 'answered') {
       breaker.succeeded();
-      this.#serviceMs += WEIGHT_OF_NEWEST * (now - running.placedAt - this.#serviceMs);
+      this.#timed += 1;
+      const weight = Math.max(WEIGHT_OF_NEWEST, 1 / this.#timed);
+      this.#serviceMs += weight * (now - running.placedAt - this.#serviceMs);
       this.#learnRates(load.rates);
     } else if (outcome === 'failed') breaker.failed(now);
     else breaker.undecided();
