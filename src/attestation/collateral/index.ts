@@ -22,7 +22,7 @@ export {
 } from './intel-service.ts';
 export { AMD_KDS_URL } from './kds-client.ts';
 export { claimedAmdPlatform, claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
-export { amdDocuments, intelDocuments } from './platform-documents.ts';
+export { amdDocuments, documentsOfIntelSet, intelDocuments } from './platform-documents.ts';
 export {
   type AmdAsk,
   type AmdChain,
