@@ -1,4 +1,15 @@
 import type { Bytes, UnixMs } from '../core/index.ts';
+import type { ChatMessage, ChatPayload, Padding, TokenLogprob, ToolCall } from '../session/index.ts';
+
+export type {
+  ChatMessage,
+  ContentPart,
+  ResponseFormat,
+  TokenLogprob,
+  Tool,
+  ToolCall,
+  ToolChoice,
+} from '../session/index.ts';
 
 /** One named check as people and JSON read it; the same shape wherever something was verified. */
 export type NamedCheck = Readonly<{
@@ -33,8 +44,6 @@ export type VerifiedWorker = Readonly<{
   candidates: number;
 }>;
 
-export type ChatMessage = Readonly<{ role: 'system' | 'user' | 'assistant' | 'tool'; content: string }>;
-
 export type ChatRequest = Readonly<{
   /** A model's name or the hex of its digest; the first one offered where absent. */
   model?: string;
@@ -48,6 +57,29 @@ export type ChatRequest = Readonly<{
   topK?: number;
   seed?: number;
   stop?: readonly string[];
+  /** With the text, log-probabilities and so many of the likeliest other tokens. */
+  logprobs?: number;
+}> &
+  Readonly<
+    Pick<ChatPayload, 'presencePenalty' | 'frequencyPenalty' | 'logitBias' | 'tools' | 'toolChoice' | 'responseFormat'>
+  >;
+
+export type EmbedRequest = Readonly<{ model?: string; texts: readonly string[]; dimensions?: number }>;
+
+/** How one request is carried. */
+export type AskOptions = Readonly<{
+  /**
+   * Ends the answer: what was made until then comes, with `done`, a receipt over it, and its payment. Before an answer
+   * has begun it throws REQUEST_CANCELLED.
+   */
+  signal?: AbortSignal;
+  deadlineMs?: number;
+  /** How fresh the worker's proof is: 1 live, 2 a quote made for this client. At least what the policy demands. */
+  mode?: 1 | 2;
+  /** Workers that the request is wrapped to, and that can all read it: 1 (default) to 3, at most what the policy allows. */
+  candidates?: 1 | 2 | 3;
+  /** Of the answer, against who counts bytes: `bucket` (default) hides lengths, `tick` also hides when tokens came. */
+  padding?: Padding;
 }>;
 
 export type Usage = Readonly<{ tokensIn: number; tokensCached: number; tokensOut: number }>;
@@ -56,10 +88,13 @@ export type AnswerReceipt = Readonly<{
   /** First 16 hex digits of the digest, with the prefix `r_`. */
   id: string;
   digest: Bytes;
+  kind: 'checkpoint' | 'final' | 'error';
   /** Receipt object and signature by RK, storable and checkable by anyone. */
   object: Bytes;
   signature: Bytes;
   workerId: string;
+  /** Worker ids, hex, of all that the request was wrapped to: each of them could read it. */
+  readers: readonly string[];
   /** Smallest units of the price sheet's currency. */
   amount: bigint;
   currency: string;
@@ -69,14 +104,26 @@ export type AnswerReceipt = Readonly<{
   tokensOut: number;
   /** Sealed frames that its chain covers. */
   frames: number;
+  endedAt: UnixMs;
   checks: readonly NamedCheck[];
 }>;
 
 export type ChatEvent =
   | Readonly<{ kind: 'verifying'; step: string }>
+  /** Before anything is sent: who will be able to read it. */
+  | Readonly<{ kind: 'readers'; workers: readonly VerifiedWorker[] }>
+  /** Which of them answers; again where another had to go on. */
   | Readonly<{ kind: 'worker'; worker: VerifiedWorker }>
-  | Readonly<{ kind: 'text'; text: string }>
-  | Readonly<{ kind: 'done'; finish: 'stop' | 'length' | 'cancelled' | 'failed'; usage: Usage; receipt: AnswerReceipt }>
+  | Readonly<{ kind: 'text'; text: string; logprobs?: readonly TokenLogprob[] }>
+  | Readonly<{ kind: 'toolCalls'; toolCalls: readonly ToolCall[] }>
+  | Readonly<{
+      kind: 'done';
+      finish: 'stop' | 'length' | 'cancelled' | 'failed';
+      usage: Usage;
+      receipt: AnswerReceipt;
+      /** Of workers that ended or were cut before: their last receipts, where another went on. */
+      earlier: readonly AnswerReceipt[];
+    }>
   | Readonly<{ kind: 'paid'; payment: PaymentState }>;
 
 /** Amounts in nanoTON. */
@@ -91,6 +138,13 @@ export type PaymentState = Readonly<{
   receipts: number;
 }>;
 
+export type Embedded = Readonly<{
+  vectors: readonly (readonly number[])[];
+  usage: Usage;
+  worker: VerifiedWorker;
+  receipt: AnswerReceipt;
+}>;
+
 export type ReceiptInLog = Readonly<{ index: number; size: number; origin: string; checks: readonly NamedCheck[] }>;
 
 export type ModelInfo = Readonly<{ digest: string; name: string; workers: number; contextTokensMax: number }>;
@@ -102,16 +156,17 @@ export type ModelInfo = Readonly<{ digest: string; name: string; workers: number
 export type Client = Readonly<{
   models(): Promise<readonly ModelInfo[]>;
   /**
-   * Events in order: `verifying`* and `worker` when a session is opened anew (`worker` always once), `text`*, `done`,
-   * `paid` when a voucher was accepted. Ends or throws by the deadline, never later.
+   * Events in order: `verifying`*, `readers`, `worker`, then `text` and `toolCalls` as they come, `done`, and `paid` when
+   * a voucher was accepted. Ends or throws by the deadline, never later. A worker that is gone before it answered is
+   * replaced; one that is gone while it answers is paid up to its last checkpoint, and another goes on from the text
+   * that came (`verifying`, `readers` and `worker` come again). Whoever leaves the loop early ends the answer.
    */
-  chat(
-    request: ChatRequest,
-    options?: Readonly<{ signal?: AbortSignal; deadlineMs?: number; mode?: 1 | 2 }>,
-  ): AsyncIterable<ChatEvent>;
+  chat(request: ChatRequest, options?: AskOptions): AsyncIterable<ChatEvent>;
+  /** @throws CodedError REQUEST_UNSUPPORTED where the model gives no embeddings */
+  embed(request: EmbedRequest, options?: AskOptions): Promise<Embedded>;
   /** Workers that are verified now, also those that were not chosen; the one chosen last at the end. */
   verified(): readonly VerifiedWorker[];
-  /** Newest last, at most the last 1,000 of this process. */
+  /** Newest last, as many as are kept. */
   receipts(): readonly AnswerReceipt[];
   /** Waits until the receipt's batch is logged and checks the proof. */
   receiptInLog(receipt: AnswerReceipt, options?: Readonly<{ signal?: AbortSignal }>): Promise<ReceiptInLog>;

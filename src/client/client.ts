@@ -1,53 +1,39 @@
-import { type Bytes, CodedError, type ErrorCode, fromHex, KIND_OF_CODE, toHex, type UnixMs } from '../core/index.ts';
-import {
-  amountOf,
-  encodeChatPayload,
-  type Mode,
-  openResponse,
-  type PriceSheet,
-  parseChatDelta,
-  parsePriceSheet,
-  parseReceipt,
-  parseSealedError,
-  type Receipt,
-  type ResponseReader,
-  receiptDigest,
-  roundCounts,
-  type SealedOpen,
-  type SentRequest,
-  type SignedReceipt,
-  sealRequest,
-  type TokenCounts,
-  verifyReceiptAsClient,
-} from '../session/index.ts';
+import { type Bytes, CodedError, type ErrorCode, fromHex, KIND_OF_CODE, toHex } from '../core/index.ts';
+import { type Mode, type PriceSheet, parsePriceSheet } from '../session/index.ts';
 import type {
   AnswerReceipt,
+  AskOptions,
   ChatEvent,
   ChatRequest,
   Client,
   ModelInfo,
   PaymentState,
   ReceiptInLog,
-  VerifiedWorker,
 } from './api.ts';
+import { chatExchange, chatMessage, type ExchangeTerms, embedExchange, outputTokens } from './exchange.ts';
+import { createLiveSessions, createVerifiedWorkers, type LiveSession, type SessionAsk } from './live-sessions.ts';
 import { checkReceiptEntry, SeenHeads } from './log-proofs.ts';
-import { failedNames, namedChecks } from './named-checks.ts';
 import type { PaymentOptions, Payments } from './payments.ts';
 import { createPayments } from './payments.ts';
-import { createSessions, type OpenedSession, type SessionDeps } from './sessions.ts';
+import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
+import { createSessions, type SessionDeps } from './sessions.ts';
 import type { CallOptions } from './transport.ts';
 
-export type ClientDeps = Omit<SessionDeps, 'heads'> & Readonly<{ payments: PaymentOptions | null }>;
+export type ClientDeps = Omit<SessionDeps, 'heads'> &
+  Readonly<{
+    payments: PaymentOptions | null;
+    /** Without it, receipts are forgotten with the client. */
+    receipts?: ReceiptStore;
+  }>;
 
 const DEADLINE_DEFAULT_MS = 60_000;
-const RECEIPTS_MAX = 1_000;
-const SESSIONS_MAX = 16;
-const VERIFIED_MAX = 256;
-const MAX_TOKENS_DEFAULT = 256;
-/** A session is replaced this long before its deadline, so that a request does not meet it. */
-const SESSION_MARGIN_MS = 5_000;
+/** How long an answer that was asked to end may take to do so, receipt included. */
+const STOP_GRACE_MS = 3_000;
+const PAYMENT_MS = 15_000;
 const LOG_WAIT_MS = 15_000;
 const LOG_POLL_MS = 200;
+/** Tries of one request: the first, another session, and one more. */
+const TRIES_MAX = 3;
 /** What one session key may spend; the channel's own deposit and credit bound it further. */
 const SESSION_LIMIT = 1_000_000_000n;
 
@@ -60,14 +46,19 @@ const TRY_ANEW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'OPEN_FAILED',
   'DELEGATION_REFUSED',
 ]);
+/** Codes after which another worker may go on with an answer that has begun (AIS/1 section 7). */
+const GO_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_GONE', 'STREAM_TRUNCATED']);
 
-/** An open session and who uses it: its keys go when it has been replaced and the last answer under it has ended. */
-type Live = OpenedSession & {
-  readonly paymentRef: Bytes;
-  /** A worker has answered under it, so workers and router hold what later requests leave out. */
-  known: boolean;
-  users: number;
-  dropped: boolean;
+/** What one request has come to, over all its tries. */
+type Progress = {
+  received: string;
+  pieces: number;
+  /** Something came that another worker cannot go on from. */
+  bound: boolean;
+  /** The last of an answer under way: payable where that is cut. */
+  checkpoint: AnswerReceipt | null;
+  readonly earlier: AnswerReceipt[];
+  readonly avoid: Set<string>;
 };
 
 /** A client of one router: verifies, seals, opens, checks the receipt, pays. Holds no network, clock or disk of its own. */
@@ -76,13 +67,26 @@ export function createClient(deps: ClientDeps): Client {
   const heads = new SeenHeads();
   const sessions = createSessions({ ...deps, heads });
   const payments: Payments | null = deps.payments === null ? null : createPayments(transport, deps.payments, now);
-  const live = new Map<string, Promise<Live>>();
-  const verified = new Map<string, VerifiedWorker>();
-  const receipts: AnswerReceipt[] = [];
+  const verified = createVerifiedWorkers(now);
+  const receipts = openReceipts(deps.receipts ?? NO_RECEIPT_STORE);
+  /** Answers that nobody reads any more, and that are still to be paid. */
+  const ending = new Set<Promise<void>>();
   let terms: Promise<Readonly<{ price: PriceSheet }>> | null = null;
 
+  const live = createLiveSessions(async (ask, avoid, call): Promise<LiveSession> => {
+    if (payments !== null) await payments.resend(call).catch(() => undefined);
+    const opened = await sessions.open(ask, avoid, call);
+    const key = opened.session.own.hello.sessionKey;
+    const paymentRef = payments === null ? new Uint8Array(16) : await payments.delegate(key, SESSION_LIMIT, call);
+    verified.remember(opened.passed);
+    return { ...opened, paymentRef, known: false, users: 0, dropped: false };
+  }, now);
+
   const priceOf = (call: CallOptions): Promise<Readonly<{ price: PriceSheet }>> => {
-    terms ??= transport.getTerms(call).then((answer) => ({ price: parsePriceSheet(answer.priceSheet) }));
+    // Shared by all requests: one that is cancelled must not cancel it.
+    terms ??= transport
+      .getTerms({ deadline: call.deadline })
+      .then((answer) => ({ price: parsePriceSheet(answer.priceSheet) }));
     terms.catch(() => {
       terms = null;
     });
@@ -95,228 +99,214 @@ export function createClient(deps: ClientDeps): Client {
   const findModel = async (wanted: string | undefined, call: CallOptions): Promise<Bytes> => {
     const offered = await models(call);
     const found = offered.find(({ digest, name }) => wanted === undefined || digest === wanted || name === wanted);
-    if (found === undefined) {
-      throw new CodedError(
-        offered.length === 0 ? 'NO_WORKER' : 'MODEL_UNKNOWN',
-        'no admitted worker serves this model',
-        {
-          offered: offered.map(({ name }) => name).join(' '),
-        },
-      );
-    }
-    return fromHex(found.digest, 'model digest');
-  };
-
-  /** Newest last; what has ended or is too many goes. */
-  const remember = (workers: readonly VerifiedWorker[]): void => {
-    for (const worker of workers) {
-      verified.delete(worker.workerId);
-      verified.set(worker.workerId, worker);
-    }
-    for (const [id, { expiresAt }] of verified) {
-      if (expiresAt <= now() || verified.size > VERIFIED_MAX) verified.delete(id);
-    }
-  };
-
-  const openLive = async (model: Bytes, mode: Mode, call: CallOptions): Promise<Live> => {
-    if (payments !== null) {
-      await payments.resend(call).catch(() => undefined);
-    }
-    const opened = await sessions.open(model, mode, call);
-    const key = opened.session.own.hello.sessionKey;
-    const paymentRef = payments === null ? new Uint8Array(16) : await payments.delegate(key, SESSION_LIMIT, call);
-    remember(opened.passed);
-    return { ...opened, paymentRef, known: false, users: 0, dropped: false };
-  };
-
-  const sessionFor = (model: Bytes, mode: Mode, call: CallOptions): Promise<Live> => {
-    const key = `${toHex(model)}:${mode}`;
-    const known = live.get(key);
-    if (known !== undefined) {
-      return known.then((held) => {
-        if (now() < held.session.deadline - SESSION_MARGIN_MS) return held;
-        if (live.get(key) === known) drop(key);
-        return sessionFor(model, mode, call);
-      });
-    }
-    if (live.size >= SESSIONS_MAX) drop(live.keys().next().value as string);
-    const opening = openLive(model, mode, call);
-    live.set(key, opening);
-    opening.catch(() => {
-      if (live.get(key) === opening) live.delete(key);
+    if (found !== undefined) return fromHex(found.digest, 'model digest');
+    const code = offered.length === 0 ? 'NO_WORKER' : 'MODEL_UNKNOWN';
+    throw new CodedError(code, 'no admitted worker serves this model', {
+      offered: offered.map(({ name }) => name).join(' '),
     });
-    return opening;
   };
 
-  const closeUnused = (held: Live): void => {
-    if (held.dropped && held.users === 0) held.session.close();
-  };
+  /** What this request asks of a session. */
+  const sessionAsk = async (
+    model: string | undefined,
+    options: AskOptions,
+    call: CallOptions,
+  ): Promise<SessionAsk> => ({
+    model: await findModel(model, call),
+    mode: options.mode ?? (Math.max(1, deps.policy.session.leastMode) as Mode),
+    candidates: options.candidates ?? 1,
+  });
 
-  /** @param only drops the session of this key only where it is still this one: another request may have replaced it */
-  const drop = (key: string, only?: Live): void => {
-    const held = live.get(key);
-    void held
-      ?.then((session) => {
-        if (only !== undefined && session !== only) return;
-        if (live.get(key) === held) live.delete(key);
-        session.dropped = true;
-        closeUnused(session);
-      })
-      .catch(() => undefined);
-  };
+  /** Runs under a session that is given back, and replaced after what another may do better. */
+  async function* underSession<Event>(
+    ask: SessionAsk,
+    avoid: ReadonlySet<string>,
+    call: CallOptions,
+    run: (held: LiveSession) => AsyncGenerator<Event>,
+  ): AsyncGenerator<Event> {
+    const held = await live.use(ask, avoid, call);
+    try {
+      yield* run(held);
+    } catch (error) {
+      const anew = error instanceof CodedError && (TRY_ANEW.has(error.code) || GO_ON.has(error.code));
+      if (anew) live.drop(ask, held);
+      throw error;
+    } finally {
+      live.release(held);
+    }
+  }
 
-  const keep = (receipt: AnswerReceipt): void => {
-    receipts.push(receipt);
-    if (receipts.length > RECEIPTS_MAX) receipts.shift();
-  };
+  /** Pays a receipt. @returns how the channel stands, null where that could not be found out now */
+  const pay = async (receipt: AnswerReceipt): Promise<PaymentState | null> =>
+    payments === null ? null : paid(payments, receipt, { deadline: now() + PAYMENT_MS });
 
   async function* once(
     request: ChatRequest,
-    ask: Readonly<{ model: Bytes; mode: Mode; deadline: UnixMs }>,
+    ask: SessionAsk,
+    terms: Omit<ExchangeTerms, 'held' | 'price'>,
+    progress: Progress,
     call: CallOptions,
   ): AsyncGenerator<ChatEvent> {
     const { price } = await priceOf(call);
-    const held = await sessionFor(ask.model, ask.mode, call);
-    held.users += 1;
-    try {
-      yield { kind: 'worker', worker: held.worker };
-      yield* underSession(held, request, price, ask.deadline, call);
-    } catch (error) {
-      if (error instanceof CodedError && TRY_ANEW.has(error.code)) drop(`${toHex(ask.model)}:${ask.mode}`, held);
-      throw error;
-    } finally {
-      held.users -= 1;
-      closeUnused(held);
-    }
+    yield* underSession<ChatEvent>(ask, progress.avoid, call, async function* (held) {
+      yield { kind: 'readers', workers: held.workers };
+      const most = Math.max(1, outputTokens(held, request.maxTokens) - progress.pieces);
+      const message = chatMessage(request, most, progress.received);
+      const under = { ...terms, held, price };
+      for await (const event of chatExchange(deps, under, message, most, call)) {
+        if (event.kind === 'worker') progress.avoid.add(event.worker.workerId);
+        if (event.kind === 'checkpoint') progress.checkpoint = event.receipt;
+        else if (event.kind === 'ended') {
+          const { usage, receipt } = event;
+          progress.checkpoint = null; // the last receipt pays for all of it
+          await receipts.add(receipt);
+          if (usage.finish === 'cancelled' && call.stop?.aborted !== true && now() < terms.deadline) {
+            progress.earlier.push(receipt);
+            await pay(receipt);
+            throw new CodedError('WORKER_GONE', 'the worker ended its answer early');
+          }
+          const tokensOut = usage.counts.tokensOut + (progress.earlier.length > 0 ? progress.pieces : 0);
+          const earlier = progress.earlier;
+          yield { kind: 'done', finish: usage.finish, usage: { ...usage.counts, tokensOut }, receipt, earlier };
+          const payment = await pay(receipt);
+          if (payment !== null) yield { kind: 'paid', payment };
+        } else {
+          yield event;
+          if (event.kind === 'toolCalls' || (event.kind === 'text' && event.logprobs !== undefined)) {
+            progress.bound = true;
+          }
+          if (event.kind === 'text') progress.received += event.text;
+        }
+      }
+    });
   }
 
-  async function* underSession(
-    held: Live,
+  /** @returns false where this error is for the caller */
+  const mayGoOn = async (error: unknown, progress: Progress, isOver: boolean): Promise<boolean> => {
+    if (!(error instanceof CodedError) || isOver) return false;
+    const begun = progress.received !== '' || progress.bound;
+    if (progress.bound || !(begun ? GO_ON : TRY_ANEW).has(error.code)) return false;
+    if (progress.checkpoint !== null) {
+      progress.earlier.push(progress.checkpoint);
+      await receipts.add(progress.checkpoint);
+      await pay(progress.checkpoint);
+      progress.checkpoint = null;
+    }
+    return true;
+  };
+
+  async function* tries(
     request: ChatRequest,
-    price: PriceSheet,
-    deadline: UnixMs,
+    options: AskOptions,
     call: CallOptions,
+    unary: CallOptions,
   ): AsyncGenerator<ChatEvent> {
-    const outputTokensMax = Math.min(
-      request.maxTokens ?? MAX_TOKENS_DEFAULT,
-      held.session.candidates[0]?.offer.certificate.outputTokensMax ?? MAX_TOKENS_DEFAULT,
-    );
-    const message = encodeChatPayload(payloadOf(request, outputTokensMax));
-    const { open, frames, sent } = await sealRequest(
-      held.session,
-      {
-        message,
-        paymentRef: held.paymentRef,
-        price,
-        // A token is at least a byte of input, so this is never too small for an honest count.
-        priceCap: amountOf(
-          roundCounts({ tokensIn: message.length, tokensCached: 0, tokensOut: outputTokensMax }, price),
-          price,
-          2n ** 63n,
-        ),
-        outputTokensMax,
-        dispatchesMax: 2,
-        deadline,
-      },
-      now(),
-      randomness,
-    );
-    try {
-      const atMost = { tokensIn: message.length, tokensCached: message.length, tokensOut: outputTokensMax };
-      yield* answerTo(held, open, frames, { sent, price, atMost }, call);
-    } finally {
-      sent.erase();
+    yield { kind: 'verifying', step: 'asking for workers and their evidence' };
+    const ask = await sessionAsk(request.model, options, unary);
+    const { deadline } = call;
+    const terms = { deadline, padding: options.padding ?? 'bucket', idempotency: randomness(16) } as const;
+    const progress: Progress = {
+      received: '',
+      pieces: 0,
+      bound: false,
+      checkpoint: null,
+      earlier: [],
+      avoid: new Set(),
+    };
+    for (let attempt = 1; ; attempt++) {
+      let pieces = 0;
+      try {
+        for await (const event of once(request, ask, terms, progress, call)) {
+          if (event.kind === 'text' && event.text !== '') pieces += 1;
+          yield event;
+        }
+        return;
+      } catch (error) {
+        const isOver = attempt >= TRIES_MAX || now() >= deadline || options.signal?.aborted === true;
+        if (!(await mayGoOn(error, progress, isOver))) throw error;
+        progress.pieces += pieces;
+        yield { kind: 'verifying', step: `trying another session: ${(error as CodedError).code}` };
+      }
     }
   }
 
-  async function* answerTo(
-    held: Live,
-    open: SealedOpen,
-    frames: readonly Bytes[],
-    { sent, price, atMost }: Readonly<{ sent: SentRequest; price: PriceSheet; atMost: TokenCounts }>,
-    call: CallOptions,
-  ): AsyncGenerator<ChatEvent> {
-    let reader: ResponseReader | null = null;
-    let last: Readonly<{ signed: SignedReceipt; receipt: Receipt; checks: AnswerReceipt['checks'] }> | null = null;
-    let failure: CodedError | null = null;
-    for await (const part of transport.infer(held.known ? detached(open) : open, frames, call)) {
-      if (part.kind === 'preface') {
-        if (reader !== null) throw new CodedError('RESPONSE_REFUSED', 'two prefaces', { check: 'preface' });
-        reader = openResponse(sent, part.preface);
-        held.known = true;
-        continue;
-      }
-      if (reader === null) throw new CodedError('RESPONSE_REFUSED', 'no preface', { check: 'preface' });
-      if (part.kind === 'frame') {
-        const event = reader.push(part.frame);
-        if (event.kind === 'data') yield { kind: 'text', text: parseChatDelta(event.message).text ?? '' };
-        if (event.kind === 'error') failure = sealedFailure(event.message);
-        continue;
-      }
-      const verdict = await verifyReceiptAsClient(part.receipt, reader, atMost);
-      const checks = namedChecks(verdict.checks);
-      const failed = failedNames(checks);
-      if (failed.length > 0) {
-        throw new CodedError('RECEIPT_REFUSED', `the receipt is refused: ${failed.join(', ')}`, {
-          check: failed[0] as string,
+  /** The caller's stop, and the cut that follows it where the other side does not end in time. */
+  const stopping = (options: AskOptions) => {
+    const stop = new AbortController();
+    const cut = new AbortController();
+    stop.signal.addEventListener('abort', () => setTimeout(() => cut.abort(), STOP_GRACE_MS), { once: true });
+    const leave = () => stop.abort();
+    if (options.signal?.aborted) leave();
+    options.signal?.addEventListener('abort', leave, { once: true });
+    const deadline = now() + (options.deadlineMs ?? DEADLINE_DEFAULT_MS);
+    return {
+      stop,
+      call: { deadline, signal: cut.signal, stop: stop.signal } as const,
+      unary: { deadline, signal: stop.signal } as const,
+      over: () => options.signal?.removeEventListener('abort', leave),
+    };
+  };
+
+  async function* chat(request: ChatRequest, options: AskOptions = {}): AsyncGenerator<ChatEvent> {
+    const { stop, call, unary, over } = stopping(options);
+    const events = tries(request, options, call, unary);
+    let ended = false;
+    try {
+      for (;;) {
+        const step = await events.next().catch((error: unknown) => {
+          ended = true;
+          throw error;
         });
+        if (step.done === true) {
+          ended = true;
+          return;
+        }
+        yield step.value;
       }
-      last = { signed: part.receipt, receipt: parseReceipt(part.receipt.receipt), checks };
-    }
-    if (reader === null) throw new CodedError('STREAM_TRUNCATED', 'no answer came', { frames: 0 });
-    reader.end();
-    if (failure !== null) throw failure;
-    if (last === null || last.receipt.kind !== 'final' || reader.usage === null) {
-      throw new CodedError('RECEIPT_REFUSED', 'the answer came without its receipt', { check: 'receiptPresent' });
-    }
-    const receipt = answerReceipt(last.signed, last.receipt, price, last.checks);
-    keep(receipt);
-    const { finish, counts } = reader.usage;
-    yield { kind: 'done', finish, usage: counts, receipt };
-    if (payments !== null) {
-      const payment = await paid(payments, receipt, call);
-      if (payment !== null) yield { kind: 'paid', payment };
+    } finally {
+      over();
+      if (!ended) {
+        // The reader left: the answer is ended, and what was made of it is paid.
+        stop.abort();
+        const rest = drained(events).finally(() => ending.delete(rest));
+        ending.add(rest);
+      }
     }
   }
 
   return {
     models: () => models({ deadline: now() + DEADLINE_DEFAULT_MS }),
-    async *chat(request, options = {}) {
-      const deadline = now() + (options.deadlineMs ?? DEADLINE_DEFAULT_MS);
-      const call: CallOptions = { deadline, ...(options.signal === undefined ? {} : { signal: options.signal }) };
-      const mode = options.mode ?? (Math.max(1, deps.policy.session.leastMode) as Mode);
-      yield { kind: 'verifying', step: 'asking for workers and their evidence' };
-      const model = await findModel(request.model, call);
-      for (let attempt = 0; ; attempt++) {
-        let begun = false;
-        try {
-          for await (const event of once(request, { model, mode, deadline }, call)) {
-            if (event.kind === 'text' || event.kind === 'done') begun = true;
-            yield event;
-          }
-          return;
-        } catch (error) {
-          const anew = error instanceof CodedError && TRY_ANEW.has(error.code);
-          if (!anew || begun || attempt > 0 || now() >= deadline || options.signal?.aborted) throw error;
-          yield { kind: 'verifying', step: `trying another session: ${error.code}` };
+    chat,
+    async embed(request, options = {}) {
+      const { call, unary, over } = stopping(options);
+      try {
+        const ask = await sessionAsk(request.model, options, unary);
+        const { price } = await priceOf(unary);
+        const padding = options.padding ?? 'bucket';
+        const base = { price, deadline: call.deadline, padding, idempotency: randomness(16) };
+        const events = underSession(ask, new Set(), unary, async function* (held) {
+          yield await embedExchange(deps, { ...base, held }, request, call);
+        });
+        for await (const { usage, ...embedded } of events) {
+          await receipts.add(embedded.receipt);
+          await pay(embedded.receipt);
+          return { ...embedded, usage: usage.counts };
         }
+        throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
+      } finally {
+        over();
       }
     },
-    verified: () => [...verified.values()].filter((worker) => worker.expiresAt > now()),
-    receipts: () => [...receipts],
+    verified: verified.list,
+    receipts: receipts.list,
     async receiptInLog(receipt, options = {}): Promise<ReceiptInLog> {
       const until = now() + LOG_WAIT_MS;
       for (;;) {
         try {
           const call = { deadline: until, ...(options.signal === undefined ? {} : { signal: options.signal }) };
           const { batch, place } = await transport.getReceiptProof(receipt.digest, call);
-          const { checks, index, size, origin } = await checkReceiptEntry(
-            batch,
-            place,
-            deps.logPolicy,
-            heads,
-            receipt.digest,
-          );
+          const proven = await checkReceiptEntry(batch, place, deps.logPolicy, heads, receipt.digest);
+          const { checks, index, size, origin } = proven;
           return { checks, index, size, origin };
         } catch (error) {
           const notYet = error instanceof CodedError && error.code === 'NOT_FOUND';
@@ -328,18 +318,25 @@ export function createClient(deps: ClientDeps): Client {
     payment: async () => payments?.state({ deadline: now() + DEADLINE_DEFAULT_MS }) ?? null,
     async settle(options = {}) {
       if (payments === null) throw new CodedError('CHANNEL_REFUSED', 'this client pays through no channel');
-      const call = {
-        deadline: now() + DEADLINE_DEFAULT_MS,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      };
+      const { signal } = options;
+      const call = { deadline: now() + DEADLINE_DEFAULT_MS, ...(signal === undefined ? {} : { signal }) };
       await payments.settle(call);
       return payments.state(call);
     },
     async close() {
-      for (const key of [...live.keys()]) drop(key);
+      await Promise.allSettled(ending);
+      live.dropAll();
       transport.close();
     },
   };
+}
+
+async function drained(events: AsyncGenerator<ChatEvent>): Promise<void> {
+  try {
+    while ((await events.next()).done !== true);
+  } catch {
+    // Whoever asked has left: there is nobody to tell.
+  }
 }
 
 /**
@@ -354,50 +351,4 @@ async function paid(payments: Payments, receipt: AnswerReceipt, call: CallOption
     if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'unavailable') return null;
     throw error;
   }
-}
-
-/** Later requests of a session leave out what the router keeps. */
-function detached(open: SealedOpen): SealedOpen {
-  const nothing = new Uint8Array(0);
-  return { ...open, hello: nothing, candidates: open.candidates.map(({ wrap }) => ({ wrap, enc: nothing })) };
-}
-
-function payloadOf(request: ChatRequest, maxTokens: number): Parameters<typeof encodeChatPayload>[0] {
-  return {
-    messages: request.messages,
-    ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
-    maxTokens,
-    temperature: request.temperature ?? 0,
-    topP: request.topP ?? 1,
-    topK: request.topK ?? 0,
-    ...(request.seed === undefined ? {} : { seed: request.seed }),
-    stop: request.stop ?? [],
-  };
-}
-
-function sealedFailure(message: Bytes): CodedError {
-  const { code, message: words } = parseSealedError(message);
-  const known = Object.hasOwn(KIND_OF_CODE, code) ? (code as ErrorCode) : 'ANSWER_FAILED';
-  return new CodedError(known, words);
-}
-
-function answerReceipt(
-  signed: SignedReceipt,
-  receipt: Receipt,
-  price: PriceSheet,
-  checks: AnswerReceipt['checks'],
-): AnswerReceipt {
-  const digest = receiptDigest(signed.receipt);
-  return {
-    id: `r_${toHex(digest).slice(0, 16)}`,
-    digest,
-    object: signed.receipt,
-    signature: signed.signature,
-    workerId: toHex(receipt.workerId),
-    amount: receipt.amount,
-    currency: price.currency,
-    ...receipt.counts,
-    frames: receipt.frames,
-    checks,
-  };
 }

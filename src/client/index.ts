@@ -8,4 +8,5 @@ export {
   type VoucherBook,
   type VoucherStore,
 } from './payments.ts';
+export { encodeAnswerReceipt, parseAnswerReceipt, RECEIPTS_MAX, type ReceiptStore } from './receipts.ts';
 export type { CallOptions, RouterTransport } from './transport.ts';

@@ -33,6 +33,7 @@ import {
 } from '../session/index.ts';
 import type { CheckGroups, VerifiedWorker } from './api.ts';
 import { createSeenCrls } from './crl-floors.ts';
+import type { SessionAsk } from './live-sessions.ts';
 import { checkAdmissionEntry, type SeenHeads } from './log-proofs.ts';
 import { namedChecks } from './named-checks.ts';
 import type { CallOptions, RouterTransport } from './transport.ts';
@@ -56,8 +57,9 @@ export type SessionDeps = Readonly<{
 
 export type OpenedSession = Readonly<{
   session: ClientSession;
-  worker: VerifiedWorker;
-  /** Every worker that passed, the chosen one last. */
+  /** In the order of the session's candidates. */
+  workers: readonly VerifiedWorker[];
+  /** Every worker that passed, the chosen ones last. */
   passed: readonly VerifiedWorker[];
 }>;
 type Candidate = Readonly<{ offer: VerifiedOffer; worker: VerifiedWorker }>;
@@ -160,15 +162,21 @@ export function createSessions(deps: SessionDeps) {
 
   return {
     /**
-     * @param model M, 32 bytes
+     * @param avoid worker ids, hex, that are taken only where no other passes
      * @throws CodedError OFFER_REFUSED with the failed checks where no worker passed, NO_WORKER, ENDORSEMENT_UNREACHABLE
      *   where it could not be found out, or the transport's
      */
-    async open(model: Bytes, mode: Mode, call: CallOptions): Promise<OpenedSession> {
+    async open(
+      { model, mode, candidates }: SessionAsk,
+      avoid: ReadonlySet<string>,
+      call: CallOptions,
+    ): Promise<OpenedSession> {
+      const refused = (check: string, why: string) => new CodedError('OFFER_REFUSED', why, { check });
       if (mode < deps.policy.session.leastMode) {
-        throw new CodedError('OFFER_REFUSED', 'the policy demands a fresher proof than this mode gives', {
-          check: 'leastMode',
-        });
+        throw refused('leastMode', 'the policy demands a fresher proof than this mode gives');
+      }
+      if (candidates > deps.policy.session.candidatesMax) {
+        throw refused('candidatesMax', 'the policy lets fewer workers read a request');
       }
       const own = createHello({ mode, model, policyDigest: deps.policyDigest }, deps.randomness);
       const offers = await transport.getOffers(own.bytes, OFFERS_WANTED, call);
@@ -181,12 +189,22 @@ export function createSessions(deps: SessionDeps) {
           ),
       );
       const passed = judged.filter((one): one is Candidate => 'offer' in one);
-      const [chosen] = drawAtRandom(passed, 1, deps.randomness);
-      if (chosen === undefined) throw noneVerified(judged.filter((one): one is Refusal => !('offer' in one)));
-      const session = await openSession(own, [chosen.offer], now());
-      const all = [...passed.filter((one) => one !== chosen), chosen];
-      const workers = all.map(({ worker }) => ({ ...worker, candidates: all.length }));
-      return { session, worker: workers.at(-1) as VerifiedWorker, passed: workers };
+      if (passed.length === 0) throw noneVerified(judged.filter((one): one is Refusal => !('offer' in one)));
+      const isAvoided = ({ worker }: Candidate) => avoid.has(worker.workerId);
+      const preferred = drawAtRandom(
+        passed.filter((one) => !isAvoided(one)),
+        candidates,
+        deps.randomness,
+      );
+      const chosen = preferred.length > 0 ? preferred : drawAtRandom(passed, 1, deps.randomness);
+      const session = await openSession(
+        own,
+        chosen.map(({ offer }) => offer),
+        now(),
+      );
+      const told = ({ worker }: Candidate) => ({ ...worker, candidates: passed.length });
+      const others = passed.filter((one) => !chosen.includes(one));
+      return { session, workers: chosen.map(told), passed: [...others, ...chosen].map(told) };
     },
   };
 }

@@ -2,7 +2,8 @@ import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.t
 import type { Bytes, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen } from '../session/index.ts';
 
-export type CallOptions = Readonly<{ deadline: UnixMs; signal?: AbortSignal }>;
+/** `stop`, of a request under way: ends the answer, and its end and receipt still come; `signal` cuts it. */
+export type CallOptions = Readonly<{ deadline: UnixMs; signal?: AbortSignal; stop?: AbortSignal }>;
 
 /**
  * The door to one router, whatever carries it. Nothing it answers is believed: evidence, proofs and receipts are checked

@@ -8,7 +8,9 @@ export type WorkerControl = Readonly<{ send(message: RouterToWorker): void; clos
 export type ToServe =
   | (Readonly<{ kind: 'open' }> & ServeOpen)
   | Readonly<{ kind: 'frame'; frame: Bytes }>
-  | Readonly<{ kind: 'dispatch'; dispatch: number; signature: Bytes }>;
+  | Readonly<{ kind: 'dispatch'; dispatch: number; signature: Bytes }>
+  /** The client wants no more: the worker ends its answer and signs for what it made. */
+  | Readonly<{ kind: 'stop' }>;
 
 export type FromServe = ResponsePart | Readonly<{ kind: 'refused'; reason: OpenRefusal }>;
 

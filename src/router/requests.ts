@@ -23,6 +23,7 @@ import { keepNewest, type Worker } from './fleet.ts';
 import type { ToServe } from './links.ts';
 import type { Placing, Taken } from './placing.ts';
 import type { Outcome, Usage } from './routing/index.ts';
+import type { InferSignals } from './service.ts';
 
 export type RequestLimits = Readonly<{
   /** Sum of the frames of one request. */
@@ -148,7 +149,7 @@ export function createRequests(
     number: number,
     channel: string,
     attach: Readonly<{ hello: Bytes; enc: Bytes }> | null,
-    signal: AbortSignal,
+    { signal, stop: ending }: Readonly<{ signal: AbortSignal; stop: AbortSignal }>,
   ): AsyncGenerator<ResponsePart, 'answered' | 'SESSION_UNKNOWN' | 'OPEN_FAILED' | 'BUSY'> {
     const { worker, link, place, slot } = to;
     const { certificateDigest } = sealed.header.candidates[place] as Header['candidates'][number];
@@ -168,6 +169,10 @@ export function createRequests(
         dispatch: number,
       });
       for (const part of serveParts(sealed, place, attach, number, signature, deps.now())) await link.send(part);
+      // A worker that is gone shows in its parts.
+      const end = () => void link.send({ kind: 'stop' }).catch(() => undefined);
+      if (ending.aborted) end();
+      else ending.addEventListener('abort', end, { once: true });
       for (;;) {
         const stop = begun ? signal : AbortSignal.any([signal, tooSlow]);
         const { value: part, done } = await nextBefore(parts, stop, why);
@@ -217,13 +222,16 @@ export function createRequests(
     sealed: Sealed,
     reservation: Reservation,
     end: UnixMs,
-    signal: AbortSignal,
+    signals: Readonly<{ signal: AbortSignal; stop: AbortSignal }>,
   ): AsyncGenerator<ResponsePart> {
+    const { signal, stop } = signals;
     let number = 0;
     const tried = new Set<Worker>();
     let last = new CodedError('NO_WORKER', 'no candidate of this request is serving now: ask for offers again');
     while (number < sealed.header.dispatchesMax) {
-      const to = await deps.placing.take(sealed.header, reservation.channel, end, tried, signal);
+      if (stop.aborted) throw new CodedError('REQUEST_CANCELLED', 'stopped before a worker began');
+      const waiting = AbortSignal.any([signal, stop]);
+      const to = await deps.placing.take(sealed.header, reservation.channel, end, tried, waiting);
       if (to === null) break;
       number += 1;
       tried.add(to.worker);
@@ -231,7 +239,7 @@ export function createRequests(
       const attach = own.hello.length > 0 ? own : attachmentFor(sealed, to.place);
       let begun = false;
       try {
-        const parts = dispatch(sealed, to, number, reservation.channel, attach, signal);
+        const parts = dispatch(sealed, to, number, reservation.channel, attach, signals);
         for (;;) {
           const { value, done } = await parts.next();
           if (!done) {
@@ -258,7 +266,7 @@ export function createRequests(
       open: SealedOpen,
       frames: AsyncIterable<Bytes>,
       deadline: UnixMs,
-      cancelled: AbortSignal,
+      { cancelled, stop }: InferSignals,
     ): AsyncGenerator<ResponsePart> {
       const header = parseHeader(open.header);
       const hash = headerHash(open.header);
@@ -285,7 +293,7 @@ export function createRequests(
         deps.placing.admit(header, reservation.channel);
         const sealed = await collect(open, header, hash, frames, signal);
         remember(sealed);
-        yield* relay(sealed, reservation, end, signal);
+        yield* relay(sealed, reservation, end, { signal, stop });
       } finally {
         running -= 1;
         heldBytes -= header.sealedBytes;
@@ -321,6 +329,10 @@ async function collect(
     if (digest.sealedBytes > header.sealedBytes)
       throw new CodedError('REQUEST_MALFORMED', 'more frames than the header says');
     kept.push(value);
+    if (digest.sealedBytes === header.sealedBytes) {
+      await iterator.return?.();
+      break;
+    }
   }
   if (digest.sealedBytes !== header.sealedBytes)
     throw new CodedError('REQUEST_MALFORMED', 'fewer frames than the header says');

@@ -18,6 +18,9 @@ export type WorkerRow = Readonly<{
 }>;
 
 /** A router as its edges see it. Every method throws CodedError; requests end by their deadline. */
+/** `cancelled`: nobody reads any more. `stop`: the client wants the end and its receipt. */
+export type InferSignals = Readonly<{ cancelled: AbortSignal; stop: AbortSignal }>;
+
 export type RouterService = Readonly<{
   listModels(): readonly Readonly<{ modelDigest: Bytes; name: string; workers: number; contextTokensMax: number }>[];
   getOffers(hello: Bytes, offersMax: number, deadline: UnixMs): Promise<readonly OfferEntry[]>;
@@ -25,7 +28,7 @@ export type RouterService = Readonly<{
     open: SealedOpen,
     frames: AsyncIterable<Bytes>,
     deadline: UnixMs,
-    signal: AbortSignal,
+    signals: InferSignals,
   ): AsyncIterable<ResponsePart>;
   getEvidence(evidenceDigest: Bytes): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes): Promise<LoggedEntry>;

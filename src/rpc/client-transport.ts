@@ -138,16 +138,20 @@ async function* infer(
   options.signal?.addEventListener('abort', cancel, { once: true });
   if (options.signal?.aborted) cancel();
   // The reader below reports what went wrong; a write that fails because the stream is gone adds nothing.
+  const stop = () => void writeTo(call, { stop: true }).catch(() => undefined);
   const sent = (async () => {
     await writeTo(call, { open: { ...open, candidates: [...open.candidates] } });
     for (const frame of frames) await writeTo(call, { frame });
-    call.end();
+    if (options.stop?.aborted) stop();
+    else if (options.stop !== undefined) options.stop.addEventListener('abort', stop, { once: true });
+    else call.end();
   })().catch(() => undefined);
   try {
     for await (const wire of readFrom<InferResponse__Output>(call, 'ROUTER_UNREACHABLE')) yield partFromWire(wire);
     await sent;
   } finally {
     options.signal?.removeEventListener('abort', cancel);
+    options.stop?.removeEventListener('abort', stop);
     call.cancel();
   }
 }

@@ -45,14 +45,36 @@ function openFromWire(request: InferRequest__Output | undefined): SealedOpen {
   };
 }
 
-async function* framesFromWire(messages: AsyncIterator<InferRequest__Output>): AsyncGenerator<Bytes> {
-  for (;;) {
-    const { value, done } = await messages.next();
-    if (done) return;
-    if (value.part !== 'frame' || !value.frame) {
-      throw new CodedError('REQUEST_MALFORMED', 'only frames may follow `open`');
+/**
+ * The frames of one request. Whoever has read enough of them leaves; from then on a `stop` may come, or the half-close.
+ * @param ended tells of what came after the frames: `stop`, or a message that may not come there
+ */
+async function* framesFromWire(
+  messages: AsyncIterator<InferRequest__Output>,
+  ended: Readonly<{ stop: () => void; broken: () => void }>,
+): AsyncGenerator<Bytes> {
+  let complete = false;
+  try {
+    for (;;) {
+      const { value, done } = await messages.next();
+      complete = done === true;
+      if (done) return;
+      if (value.part !== 'frame' || !value.frame) {
+        throw new CodedError('REQUEST_MALFORMED', 'only frames may follow `open`');
+      }
+      yield bytesOf(value.frame);
     }
-    yield bytesOf(value.frame);
+  } finally {
+    if (!complete) {
+      void messages.next().then(
+        ({ value, done }) => {
+          if (done) return;
+          if ((value as InferRequest__Output).part === 'stop') ended.stop();
+          else ended.broken();
+        },
+        () => undefined,
+      );
+    }
   }
 }
 
@@ -65,6 +87,7 @@ export function partToWire(part: ResponsePart): object {
 function inferHandler(router: RouterService, now: Clock): grpc.handleBidiStreamingCall<InferRequest__Output, object> {
   return (call) => {
     const abort = new AbortController();
+    const stop = new AbortController();
     call.on('cancelled', () => abort.abort());
     call.on('error', () => abort.abort());
     void (async () => {
@@ -72,7 +95,8 @@ function inferHandler(router: RouterService, now: Clock): grpc.handleBidiStreami
       const first = await messages.next();
       const open = openFromWire(first.value as InferRequest__Output | undefined);
       const deadline = deadlineOf(call, now());
-      for await (const part of router.infer(open, framesFromWire(messages), deadline, abort.signal)) {
+      const frames = framesFromWire(messages, { stop: () => stop.abort(), broken: () => abort.abort() });
+      for await (const part of router.infer(open, frames, deadline, { cancelled: abort.signal, stop: stop.signal })) {
         await writeTo(call, partToWire(part));
       }
       call.end();

@@ -118,8 +118,11 @@ export function attachToRouter(address: string, tls?: Readonly<{ rootCertificate
         if (request === null) return;
         failures = 0;
         while (idle < spare && !closed) open();
-        // Noticing a cancel needs a reader: nothing more may come, so whatever comes ends the stream.
-        void stream.next().catch(() => abort.abort());
+        // A reader notices a cancel; and nothing more may come but `stop`, which ends the answer, not the stream.
+        void stream.next().then(
+          ({ done }) => done || abort.abort(),
+          () => abort.abort(),
+        );
         for await (const part of serve(request, abort.signal)) await writeTo(call, serveToWire(part));
         call.end();
       } catch {

@@ -57,6 +57,7 @@ function fromWorkerWire(wire: WorkerMessage__Output): WorkerToRouter {
 function toServeWire(part: ToServe): object {
   if (part.kind === 'frame') return { frame: part.frame };
   if (part.kind === 'dispatch') return { dispatch: { dispatch: part.dispatch, signature: part.signature } };
+  if (part.kind === 'stop') return { stop: true };
   const { kind: _, ...open } = part;
   return { open };
 }

@@ -37,6 +37,8 @@ export type ChatPayload = Readonly<{
   messages: readonly ChatMessage[];
   /** Text to go on from, instead of messages. */
   prompt?: string;
+  /** Text that the answer to `messages` has already: the model goes on from it, and does not repeat it. */
+  prefix?: string;
   maxTokens: number;
   temperature: number;
   topP: number;
@@ -61,7 +63,7 @@ const TOOLS_MAX = 128;
 const BIASES_MAX = 1024;
 const ROLES = new Set(['system', 'user', 'assistant', 'tool']);
 const FIELDS = new Set([
-  ...['v', 'messages', 'prompt', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop', 'logprobs'],
+  ...['v', 'messages', 'prompt', 'prefix', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop', 'logprobs'],
   ...['presencePenalty', 'frequencyPenalty', 'logitBias', 'tools', 'toolChoice', 'responseFormat'],
 ]);
 const MESSAGE_FIELDS = new Set(['role', 'content', 'toolCalls', 'toolCallId']);
@@ -79,10 +81,11 @@ export function parseChatPayload(message: Uint8Array): ChatPayload {
 export function chatPayloadOf(record: JsonRecord): ChatPayload {
   onlyFields(record, FIELDS);
   if (record.v !== 1) throw malformed('v');
-  const { messages, prompt, stop } = record;
+  const { messages, prompt, prefix, stop } = record;
   if (!Array.isArray(messages) || messages.length > MESSAGES_MAX) throw malformed('messages');
   for (const item of messages as unknown[]) requireMessage(item);
   if (prompt !== undefined && typeof prompt !== 'string') throw malformed('prompt');
+  if (prefix !== undefined && (typeof prefix !== 'string' || prompt !== undefined)) throw malformed('prefix');
   if ((messages.length === 0) === (prompt === undefined)) throw malformed('messages');
   if (!Array.isArray(stop) || stop.length > STOP_MAX || stop.some((s) => typeof s !== 'string'))
     throw malformed('stop');
@@ -93,6 +96,7 @@ export function chatPayloadOf(record: JsonRecord): ChatPayload {
   return {
     messages: messages as ChatMessage[],
     ...(prompt === undefined ? {} : { prompt }),
+    ...(prefix === undefined ? {} : { prefix: prefix as string }),
     maxTokens: numberIn(record, 'maxTokens', 1, 1_000_000, true),
     temperature: numberIn(record, 'temperature', 0, 2, false),
     topP: numberIn(record, 'topP', 0, 1, false),

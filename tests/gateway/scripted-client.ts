@@ -35,15 +35,18 @@ export function receiptNumber(n: number): AnswerReceipt {
   return {
     id: `r_${n.toString(16).padStart(16, '0')}`,
     digest: new Uint8Array(32).fill(n),
+    kind: 'final',
     object: Uint8Array.of(1, 2, 3),
     signature: new Uint8Array(64),
     workerId: WORKER.workerId,
+    readers: [WORKER.workerId],
     amount: 21_000n,
     currency: 'nanoTON',
     tokensIn: 128,
     tokensCached: 0,
     tokensOut: 64,
     frames: 3,
+    endedAt: 1_800_000_000_000,
     checks: [{ name: 'signature', outcome: 'passed', reason: '' }],
   };
 }
@@ -97,7 +100,7 @@ export function scriptedClient(changes: Partial<Script> = {}): { client: Client;
     const receipt = receiptNumber(receipts.length + 1);
     receipts.push(receipt);
     const usage = { tokensIn: 9, tokensCached: 0, tokensOut: 5 };
-    yield { kind: 'done', finish: script.finish, usage, receipt };
+    yield { kind: 'done', finish: script.finish, usage, receipt, earlier: [] };
     await new Promise((resolve) => setTimeout(resolve, 5));
     script.vouchers++;
     yield { kind: 'paid', payment: PAYMENT };
@@ -105,6 +108,8 @@ export function scriptedClient(changes: Partial<Script> = {}): { client: Client;
   const client: Client = {
     models: async () => [{ digest: WORKER.modelDigest, name: 'sea-stories', workers: 2, contextTokensMax: 256 }],
     chat,
+    embed: async () =>
+      Promise.reject(new CodedError('REQUEST_UNSUPPORTED', 'input: no embeddings', { param: 'input' })),
     verified: () => [script.worker],
     receipts: () => receipts,
     receiptInLog: async () => ({

@@ -46,23 +46,28 @@ export const randomness: Randomness = (length) => Uint8Array.from(randomBytes(le
 /** An engine whose answer is known: the words of the last message, one token each, after `delayMs` a token. */
 export function echoEngine(
   options: Readonly<{ delayMs?: number; tokens?: number }> = {},
-): Engine & { generated: number } {
+): Engine & { generated: number; stoppedAt: number } {
   const engine = {
     modelId: 'echo',
     manifest: { files: [] } as unknown as Engine['manifest'],
     contextTokensMax: 4096,
     generated: 0,
+    stoppedAt: 0,
     async *generate(request: Parameters<Engine['generate']>[0], signal: AbortSignal) {
       const words = String(request.messages.at(-1)?.content ?? request.prompt ?? '').split(' ');
-      const count = Math.min(options.tokens ?? words.length, request.maxTokens);
+      const whole = options.tokens ?? words.length;
+      // An answer that another worker began is gone on with.
+      const begun = (request.prefix ?? '').split(' ').length - 1;
+      const count = Math.min(whole - begun, request.maxTokens);
       for (let i = 0; i < count; i++) {
         if (options.delayMs !== undefined) await new Promise((done) => setTimeout(done, options.delayMs));
         if (signal.aborted) {
+          engine.stoppedAt = performance.now();
           yield { kind: 'done', finish: 'cancelled', tokensIn: words.length, tokensCached: 0, tokensOut: i } as const;
           return;
         }
         engine.generated += 1;
-        yield { kind: 'token', text: `${words[i % words.length]} `, tokenId: i } as const;
+        yield { kind: 'token', text: `${words[(begun + i) % words.length]} `, tokenId: begun + i } as const;
       }
       yield { kind: 'done', finish: 'stop', tokensIn: words.length, tokensCached: 0, tokensOut: count } as const;
     },
@@ -79,7 +84,8 @@ export type InProcessOptions = Readonly<{
   misbehave?: (serve: Serve, worker: number) => Serve;
   /** Requests that each worker runs at the same time. */
   slots?: number;
-  engine?: Engine;
+  /** Of every worker, or of each its own. */
+  engine?: Engine | readonly Engine[];
   /** Of TDX workers. */
   machine?: MachineOptions;
   /** Laid over each report of SNP workers, before it is signed. */
@@ -109,6 +115,8 @@ export type InProcess = Readonly<{
   dispatchKey: SigningKey;
   /** What the first worker runs for each request, once it is admitted. */
   serve: () => Serve;
+  /** Ends one worker's boot, at once: by its id, hex. */
+  stopWorker(workerId: string): void;
   close(): Promise<void>;
 }>;
 
@@ -244,11 +252,15 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const address = `127.0.0.1:${server.port}`;
   const events: WorkerEvent[] = [];
   let serving: Serve | undefined;
+  const engineOf = (i: number): Engine => {
+    const { engine = echoEngine() } = options;
+    return 'length' in engine ? (engine[i] as Engine) : engine;
+  };
   const workers = hosts.machines.map((machine, i) =>
     createWorker(
       {
         machine,
-        engine: options.engine ?? echoEngine(),
+        engine: engineOf(i),
         connect: () => {
           const link = attachToRouter(address);
           return {
@@ -342,6 +354,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       if (serving === undefined) throw new Error('no worker was admitted');
       return serving;
     },
+    stopWorker: (workerId) => workers.find((worker) => toHex(worker.workerId) === workerId)?.stop(),
     close: async () => {
       for (const client of clients) await client.close();
       for (const worker of workers) worker.stop();

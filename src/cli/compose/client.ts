@@ -16,6 +16,7 @@ import { connectToRouter } from '../../rpc/index.ts';
 import { type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { receiptFile } from './receipts.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
 export type ClientOptions = TrustOptions &
@@ -56,6 +57,7 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
     blockAt: chain === null ? null : (seqno) => blockOf(chain, seqno),
     now: Date.now,
     randomness: systemRandomness,
+    receipts: receiptFile(join(options.data, 'receipts.jsonl')),
     payments: chain === null ? null : await openPayments(options, chain, transport),
   });
   const close = async () => {

@@ -49,15 +49,10 @@ export class Conversation {
     while (!this.#ended) this.#ended = (await this.#events.next().catch(() => ({ done: true }))).done === true;
   }
 
-  /** Cancels the request, unless its answer is complete. */
+  /** Ends the answer, unless it is complete; what was made of it is read on to its receipt and paid. */
   cancel(): void {
-    if (this.#done !== null) {
-      void this.settle();
-      return;
-    }
-    this.#ended = true;
-    this.#abort.abort();
-    void this.#events.return?.().catch(() => {});
+    if (this.#done === null) this.#abort.abort();
+    void this.settle();
   }
 
   async #advance(): Promise<string | null> {

@@ -6,6 +6,8 @@ export type GenerateRequest = Readonly<{
   messages: readonly ChatMessage[];
   /** Text to go on from, instead of messages. */
   prompt?: string;
+  /** Text that the answer has already: not repeated, gone on from. */
+  prefix?: string;
   /** Tokens to generate at most, ≥ 1; the model's context may end the answer earlier. */
   maxTokens: number;
   /** 0 is greedy: the same request gives the same tokens. */

@@ -14,7 +14,7 @@ export type RenderTemplate = (messages: readonly TextMessage[]) => string;
  * @throws CodedError REQUEST_INVALID
  */
 export function promptText(
-  request: Pick<GenerateRequest, 'messages' | 'prompt'>,
+  request: Pick<GenerateRequest, 'messages' | 'prompt' | 'prefix'>,
   template: RenderTemplate | null,
   specialTokens: readonly string[],
 ): PromptText {
@@ -28,9 +28,10 @@ export function promptText(
     role,
     content: withoutSpecial(textOf(content), specialTokens),
   }));
-  if (template === null) return { text: transcript(messages), addSpecialTokens: true };
+  const begun = withoutSpecial(request.prefix ?? '', specialTokens);
+  if (template === null) return { text: transcript(messages) + begun, addSpecialTokens: true };
   try {
-    return { text: template(messages), addSpecialTokens: false };
+    return { text: template(messages) + begun, addSpecialTokens: false };
   } catch (cause) {
     throw new CodedError('REQUEST_INVALID', "the model's chat template refuses these messages", {}, { cause });
   }

@@ -5,11 +5,13 @@ import type { Open as _chrysalis_v1_Open, Open__Output as _chrysalis_v1_Open__Ou
 export interface InferRequest {
   'open'?: (_chrysalis_v1_Open | null);
   'frame'?: (Buffer | Uint8Array | string);
-  'part'?: "open"|"frame";
+  'stop'?: (boolean);
+  'part'?: "open"|"frame"|"stop";
 }
 
 export interface InferRequest__Output {
   'open'?: (_chrysalis_v1_Open__Output | null);
   'frame'?: (Buffer);
-  'part'?: "open"|"frame";
+  'stop'?: (boolean);
+  'part'?: "open"|"frame"|"stop";
 }

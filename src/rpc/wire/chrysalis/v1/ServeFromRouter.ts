@@ -7,12 +7,14 @@ export interface ServeFromRouter {
   'open'?: (_chrysalis_v1_ServeOpen | null);
   'frame'?: (Buffer | Uint8Array | string);
   'dispatch'?: (_chrysalis_v1_Dispatch | null);
-  'part'?: "open"|"frame"|"dispatch";
+  'stop'?: (boolean);
+  'part'?: "open"|"frame"|"dispatch"|"stop";
 }
 
 export interface ServeFromRouter__Output {
   'open'?: (_chrysalis_v1_ServeOpen__Output | null);
   'frame'?: (Buffer);
   'dispatch'?: (_chrysalis_v1_Dispatch__Output | null);
-  'part'?: "open"|"frame"|"dispatch";
+  'stop'?: (boolean);
+  'part'?: "open"|"frame"|"dispatch"|"stop";
 }
