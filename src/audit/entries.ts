@@ -57,7 +57,7 @@ export async function verifyEntries(
   input: EntriesInput,
   tallies: Tallies,
 ): Promise<{ findings: readonly Finding[]; history: History }> {
-  const walk = new Walk(input, tallies);
+  const walk = new EntriesWalk(input, tallies);
   const { source, manifest } = input;
   try {
     for await (const entries of entriesOf(source, manifest.from, manifest.to, manifest.to)) {
@@ -73,7 +73,8 @@ export async function verifyEntries(
   return { findings: walk.findings, history: walk.history };
 }
 
-class Walk {
+/** Looks at entries one after the other; a monitor goes on with it as the log grows. */
+export class EntriesWalk {
   readonly findings: Finding[] = [];
   readonly history: History;
   readonly #input: EntriesInput;
@@ -120,8 +121,13 @@ class Walk {
     if (leaf.type === 'image-registered') this.#image(index, leaf as Leaf<'image-registered'>);
   }
 
-  async end(): Promise<void> {
+  /** Until all appraisals under way are made. */
+  async settled(): Promise<void> {
     await Promise.all(this.#underWay);
+  }
+
+  async end(): Promise<void> {
+    await this.settled();
     const { V9, V17, V18 } = this.#tallies;
     if (this.#input.manifest.from > 0) {
       V9.skip(

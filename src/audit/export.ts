@@ -103,14 +103,8 @@ async function makePlan(source: LogSource, options: ExportOptions): Promise<Plan
   const { checkpoint: to } = verified;
   if (from > to.size) throw new CodedError('AUDIT_RANGE_INVALID', `the log has ${to.size} entries`, { from });
   const keys = new Map<number, Bytes>();
-  for (let at = from; at < to.size; ) {
-    const note = await source.covering(at);
-    if (note === null) break;
-    const { checkpoint } = await witnessed(note, policy);
-    if (checkpoint.size <= at || checkpoint.size > to.size) break;
+  for (const { checkpoint, note } of await keptCheckpoints(source, policy, from, to.size))
     keys.set(checkpoint.size, note);
-    at = checkpoint.size;
-  }
   if (from > 0) keys.set(from, await checkpointAt(source, from, policy));
   const tile = (id: Parameters<LogSource['tile']>[0]) => mustTile(source, id);
   const blobs = new Set<Digest>();
@@ -139,6 +133,30 @@ function blobsNamedBy(entry: Bytes): readonly Digest[] {
   } catch {
     return [];
   }
+}
+
+type Kept = Readonly<{ checkpoint: Checkpoint; note: Bytes; witnessedAt: number }>;
+
+/** The cosigned checkpoints that are kept over entries [from, to), ascending. @throws CodedError LOG_INCONSISTENT, LOG_SIGNATURE_* */
+export async function keptCheckpoints(
+  source: LogSource,
+  policy: LogPolicy,
+  from: number,
+  to: number,
+): Promise<readonly Kept[]> {
+  const kept: Kept[] = [];
+  for (let at = from; at < to; ) {
+    const note = await source.covering(at);
+    if (note === null) break;
+    const verified = await verifyCheckpoint(note, keysOfPolicy(policy));
+    // Only what the quorum cosigned is ever kept: this is no outage.
+    if (!policyHolds(policy, verified)) throw new CodedError('LOG_INCONSISTENT', 'a kept checkpoint lacks its quorum');
+    const { checkpoint } = verified;
+    if (checkpoint.size <= at || checkpoint.size > to) break;
+    kept.push({ checkpoint, note, witnessedAt: witnessTime(verified, policy) });
+    at = checkpoint.size;
+  }
+  return kept;
 }
 
 async function witnessed(note: Bytes, policy: LogPolicy): Promise<VerifiedCheckpoint & { note: Bytes }> {

@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { supervisedAction } from '../child.ts';
+import type { MirrorOptions } from '../log/mirror.ts';
+import type { MonitorOptions } from '../log/monitor.ts';
 import type { ServeOptions } from '../log/serve.ts';
 import type { WitnessOptions } from '../log/witness.ts';
 
@@ -11,6 +13,11 @@ function portNumber(text: string): number {
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535.');
   return port;
+}
+
+function secondsNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new InvalidArgumentError('a number of seconds from 1.');
+  return Number(text);
 }
 
 async function checkBatch(): Promise<void> {
@@ -25,6 +32,8 @@ export function registerLog(program: Command): void {
   const log = program.command('log').description('the transparency log: serve it, witness it, check what it gave you');
   registerServe(log);
   registerWitness(log);
+  registerMirror(log);
+  registerMonitor(log);
   log
     .command('check')
     .description('check proofs, checkpoints, tiles and notes: one JSON question per line in, one answer per line out')
@@ -77,5 +86,61 @@ function registerWitness(log: Command): void {
     )
     .action(
       supervisedAction(async (options: WitnessOptions) => (await import('../log/witness.ts')).runWitness(options)),
+    );
+}
+
+function registerMirror(log: Command): void {
+  log
+    .command('mirror')
+    .summary('keep a checked copy of somebody else’s log')
+    .description(
+      'Copies every tile, entry and archived file, each only after it was checked against a head that the quorum cosigned, and serves them. With --name it cosigns what it holds.',
+    )
+    .requiredOption('--from <url>', 'the log to copy')
+    .requiredOption('--policy <file>', 'C2SP tlog-policy: keys of the log, its witnesses and their quorum')
+    .option('--name <name>', 'cosign what is held, under this name')
+    .option('--port <number>', 'port on 127.0.0.1, 0 for any free one', portNumber, 0)
+    .option('--data <folder>', 'where the copy is kept', '.chrysalis/mirror')
+    .option('--interval <seconds>', 'how often to look for more', secondsNumber, 10)
+    .option('--once', 'copy what there is, then stop')
+    .option('--json', 'print events as JSON, one a line')
+    .option('--supervised', 'stop when stdin ends')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis log mirror --from http://127.0.0.1:8082 --policy .chrysalis/log-policy.txt --once',
+    )
+    .action(supervisedAction(async (options: MirrorOptions) => (await import('../log/mirror.ts')).runMirror(options)));
+}
+
+function registerMonitor(log: Command): void {
+  log
+    .command('monitor')
+    .summary('follow a log, look at every entry, say what is wrong')
+    .description(
+      'Reads every entry, makes every appraisal again, compares heads with what witnesses, mirrors and clients saw (rules M1 to M12). Findings go to stdout and to --webhook; proof that the log told two stories is written to equivocation.json in the data folder. With --once exits 0 without errors, 1 with one, 3 where the log could not be asked.',
+    )
+    .requiredOption('--log <url>', 'the log to follow')
+    .requiredOption('--policy <file>', 'C2SP tlog-policy: keys of the log, its witnesses and their quorum')
+    .option('--mirror <url...>', 'copies of the log to compare with')
+    .option('--gossip <folder>', 'checkpoints that clients saw, one a file')
+    .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
+    .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
+    .option('--collateral <file>', 'today’s collateral: would those who are in be let in today?')
+    .option('--collateral-url <url>', 'or the service that has it')
+    .option('--data <folder>', 'where the head seen last is kept', '.chrysalis/monitor')
+    .option('--interval <seconds>', 'how often to look', secondsNumber, 10)
+    .option('--webhook <url>', 'where findings are posted as JSON')
+    .option('--dangerously-allow-simulated-vendor <file>', 'accept evidence of this simulated vendor')
+    .option('--once', 'look once, then stop')
+    .option('--json', 'findings as JSON Lines')
+    .option('--supervised', 'stop when stdin ends')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis log monitor --log http://127.0.0.1:8082 --policy .chrysalis/log-policy.txt --once',
+    )
+    .action(
+      supervisedAction(async (options: MonitorOptions) => {
+        process.exitCode = await (await import('../log/monitor.ts')).runMonitor(options);
+      }),
     );
 }

@@ -1,6 +1,8 @@
 export * from './blobs.ts';
 export * from './client.ts';
+export * from './http.ts';
 export * from './log.ts';
+export * from './mirror.ts';
 export type { LogEntry } from './reader.ts';
 export type { KnownHead } from './recovery.ts';
 export type { Appended, BatchStep } from './sequencer.ts';

@@ -79,7 +79,8 @@ async function applyStaged(files: DurableFiles, head: Head): Promise<void> {
   await files.createAll(batch);
 }
 
-async function loadTree(files: DurableFiles, head: Head): Promise<GrowingTree> {
+/** The right edge of a log's files, checked against a head. @throws CodedError LOG_INCONSISTENT */
+export async function loadTree(files: DurableFiles, head: Pick<Head, 'size' | 'root'>): Promise<GrowingTree> {
   const { size, root } = head;
   if (size === 0) {
     if (!equalBytes(root, merkleRoot([]))) throw inconsistent('an empty log with the root of another');
