@@ -4,57 +4,12 @@ import { type Bytes, CodedError, canonicalJsonBytes, type Json, parseStrictJson 
 import { Gpu } from './gpu-schema.ts';
 import { hex, listOf } from './schema.ts';
 import { Snp } from './snp-schema.ts';
+import { Tdx } from './tdx-schema.ts';
 
 /**
  * The Appraisal Policy for Evidence, version 1: which genuine evidence a relying party accepts. Every field is required,
  * an unknown one is refused, and an empty list accepts nothing: what a policy doesn't say it doesn't allow.
  */
-const MEASUREMENT = hex(48);
-
-/** Reference Values of one image, accepted as a tuple: registers of two images never mix (tdx.md section 12). */
-const Image = z.strictObject({
-  name: z.string().min(1).max(64),
-  mrTd: MEASUREMENT,
-  rtmr0: MEASUREMENT,
-  rtmr1: MEASUREMENT,
-  rtmr2: MEASUREMENT,
-  mrConfigId: MEASUREMENT,
-  mrOwner: MEASUREMENT,
-  mrOwnerConfig: MEASUREMENT,
-});
-
-/** Statuses that somebody may want to accept. Revoked and NotSupported are none of them. */
-const TcbStatus = z.enum([
-  'UpToDate',
-  'SWHardeningNeeded',
-  'ConfigurationNeeded',
-  'ConfigurationAndSWHardeningNeeded',
-  'OutOfDate',
-  'OutOfDateConfigurationNeeded',
-  'TDRelaunchAdvised',
-  'TDRelaunchAdvisedConfigurationNeeded',
-]);
-
-/** Bits of TDATTRIBUTES that a policy may allow beside SEPT_VE_DISABLE; the others are always refused. */
-const OptionalAttribute = z.enum(['LASS', 'PKS', 'KL', 'PERFMON']);
-
-const Tdx = z.strictObject({
-  tcbStatuses: listOf(TcbStatus),
-  tcbEvaluationDataNumberMin: z.int().min(0).max(65_535),
-  advisoriesDenied: listOf(z.string().min(1).max(64)),
-  images: listOf(Image),
-  tdAttributes: z.strictObject({
-    debug: z.literal('refuse'),
-    septVeDisable: z.literal('require'),
-    serviceTd: z.literal('refuse'),
-    alsoAllowed: listOf(OptionalAttribute),
-  }),
-  /** XFAM may set these bits and no others, 8 bytes as in the TD report. */
-  xfamAllowed: hex(8),
-  /** PPIDs, 16 bytes each, or any genuine platform. */
-  platforms: z.union([z.literal('any'), listOf(hex(16))]),
-});
-
 const common = {
   version: z.literal(1),
   id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
@@ -119,7 +74,6 @@ type Loaded<T> = Readonly<T> & { readonly [loaded]: true };
 export type ProductionPolicy = Loaded<z.infer<typeof Production>>;
 export type DevelopmentPolicy = Loaded<z.infer<typeof Development>>;
 export type Policy = ProductionPolicy | DevelopmentPolicy;
-export type ReferenceImage = Readonly<z.infer<typeof Image>>;
 
 export const POLICY_BYTES_MAX = 1024 * 1024;
 const PROBLEMS_MAX = 8;

@@ -23,9 +23,11 @@ export async function appraiseTdx(
   endorsements: IntelEndorsements = noIntelEndorsements(),
 ): Promise<CpuAppraisal> {
   const quote = parseTdxQuote(bundle.quote);
-  const verdict = await verifyTdxQuote(quote, endorsements, trustAnchors, Math.floor(now / 1000), {
+  const at = Math.floor(now / 1000);
+  const verdict = await verifyTdxQuote(quote, endorsements, trustAnchors, at, {
     revocation: 'require',
     crlFloors,
+    collateralAgeSecondsMax: policy.tdx.collateralAgeSecondsMax,
     expectReportData: bundleReportData(bundle),
   });
   const { expectedReportData, ...cpu } = verdict.checks;
@@ -35,7 +37,7 @@ export async function appraiseTdx(
     verdict: verdict.verdict,
     cpu,
     binding: tdxBindingChecks(bundle, quote, expectedReportData, deviceIds),
-    policy: tdxPolicyChecks(policy.tdx, quote, { tcb: verdict.tcb, platform }),
+    policy: tdxPolicyChecks(policy.tdx, quote, { tcb: verdict.tcb, platform }, at),
     mayStayUnrun: [],
     anchor: verdict.anchor,
     endorsementAnchors: [

@@ -1,8 +1,9 @@
-import { toHex } from '../../core/index.ts';
-import type { PckIdentity } from '../endorsements/index.ts';
+import { toHex, type UnixSeconds } from '../../core/index.ts';
+import type { PckIdentity, SvnStatus } from '../endorsements/index.ts';
 import { hasServiceTd, type ParsedTdxQuote, readTdAttributes, readXfam, type TdReport } from '../evidence/tdx/index.ts';
-import { type Check, check, notRun, type TdxTcb } from '../verify/index.ts';
-import type { Policy, ReferenceImage } from './policy.ts';
+import { type Check, check, converge, notRun, type TcbPart, type TcbStatus, type TdxTcb } from '../verify/index.ts';
+import type { Policy } from './policy.ts';
+import type { ReferenceImage } from './tdx-schema.ts';
 
 /** What a policy says of the TD and its platform (tdx.md section 12). */
 export type TdxPolicyCheckName =
@@ -15,7 +16,9 @@ export type TdxPolicyCheckName =
   | 'serviceTd'
   | 'tdAttributes'
   | 'xfam'
-  | 'platform';
+  | 'platform'
+  | 'tdxModule'
+  | 'hostConfiguration';
 
 const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
 type TdxPolicy = Policy['tdx'];
@@ -24,18 +27,22 @@ export function tdxPolicyChecks(
   policy: TdxPolicy,
   quote: ParsedTdxQuote,
   genuine: Readonly<{ tcb: TdxTcb | null; platform: PckIdentity | null }>,
+  now: UnixSeconds,
 ): Record<TdxPolicyCheckName, Check> {
   return {
-    ...tcbChecks(policy, genuine.tcb),
+    ...tcbChecks(policy, genuine.tcb, now),
     image: imageCheck(policy.images, quote.report),
     ...attributeChecks(policy, quote.report),
     platform: platformCheck(policy, genuine.platform),
+    tdxModule: moduleCheck(policy, quote.report),
+    hostConfiguration: hostCheck(policy, genuine.platform),
   };
 }
 
 function tcbChecks(
   policy: TdxPolicy,
   tcb: TdxTcb | null,
+  now: UnixSeconds,
 ): Record<'tcbStatus' | 'tcbEvaluationNumber' | 'advisories', Check> {
   if (tcb === null) {
     const unknown = notRun('the TCB of this platform could not be established');
@@ -43,7 +50,8 @@ function tcbChecks(
   }
   const number = Math.min(tcb.tcbInfoEvaluationNumber, tcb.qeIdentityEvaluationNumber);
   const denied = tcb.advisoryIds.filter((id) => policy.advisoriesDenied.includes(id));
-  const accepted = (policy.tcbStatuses as readonly string[]).includes(tcb.status);
+  const statuses = [tcb.status, statusWithGrace(tcb, policy.tcbGraceSeconds, now)];
+  const accepted = statuses.some((status) => (policy.tcbStatuses as readonly string[]).includes(status));
   return {
     tcbStatus: check(accepted, REFUSED, `TCB status ${tcb.status} is not one that the policy accepts`),
     tcbEvaluationNumber: check(
@@ -53,6 +61,19 @@ function tcbChecks(
     ),
     advisories: check(denied.length === 0, REFUSED, `advisories that the policy denies: ${denied.join(', ')}`),
   };
+}
+
+/** The status that Intel's table gives where what is OutOfDate for less than the policy's grace counts as up to date. */
+function statusWithGrace(tcb: TdxTcb, grace: TdxPolicy['tcbGraceSeconds'], now: UnixSeconds): TcbStatus {
+  const ofPart = ({ status, tcbDate }: TcbPart, seconds: number): TcbStatus => {
+    if (tcbDate === null || tcbDate + seconds < now) return status;
+    if (status === 'OutOfDate') return 'UpToDate';
+    return status === 'OutOfDateConfigurationNeeded' ? 'ConfigurationNeeded' : status;
+  };
+  const module = tcb.module === null ? 'UpToDate' : ofPart(tcb.module, grace.module);
+  const qe = ofPart(tcb.qe, grace.qe);
+  if (tcb.status === 'NotSupported' || module === 'NotSupported' || qe === 'NotSupported') return tcb.status;
+  return converge(converge(ofPart(tcb.platform, grace.platform), module as SvnStatus), qe as SvnStatus);
 }
 
 /** All registers of one image at once; an empty list accepts nothing. */
@@ -105,6 +126,24 @@ function attributeChecks(
       'XFAM lacks x87 or SSE, or sets a feature that the policy does not allow',
     ),
   };
+}
+
+function moduleCheck(policy: TdxPolicy, report: TdReport): Check {
+  const accepted = policy.modules === 'any' || policy.modules.includes(toHex(report.mrSeam));
+  return check(accepted, REFUSED, "the TDX module is not on the policy's list");
+}
+
+function hostCheck({ host }: TdxPolicy, platform: PckIdentity | null): Check {
+  if (platform === null) return notRun('the platform could not be established');
+  const said = { dynamicPlatform: platform.dynamicPlatform, cachedKeys: platform.cachedKeys, smt: platform.smtEnabled };
+  const refused = (['dynamicPlatform', 'cachedKeys', 'smt'] as const).filter(
+    (name) => host[name] === 'refuse' && said[name] !== false,
+  );
+  return check(
+    refused.length === 0,
+    REFUSED,
+    `the host has, or does not deny, what the policy refuses: ${refused.join(', ')}`,
+  );
 }
 
 function platformCheck(policy: TdxPolicy, platform: PckIdentity | null): Check {

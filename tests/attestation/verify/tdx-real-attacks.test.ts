@@ -187,7 +187,7 @@ describe.skipIf(corpus === null)('facts about real TDs', () => {
     expect(reservedBits).toEqual([]);
     const isReal = vector.expected.verdict === 'valid';
     expect(readXfam(quote.report.xfam)).toMatchObject({ hasRequired: isReal, reservedBits: [] });
-    const checks = tdxPolicyChecks(policy.tdx, quote, { tcb: null, platform: null });
+    const checks = tdxPolicyChecks(policy.tdx, quote, { tcb: null, platform: null }, 0);
     const refused = [
       ...(checks.debugOff.outcome === 'failed' ? ['debug'] : []),
       ...(checks.septVeDisable.outcome === 'failed' ? ['sept-ve-disable-off'] : []),
