@@ -1,5 +1,6 @@
 /** Questions that Node and a page are asked alike: this module runs in both, each with its own `#crypto`. */
 import * as crypto from '#crypto';
+import { sessionVectors } from '../../scripts/session-vectors/vectors.ts';
 import { answerLine } from '../../src/cli/log-check/batch.ts';
 import { createVerifier } from '../../src/cli/verify/answer.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/index.ts';
@@ -113,4 +114,6 @@ export const ASKED = {
     return answers;
   },
   exports: async (_: readonly string[]) => CRYPTO_EXPORTS,
+  /** AIS/1 from both ends: keys, offers, sealed requests and answers, receipts, vouchers. */
+  session: async (_: readonly string[]) => [await sessionVectors()],
 } as const;

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import fc, { type Arbitrary } from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { VECTORS_FILE } from '../../scripts/session-vectors/make.ts';
 import { utf8 } from '../../src/core/index.ts';
 import { readVectorJson, vectorsFolder, WHY_SKIPPED } from '../vectors.ts';
 import { ASKED, CALL_NAMES, type Call, type CallName, CRYPTO_EXPORTS } from './asked.ts';
@@ -19,6 +20,9 @@ import {
   symmetricCalls,
   x,
 } from './crypto-inputs.ts';
+
+/** Keys are drawn, and a browser shares the machine with the other tests. */
+vi.setConfig({ testTimeout: 120_000 });
 
 let page: Page;
 beforeAll(async () => {
@@ -120,6 +124,10 @@ describe.skipIf(WITHOUT_BROWSER)(
         { name: 'mlKem768Encapsulate', with: [`x${'ff'.repeat(1184)}`] },
       ]);
       expect(new Set(refused)).toEqual(new Set(['null']));
+    });
+
+    test('make the same vectors of AIS/1, from both ends of every exchange', async () => {
+      expect(await page.ask('session', [])).toEqual([readFileSync(VECTORS_FILE, 'utf8')]);
     });
   },
 );

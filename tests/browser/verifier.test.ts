@@ -1,10 +1,12 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { fromBase64, toBase64 } from '../../src/core/index.ts';
 import { WHY_SKIPPED } from '../vectors.ts';
 import { ASKED } from './asked.ts';
 import { openPage, type Page, WHY_NO_BROWSER, WITHOUT_BROWSER } from './chromium.ts';
 import { FOUND, nvidiaRequests, type Request, snpRequests, tdxRequests } from './requests.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let page: Page;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { sessionVectors, VECTORS_FILE } from '../../scripts/session-vectors/make.ts';
+import { VECTORS_FILE } from '../../scripts/session-vectors/make.ts';
+import { sessionVectors } from '../../scripts/session-vectors/vectors.ts';
 import { replay, type VectorExchange } from './independent-reader.ts';
 
 const text = readFileSync(VECTORS_FILE, 'utf8');
