@@ -56,8 +56,7 @@ function overrideExit(command: Command): void {
   for (const child of command.commands) overrideExit(child);
 }
 
-/** Runs a command and leaves its exit code in `process.exitCode`; whatever it throws is printed. */
-export async function main(argv: readonly string[]): Promise<void> {
+async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram();
   try {
     await program.parseAsync(argv);

@@ -122,6 +122,7 @@ export const KIND_OF_CODE = {
   REQUEST_MALFORMED: 'rejected',
   REQUEST_CONTEXT_EXCEEDED: 'rejected',
   WORKER_REFUSED: 'rejected',
+  DEVICES_REFUSED: 'rejected',
   ADMISSION_REFUSED: 'rejected',
   TOUR_FAILED: 'rejected',
   DELEGATION_REFUSED: 'rejected',

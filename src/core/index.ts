@@ -17,7 +17,15 @@ export * from './x509/certificate.ts';
 export * from './x509/crl.ts';
 export * from './x509/extensions.ts';
 export * from './x509/name.ts';
-export * from './x509/ocsp.ts';
+export {
+  isAnswerFor,
+  OCSP_BYTES_MAX,
+  type OcspAnswer,
+  parseOcspResponse,
+  whyNotOcspOf,
+  type X509OcspResponse,
+} from './x509/ocsp.ts';
+export * from './x509/ocsp-request.ts';
 export * from './x509/path.ts';
 export * from './x509/pem.ts';
 export * from './x509/rsa-key.ts';

@@ -1,12 +1,15 @@
 import {
   bootEvents,
   bundleReportData,
+  type DeviceEvidence,
   type EvidenceBundle,
   encodeEvidenceBundle,
   evidenceDigest,
+  gpuNonce,
   type Tee,
 } from '../attestation/index.ts';
 import { type Beacon, type Bytes, type Keyset, keysetDigest, type NonceProof, nonceTree } from '../core/index.ts';
+import { type CheckedDevices, reportOf } from './devices.ts';
 
 /** The machine under the worker: a TEE's quote door and its runtime measurement register, where it has one. */
 export type Machine = Readonly<{
@@ -17,6 +20,8 @@ export type Machine = Readonly<{
   quote(reportData: Bytes): Promise<Bytes>;
   /** Certificates of the key that signed the last quote, DER, as the host handed them over; absent where quotes hold them. */
   certificates?(): readonly Bytes[];
+  /** GPUs and switches that this boot has checked, which it measures and asks for evidence of their own. */
+  devices: CheckedDevices;
 }>;
 
 export type MadeEvidence = Readonly<{ bundle: Bytes; evidenceDigest: Bytes; proofs: readonly NonceProof[] }>;
@@ -35,8 +40,8 @@ export function createAttester(
   const runtimeEvents = isMeasured
     ? bootEvents({
         keysetDigest: keysetDigest(boot.keyset),
-        deviceIds: [],
-        verdict: 'none',
+        deviceIds: machine.devices.map(({ id }) => id),
+        verdict: machine.devices.length === 0 ? 'none' : 'passed',
         modelDigest: boot.modelDigest,
       })
     : [];
@@ -51,6 +56,8 @@ export function createAttester(
     evidence(nonceInputs: readonly Bytes[], beacon: Beacon, epochKeyDigests: readonly Bytes[]): Promise<MadeEvidence> {
       const make = async (): Promise<MadeEvidence> => {
         const { root, proofs } = nonceTree(nonceInputs);
+        // Before the quote, whose REPORT_DATA names exactly these reports.
+        const devices = await deviceEvidence(machine.devices, keysetDigest(boot.keyset), root);
         const claims: Omit<EvidenceBundle, 'quote' | 'eventLog'> = {
           tee: machine.tee,
           keyset: boot.keyset,
@@ -58,7 +65,7 @@ export function createAttester(
           beacon,
           modelDigest: boot.modelDigest,
           epochKeyDigests,
-          devices: [],
+          devices,
         };
         const quote = await machine.quote(bundleReportData(claims));
         const bundle: EvidenceBundle = {
@@ -73,6 +80,19 @@ export function createAttester(
       return made;
     },
   };
+}
+
+async function deviceEvidence(
+  devices: CheckedDevices,
+  keyset: Uint8Array,
+  nonceRoot: Uint8Array,
+): Promise<DeviceEvidence[]> {
+  const nonce = gpuNonce(keyset, nonceRoot, devices.length);
+  const made: DeviceEvidence[] = [];
+  for (const device of devices) {
+    made.push({ kind: device.kind, report: await reportOf(device, nonce), chain: device.chain });
+  }
+  return made;
 }
 
 export type Attester = ReturnType<typeof createAttester>;

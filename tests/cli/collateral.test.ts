@@ -11,6 +11,7 @@ import {
   parseEvidenceBundle,
   parseSnpReport,
   type SnpLine,
+  type TrustAnchor,
   type VendorEndorsements,
   verifySnpReport,
 } from '../../src/attestation/index.ts';
@@ -173,18 +174,21 @@ test('a local network’s own is issued anew under the same roots, for hosts of 
   const layout = layoutOf(data);
   keepSharedAmd(data);
   const workers = [
-    { name: 'alder', tee: 'tdx' },
-    { name: 'birch', tee: 'sev-snp' },
+    { name: 'alder', tee: 'tdx', gpus: 1 },
+    { name: 'birch', tee: 'sev-snp', gpus: 1 },
   ] as const;
   const from = { now, randomness: (length: number) => new Uint8Array(length).fill(42) };
   expect(await prepareVendors(layout, workers, from)).toBe('made'); // Intel's are
   expect(await prepareVendors(layout, workers, from)).toBe('kept');
   const before = readFileSync(layout.collateral, 'utf8');
-  const roots = JSON.parse(readFileSync(layout.trustAnchors, 'utf8')) as { spkiSha256: string }[];
+  type Root = { spkiSha256: string; purpose?: TrustAnchor['purpose'] };
+  const roots = JSON.parse(readFileSync(layout.trustAnchors, 'utf8')) as Root[];
   issueCollateral(layout, workers, now + 10 * 86_400);
   expect(readFileSync(layout.collateral, 'utf8')).not.toBe(before);
   issueCollateral(layout, workers, now);
-  const trusted = roots.map(({ spkiSha256 }) => ({ ...intel.trustAnchor, spkiSha256: fromHex(spkiSha256) }));
+  const trusted = roots.map(({ spkiSha256, purpose }): TrustAnchor => {
+    return { kind: 'simulated', name: 'simulated', spkiSha256: fromHex(spkiSha256), purpose };
+  });
   const collateral = await openCollateral({ collateral: layout.collateral, data }, trusted);
   expect(statesOf(await collateral.endorsementsFor(bundle))).toEqual(ALL_OK);
 

@@ -76,7 +76,10 @@ test('--once --json: one document on stdout, progress on stderr, nothing left ru
     receipt: { id: 'r_0000000000000001' },
     logProof: { admission: { index: 4 }, receipt: { index: 9 } },
     payment: { onChain: true, claimed: '21000' },
-    startMs: { 'development chain': expect.any(Number), 'worker birch (SEV-SNP, simulated)': expect.any(Number) },
+    startMs: {
+      'development chain': expect.any(Number),
+      'worker birch (SEV-SNP and H100, simulated)': expect.any(Number),
+    },
   });
   expect(run.err()).toContain('simulated enclaves');
   expect(run.err()).toContain('gateway');
@@ -88,8 +91,8 @@ test('people see what was verified, the answer, the receipt, the proof, the paym
   await ready(run);
   for (const words of [
     'simulated vendors',
-    'worker alder (TDX, simulated)',
-    'worker birch (SEV-SNP, simulated)',
+    'worker alder (TDX and H100, simulated)',
+    'worker birch (SEV-SNP and H100, simulated)',
     'admitted, log entry 4',
     'asked     "Write one sentence about the sea."',
     'verified  cpu 2 of 2 · binding 1 of 1 · log 1 of 1',

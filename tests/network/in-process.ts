@@ -6,6 +6,7 @@ import { ed25519Key, type SigningKey, sha256 } from '#crypto';
 import {
   appraise,
   encodeRecordedInputs,
+  joinCollateral,
   type KnownBlock,
   loadPolicy,
   loadVendorEndorsements,
@@ -19,12 +20,14 @@ import {
   createSimulatedIntel,
   type MachineOptions,
   openSimulatedIntel,
+  SIMULATED_H100,
   type SimulatedIntel,
+  type SimulatedNvidiaDevice,
   type SnpReportRequest,
 } from '../../src/attestation/simulate/index.ts';
 import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
 import { type Client, createClient, type RouterTransport } from '../../src/client/index.ts';
-import { type Beacon, type Bytes, fromUtf8, type Randomness, toHex, utf8 } from '../../src/core/index.ts';
+import { type Beacon, type Bytes, fromUtf8, type Randomness, toBase64, toHex, utf8 } from '../../src/core/index.ts';
 import {
   ed25519Cosigner,
   formatVkey,
@@ -38,7 +41,18 @@ import { type BeaconSource, createRouter, type LogPort } from '../../src/router/
 import { attachToRouter, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { encodePriceSheet } from '../../src/session/index.ts';
 import { openSqliteLedger } from '../../src/store/index.ts';
-import { createWorker, type Engine, type Machine, type RouterLink, type WorkerEvent } from '../../src/worker/index.ts';
+import {
+  type CheckedDevices,
+  checkDevices,
+  createWorker,
+  type Device,
+  type Engine,
+  type Machine,
+  NO_DEVICES,
+  type RouterLink,
+  type WorkerEvent,
+} from '../../src/worker/index.ts';
+import { vendor as nvidiaVendor } from '../attestation/nvidia/scene.ts';
 
 const POLICY = resolve(import.meta.dirname, '../../attestation-policies/development-simulated.json');
 export const randomness: Randomness = (length) => Uint8Array.from(randomBytes(length));
@@ -96,6 +110,8 @@ export type InProcessOptions = Readonly<{
   tamper?: (transport: RouterTransport) => RouterTransport;
   /** The workers, by the TEE of their hosts; one on TDX where absent. */
   tees?: readonly Tee[];
+  /** The GPU of each worker, of `nvidiaVendor`; none where absent. */
+  gpus?: readonly (SimulatedNvidiaDevice | undefined)[];
 }>;
 
 type EndorsementsFor = Parameters<typeof createClient>[0]['endorsementsFor'];
@@ -128,27 +144,53 @@ async function simulatedHosts(tees: readonly Tee[], options: InProcessOptions) {
   const amd = tees.includes('sev-snp') ? (await import('../attestation/simulate/shared-amd.ts')).sharedAmd : null;
   const intelCollateral = JSON.stringify(intel.collateral(now));
   const byChip = new Map<string, string>();
+  const devices = await Promise.all(tees.map((_, i) => devicesOf(options.gpus?.[i], now)));
   const machines = tees.map((tee, i): Machine => {
     const name = `host-${i}`;
+    const own = { devices: devices[i] ?? NO_DEVICES };
     if (tee === 'tdx' || amd === null) {
       const td = intel.machine({ name, ...options.machine });
-      return { tee: 'tdx', extendRtmr3: td.extendRtmr3, quote: async (reportData) => td.quote({ reportData }) };
+      return { tee: 'tdx', extendRtmr3: td.extendRtmr3, quote: async (reportData) => td.quote({ reportData }), ...own };
     }
     const host = { name, line: 'Genoa' } as const;
     const guest = amd.machine(host);
     byChip.set(toHex(guest.chipId), JSON.stringify(amd.collateral(host, now)));
     const quote: Machine['quote'] = async (reportData) => guest.report({ ...options.report, reportData });
-    return { tee, extendRtmr3: null, quote, certificates: () => options.certificates ?? [] };
+    return { tee, extendRtmr3: null, quote, certificates: () => options.certificates ?? [], ...own };
   });
   return {
     intel,
     machines,
-    trustAnchors: [intel.trustAnchor, ...(amd?.trustAnchors ?? [])],
+    trustAnchors: [
+      intel.trustAnchor,
+      ...(amd?.trustAnchors ?? []),
+      ...(options.gpus === undefined ? [] : [nvidiaVendor.deviceAnchor, nvidiaVendor.rimAnchor]),
+    ],
     collateralOf: (bundle: Bytes): string => {
-      const { tee, quote } = parseEvidenceBundle(bundle);
-      return tee === 'tdx' ? intelCollateral : (byChip.get(toHex(parseSnpReport(quote).chipId)) ?? '{}');
+      const { tee, quote, devices: asked } = parseEvidenceBundle(bundle);
+      const cpu = tee === 'tdx' ? intelCollateral : (byChip.get(toHex(parseSnpReport(quote).chipId)) ?? '{}');
+      if (asked.length === 0) return cpu;
+      const gpus = (options.gpus ?? []).filter((gpu) => gpu !== undefined);
+      const rims = nvidiaVendor.manifests(SIMULATED_H100).map(({ id, manifest }) => [id, toBase64(manifest)]);
+      const ocsp = gpus.flatMap((gpu) => nvidiaVendor.ocspOf(gpu, now)).map(toBase64);
+      return joinCollateral(cpu, { rims: Object.fromEntries(rims), ocsp });
     },
   };
+}
+
+/** What the enclave checks before it boots on them. */
+function devicesOf(gpu: SimulatedNvidiaDevice | undefined, now: number): Promise<CheckedDevices> {
+  const manifests = nvidiaVendor.manifests(SIMULATED_H100).map(({ id, manifest }): [string, Bytes] => [id, manifest]);
+  const trust = {
+    deviceAnchors: [nvidiaVendor.deviceAnchor],
+    manifestAnchors: [nvidiaVendor.rimAnchor],
+    manifests: new Map(manifests),
+  };
+  const own = gpu === undefined ? [] : [gpu];
+  const doors = own.map(({ id, chain, report }): Device => {
+    return { kind: 1, id, chain, report: async (nonce) => report(nonce, randomness(32)) };
+  });
+  return checkDevices(doors, trust, now, randomness);
 }
 
 /**

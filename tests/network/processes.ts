@@ -105,7 +105,7 @@ export async function startNetwork(folder: string, tee: SimulatedWorker['tee'] =
   const layout = layoutOf(folder);
   makeFolders(layout);
   keepSharedAmd(folder);
-  await prepareVendors(layout, [{ name: 'alder', tee }], { now: Math.floor(Date.now() / 1000), randomness });
+  await prepareVendors(layout, [{ name: 'alder', tee, gpus: 1 }], { now: Math.floor(Date.now() / 1000), randomness });
   const token = join(layout.part('log'), 'write-token');
   mkdirSync(layout.part('log'), { recursive: true });
   try {
@@ -139,7 +139,7 @@ export async function startNetwork(folder: string, tee: SimulatedWorker['tee'] =
     'worker',
     [
       ...['worker', 'run', '--name', 'alder', '--router', `127.0.0.1:${taps.worker.port}`],
-      ...['--simulated-machine', layout.machine('alder')],
+      ...['--simulated-machine', layout.machine('alder'), '--simulated-devices', layout.devices('alder')],
     ],
     layout.logFile('worker'),
   );

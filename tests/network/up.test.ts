@@ -56,8 +56,8 @@ test('workers of both kinds were verified, each with its own named checks, and b
       expect.objectContaining({ outcome: 'failed' }),
     );
   }
-  expect(shown).toContain('worker alder (TDX, simulated)');
-  expect(shown).toContain('worker birch (SEV-SNP, simulated)');
+  expect(shown).toContain('worker alder (TDX and H100, simulated)');
+  expect(shown).toContain('worker birch (SEV-SNP and H100, simulated)');
   for (const check of ['quoteSignature', 'reportSignature', 'chainToPinnedArk', 'rtmr3Replay']) {
     expect(shown).toContain(check);
   }

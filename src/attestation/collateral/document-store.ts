@@ -157,7 +157,9 @@ export class DocumentStore {
     const now = this.#seconds();
     const age = now - kept.fetchedAt;
     if (age < 0 || age >= this.#freshness.staleSeconds) return 'wait'; // fetched in the future: the clock went back
-    const endsSoon = kept.window.until - now <= this.#freshness.prefetchSeconds;
+    // What lives for a day only is not fetched all day long.
+    const life = kept.window.until - kept.window.from;
+    const endsSoon = kept.window.until - now <= Math.min(this.#freshness.prefetchSeconds, life / 2);
     return endsSoon || age >= this.#freshness.freshSeconds ? 'soon' : 'no';
   }
 

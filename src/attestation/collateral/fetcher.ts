@@ -11,7 +11,13 @@ import { retryAfterMs } from './retry-after.ts';
 /** What the fetcher needs of `fetch` (WHATWG); Node's own fits. */
 export type HttpFetch = (
   url: string,
-  init: Readonly<{ method: 'GET'; redirect: 'manual'; headers: Record<string, string>; signal: AbortSignal }>,
+  init: Readonly<{
+    method: 'GET' | 'POST';
+    redirect: 'manual';
+    headers: Record<string, string>;
+    signal: AbortSignal;
+    body?: Bytes;
+  }>,
 ) => Promise<Response>;
 
 export type FetcherDeps = Readonly<{
@@ -64,7 +70,10 @@ export type Fetcher = Readonly<{
    *   `facts.retryAfterSeconds` where the service wants to be left alone
    */
   get(url: string, bytesMax: number): Promise<HttpAnswer>;
+  /** The same with a question in the body, which may be asked more than once. */
+  post(url: string, question: Question, bytesMax: number): Promise<HttpAnswer>;
 }>;
+export type Question = Readonly<{ type: string; bytes: Bytes }>;
 
 /** Not found; gone (an old evaluation number); PCCS's "platform unknown" and "no certificate for this TCB". */
 const HAS_NONE: ReadonlySet<number> = new Set([404, 410, 461, 462]);
@@ -86,20 +95,22 @@ export function createFetcher(deps: FetcherDeps, limits: FetchLimits = FETCH_LIM
     origins.set(url.origin, origin);
     return origin;
   };
+  const ask = async (text: string, question: Question | null, bytesMax: number): Promise<HttpAnswer> => {
+    const url = new URL(text);
+    const origin = originOf(url);
+    const deadline = deps.monotonic() + limits.totalMs;
+    await turn(origin, limits, url.host);
+    try {
+      return await attempts(deps, limits, origin, { url, question, bytesMax, deadline });
+    } finally {
+      const next = origin.waiting.shift();
+      if (next === undefined) origin.inFlight--;
+      else next(); // which takes over this one's place
+    }
+  };
   return {
-    async get(text, bytesMax) {
-      const url = new URL(text);
-      const origin = originOf(url);
-      const deadline = deps.monotonic() + limits.totalMs;
-      await turn(origin, limits, url.host);
-      try {
-        return await attempts(deps, limits, origin, { url, bytesMax, deadline });
-      } finally {
-        const next = origin.waiting.shift();
-        if (next === undefined) origin.inFlight--;
-        else next(); // which takes over this one's place
-      }
-    },
+    get: (url, bytesMax) => ask(url, null, bytesMax),
+    post: (url, question, bytesMax) => ask(url, question, bytesMax),
   };
 }
 
@@ -114,7 +125,7 @@ async function turn(origin: Origin, limits: FetchLimits, host: string): Promise<
   await new Promise<void>((go) => origin.waiting.push(go));
 }
 
-type Ask = Readonly<{ url: URL; bytesMax: number; deadline: number }>;
+type Ask = Readonly<{ url: URL; question: Question | null; bytesMax: number; deadline: number }>;
 
 async function attempts(deps: FetcherDeps, limits: FetchLimits, origin: Origin, ask: Ask): Promise<HttpAnswer> {
   const { host } = ask.url;
@@ -165,13 +176,15 @@ async function oneAttempt(
     () => undefined, // the answer came first
   );
   try {
+    const { question } = ask;
     const headers = { accept: '*/*', 'accept-encoding': 'identity' };
-    const response = await deps.fetch(ask.url.href, {
-      method: 'GET',
-      redirect: 'manual',
-      headers,
-      signal: abort.signal,
-    });
+    const common = { redirect: 'manual', signal: abort.signal } as const;
+    const response = await deps.fetch(
+      ask.url.href,
+      question === null
+        ? { ...common, method: 'GET', headers }
+        : { ...common, method: 'POST', headers: { ...headers, 'content-type': question.type }, body: question.bytes },
+    );
     const failure = failureOf(response, deps, limits);
     if (failure !== null) {
       abort.abort(); // whatever body it has is not read

@@ -21,8 +21,9 @@ export {
   type TcbChannel,
 } from './intel-service.ts';
 export { AMD_KDS_URL } from './kds-client.ts';
+export { NVIDIA_OCSP_URL, NVIDIA_RIM_URL } from './nvidia-client.ts';
 export { claimedAmdPlatform, claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
-export { amdDocuments, documentsOfIntelSet, intelDocuments } from './platform-documents.ts';
+export { amdDocuments, intelDocuments, nvidiaDocuments } from './platform-documents.ts';
 export {
   type AmdAsk,
   type AmdChain,
@@ -34,5 +35,7 @@ export {
   type DocumentState,
   type IntelAsk,
   type IntelCollateralSet,
+  type NvidiaAsk,
+  type NvidiaCollateralSet,
   openCollateralService,
 } from './service.ts';

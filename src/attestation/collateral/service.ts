@@ -1,7 +1,17 @@
 import { sha256 } from '#crypto';
-import { type Bytes, CodedError, canonicalJsonBytes, fromHex, toHex, type UnixSeconds } from '../../core/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  canonicalJsonBytes,
+  fromHex,
+  toHex,
+  type UnixSeconds,
+  utf8,
+  type X509Certificate,
+} from '../../core/index.ts';
 import type { IntelCollateral, TrustAnchor } from '../endorsements/index.ts';
 import { isSnpLine, productLine, type SnpLine, type SnpTcb } from '../evidence/snp/index.ts';
+import { DEVICE_POSITIONS, MANIFEST_POSITIONS } from '../verify/index.ts';
 import { amdKinds } from './amd-kinds.ts';
 import { type AmdEndorsementKey, tcbText } from './amd-tcb.ts';
 import { encodeCollateralBundle, importBundle } from './bundle.ts';
@@ -12,6 +22,8 @@ import { createFetcher, FETCH_LIMITS, type FetcherDeps, type FetchLimits } from 
 import { evaluationNumbersOf, intelKinds } from './intel-kinds.ts';
 import { createIntelClient, type IntelSource, type PckCa, type TcbChannel } from './intel-service.ts';
 import { createKdsClient } from './kds-client.ts';
+import { createNvidiaClient, type NvidiaUrls } from './nvidia-client.ts';
+import { type NvidiaKinds, nvidiaKinds } from './nvidia-kinds.ts';
 
 /** Where the bundle is kept between runs: whole texts, written durably or not at all. */
 export type CollateralDisk = Readonly<{ read: () => Promise<string | null>; write: (text: string) => Promise<void> }>;
@@ -26,6 +38,8 @@ export type CollateralOptions = Readonly<{
   amdUrl: string | null;
   /** Vendors' roots that the caller trusts; nothing else is kept. */
   anchors: readonly TrustAnchor[];
+  /** NVIDIA's services, as `serviceUrl` gives their URLs. */
+  nvidiaUrls?: NvidiaUrls;
   limits?: Partial<FetchLimits>;
   freshness?: Partial<Freshness>;
 }>;
@@ -71,6 +85,22 @@ export type DocumentState = Readonly<{
 
 export type AmdChain = Readonly<{ intermediate: Bytes; root: Bytes; until: UnixSeconds }>;
 
+/** What the devices of a bundle are judged with. */
+export type NvidiaAsk = Readonly<{
+  /** Ids that `rimDemands` gives. */
+  manifests: readonly string[];
+  /** Chains of devices, leaf first, whose links are verified: their CAs are asked about. */
+  chains: readonly (readonly X509Certificate[])[];
+}>;
+
+export type NvidiaCollateralSet = Readonly<{
+  /** Manifests by id. */
+  rims: ReadonlyMap<string, Bytes>;
+  /** OCSP responses, DER. */
+  ocsp: readonly Bytes[];
+  until: UnixSeconds;
+}>;
+
 /** Vendors' collateral: fetched, verified, kept. Everything it gives is current at that moment. */
 export type CollateralService = Readonly<{
   /**
@@ -90,6 +120,8 @@ export type CollateralService = Readonly<{
   getVcek(ask: Readonly<{ line: SnpLine; hwid: Uint8Array; tcb: SnpTcb }>): Promise<Bytes>;
   /** All that a report is verified with. @throws as {@link getIntelCollateral} */
   getAmdCollateral(ask: AmdAsk): Promise<AmdCollateralSet>;
+  /** Manifests, and answers on the devices' CAs and the manifests' signers. @throws as {@link getIntelCollateral} */
+  getNvidiaCollateral(ask: NvidiaAsk): Promise<NvidiaCollateralSet>;
   /** What is kept, current or not, by id. */
   documents(): readonly DocumentState[];
   /** Fetches anew what is due; call it now and then (every ten minutes). */
@@ -113,7 +145,13 @@ export async function openCollateralService(
   const kds = options.amdUrl === null ? null : createKdsClient(options.amdUrl, fetcher);
   const keptChain = async (line: SnpLine, key: AmdEndorsementKey) =>
     (await store.get(`amd-chain/${line}/${key}`)).parts;
-  const kinds = { ...intelKinds(intel, options.anchors), ...amdKinds(kds, options.anchors, keptChain) };
+  const urls = options.nvidiaUrls ?? { rim: null, ocsp: null };
+  const nvidia = nvidiaKinds(createNvidiaClient(urls, fetcher, deps.randomness), urls, options.anchors);
+  const kinds = {
+    ...nvidia.kinds,
+    ...intelKinds(intel, options.anchors),
+    ...amdKinds(kds, options.anchors, keptChain),
+  };
   const disk = deps.disk === undefined ? null : createDiskWriter(deps.disk, () => store.all(), report);
   const freshness = { ...FRESHNESS, ...options.freshness };
   const changed = () => disk?.changed();
@@ -130,6 +168,7 @@ export async function openCollateralService(
     getAmdCrl: async (line, key) => part((await store.get(`amd-crl/${checkedLine(line)}/${key}`)).parts, 'crl'),
     getVcek: async ({ line, hwid, tcb }) => part((await store.get(vcekId(line, hwid, tcb))).parts, 'certificate'),
     getAmdCollateral: (ask) => amdSet(store, ask),
+    getNvidiaCollateral: (ask) => nvidiaSet(store, nvidia, ask),
     documents: () =>
       store
         .all()
@@ -168,6 +207,27 @@ async function amdSet(store: DocumentStore, { line, key, leaf }: AmdAsk): Promis
   );
   const until = Math.min(...documents.map(({ window }) => window.until));
   return { certificates, crl: part(parts, 'crl'), until };
+}
+
+async function nvidiaSet(store: DocumentStore, kinds: NvidiaKinds, ask: NvidiaAsk): Promise<NvidiaCollateralSet> {
+  const manifests = await Promise.all(
+    [...new Set(ask.manifests)].map(async (id) => ({ id, document: await store.get(`nvidia-rim/${id}`) })),
+  );
+  const rims = await Promise.all(manifests.map(({ document }) => kinds.rimOf(document.parts)));
+  const links = [
+    ...ask.chains.flatMap((chain) => DEVICE_POSITIONS.map((position) => ({ chain, position }))),
+    ...rims.flatMap(({ chain }) => MANIFEST_POSITIONS.map((position) => ({ chain: chain.certificates, position }))),
+  ];
+  const ids = links.map(({ chain, position }) =>
+    kinds.ocspId((chain[position] as X509Certificate).serial, chain.slice(position + 1)),
+  );
+  const answers = await Promise.all([...new Set(ids)].map((id) => store.get(id)));
+  const documents = stillCurrent(store, [...manifests.map(({ document }) => document), ...answers]);
+  return {
+    rims: new Map(manifests.map(({ id, document }) => [id, utf8(document.parts.manifest as string)])),
+    ocsp: answers.map(({ parts }) => part(parts, 'response')),
+    until: Math.min(...documents.map(({ window }) => window.until)),
+  };
 }
 
 /** The documents, where all are current now: one may have ended while another was waited for. */

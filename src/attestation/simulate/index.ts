@@ -34,7 +34,12 @@ export {
   type SimulatedTdxMachine,
 } from './machine.ts';
 export { type NvidiaAuthority, nvidiaName, serialOf } from './nvidia/certificates.ts';
-export { type NvidiaDeviceState, openSimulatedNvidiaDevice, type SimulatedNvidiaDevice } from './nvidia/device.ts';
+export {
+  type NvidiaDeviceState,
+  openSimulatedNvidiaDevice,
+  type SimulatedDevicesState,
+  type SimulatedNvidiaDevice,
+} from './nvidia/device.ts';
 export { type NvidiaFirmware, SIMULATED_B200, SIMULATED_H100, SIMULATED_SWITCH } from './nvidia/firmware.ts';
 export type { NvidiaReportFields } from './nvidia/report.ts';
 export { issueNvidiaCrl, issueOcspResponse, issueResponder, ocspError } from './nvidia/revocation.ts';

@@ -2,7 +2,7 @@ export * from './check.ts';
 export * from './event-log.ts';
 export * from './nras-token.ts';
 export * from './nvidia.ts';
-export { MANIFEST_POSITIONS, notRevoked } from './nvidia-revocation.ts';
+export { DEVICE_POSITIONS, MANIFEST_POSITIONS, notRevoked } from './nvidia-revocation.ts';
 export * from './nvidia-set.ts';
 export * from './nvidia-types.ts';
 export * from './snp.ts';

@@ -15,6 +15,8 @@ export type ClientOptions = {
   collateral?: string;
   collateralUrl?: string;
   kdsUrl?: string;
+  rimUrl?: string;
+  ocspUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
 };
 
@@ -31,6 +33,8 @@ export function addClientOptions(command: Command): Command {
     )
     .option('--collateral-url <url>', 'or the service that has it: Intel’s, or a PCCS of your own')
     .option('--kds-url <url>', 'and AMD’s key distribution service, or a mirror of it (default: AMD’s)')
+    .option('--rim-url <url>', 'and NVIDIA’s manifest service, or a mirror of it (default: NVIDIA’s)')
+    .option('--ocsp-url <url>', 'and NVIDIA’s OCSP responder, or a mirror of it (default: NVIDIA’s)')
     .option(
       '--dangerously-allow-simulated-vendor <file>',
       'accept evidence of this simulated vendor, which proves nothing about a machine',

@@ -14,6 +14,8 @@ type Options = Readonly<{
   collateral?: string;
   collateralUrl?: string;
   kdsUrl?: string;
+  rimUrl?: string;
+  ocspUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
   poolOwner?: string;
   poolPostDelay: number;
@@ -88,6 +90,8 @@ export function registerRouter(program: Command): void {
     .option('--collateral <file>', 'the vendor’s collateral: one platform’s, or a bundle; read again when it changes')
     .option('--collateral-url <url>', 'or the service that has it: Intel’s, or a PCCS of your own')
     .option('--kds-url <url>', 'and AMD’s key distribution service, or a mirror of it (default: AMD’s)')
+    .option('--rim-url <url>', 'and NVIDIA’s manifest service, or a mirror of it (default: NVIDIA’s)')
+    .option('--ocsp-url <url>', 'and NVIDIA’s OCSP responder, or a mirror of it (default: NVIDIA’s)')
     .option(
       '--dangerously-allow-simulated-vendor <file>',
       'roots of a simulated vendor; refused by production policies',

@@ -8,6 +8,7 @@ type Options = Readonly<{
   router: string;
   model: string;
   simulatedMachine: string;
+  simulatedDevices?: string;
   concurrency: string;
   payee: string;
   json?: boolean;
@@ -56,6 +57,7 @@ export function registerWorker(program: Command): void {
     .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
     .option('--model <folder>', 'model.onnx, tokenizer.json, config.json', join(MODELS, DEFAULT_MODEL))
     .requiredOption('--simulated-machine <file>', 'state of a simulated TDX or SEV-SNP host (made by `chrysalis up`)')
+    .option('--simulated-devices <file>', 'state of simulated GPUs in that host, with what its image checks them by')
     .option('--concurrency <number>', 'requests at the same time', '8')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
     .option('--json', 'print events as JSON, one a line')

@@ -5,6 +5,8 @@ import {
   type CollateralService,
   INTEL_PCS_URL,
   intelSourceAt,
+  NVIDIA_OCSP_URL,
+  NVIDIA_RIM_URL,
   openCollateralService,
   serviceUrl,
 } from '../../attestation/collateral/index.ts';
@@ -18,6 +20,9 @@ export type VendorUrls = Readonly<{
   collateralUrl?: string;
   /** AMD's KDS, or a mirror of it. */
   kdsUrl?: string;
+  /** NVIDIA's manifest service and OCSP responder, or mirrors of them. */
+  rimUrl?: string;
+  ocspUrl?: string;
 }>;
 
 export type ServiceOptions = Readonly<{
@@ -53,8 +58,17 @@ export function openService(options: ServiceOptions): Promise<CollateralService>
       intel: urls === null ? null : intelSourceAt(urls.collateralUrl ?? INTEL_PCS_URL),
       amdUrl: urls === null ? null : serviceUrl(urls.kdsUrl ?? AMD_KDS_URL, 'key distribution service'),
       anchors: anchors ?? PINNED_ANCHORS,
+      nvidiaUrls: nvidiaUrls(urls),
     },
   );
+}
+
+function nvidiaUrls(urls: VendorUrls | null): { rim: string | null; ocsp: string | null } {
+  if (urls === null) return { rim: null, ocsp: null };
+  return {
+    rim: serviceUrl(urls.rimUrl ?? NVIDIA_RIM_URL, 'manifest service'),
+    ocsp: serviceUrl(urls.ocspUrl ?? NVIDIA_OCSP_URL, 'OCSP responder'),
+  };
 }
 
 /** For whoever runs a service: documents and reasons, on stderr; what was fetched well is not worth a line. */

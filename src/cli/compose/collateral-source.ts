@@ -15,9 +15,11 @@ import {
   intelCollateralOf,
   isLeafOf,
   isSnpLine,
+  joinCollateral,
   lineOfProductName,
   loadAmdEndorsements,
   loadIntelEndorsements,
+  loadNvidiaCollateral,
   noIntelEndorsements,
   type ParsedSnpReport,
   parseEvidenceBundle,
@@ -41,6 +43,7 @@ import {
   type UnixSeconds,
 } from '../../core/index.ts';
 import { openService } from './collateral-service.ts';
+import { type NvidiaSource, nvidiaOfFile, nvidiaOfService } from './nvidia-source.ts';
 
 /** Where the collateral of a bundle comes from: a file, or a service. */
 export type CollateralSource = Readonly<{
@@ -59,7 +62,7 @@ export type CollateralSource = Readonly<{
 const PLATFORMS_MAX = 256;
 
 /**
- * A bundle of collateral; or one platform's, `{"intel": …, "amd": …}` with one of each vendor, or Intel's alone under the
+ * A bundle of collateral; or one platform's, `{"intel": …, "amd": …, "nvidia": …}` with one of each vendor, or Intel's alone under the
  * names that Intel's clients share.
  * @throws CodedError ENDORSEMENT_MALFORMED, ENCODING_INVALID, CERTIFICATE_MALFORMED, CRL_MALFORMED
  */
@@ -70,25 +73,48 @@ export async function sourceOfText(text: string, anchors: readonly TrustAnchor[]
     await service.importBundle(text);
     return sourceOfService(service, anchors);
   }
-  const { intel, amd } = byVendor(value);
+  const { intel, amd, nvidia } = byVendor(value);
   const endorsements: VendorEndorsements = {
     ...(intel === undefined ? {} : { intel: await loadIntelEndorsements(intelCollateralOf(intel), anchors) }),
     ...(amd === undefined ? {} : { amd: loadAmdEndorsements(amdCollateralOf(amd)) }),
   };
   const texts = { tdx: JSON.stringify(intel ?? {}), 'sev-snp': JSON.stringify(amd ?? {}) };
-  return {
+  const cpus: CollateralSource = {
     endorsementsFor: async () => endorsements,
     textFor: async (bundle) => texts[parseEvidenceBundle(bundle).tee],
     endsAt: () => least([...intelEnds(endorsements.intel), ...amdEnds(endorsements.amd)]),
   };
+  return nvidia === undefined ? cpus : withDevices(cpus, nvidiaOfFile(nvidia));
 }
 
+/** Adds what the devices of a bundle are judged with. */
+function withDevices(cpus: CollateralSource, source: NvidiaSource): CollateralSource {
+  const cache = new VerificationCache();
+  const devicesOf = (bundle: Bytes) => parseEvidenceBundle(bundle).devices;
+  return {
+    endorsementsFor: async (bundle, ...more) => {
+      const endorsements = await cpus.endorsementsFor(bundle, ...more);
+      const devices = devicesOf(bundle);
+      if (devices.length === 0) return endorsements;
+      return { ...endorsements, nvidia: loadNvidiaCollateral(await source.collateralFor(devices), cache) };
+    },
+    textFor: async (bundle) => {
+      const text = await cpus.textFor(bundle);
+      const devices = text === '{}' ? [] : devicesOf(bundle);
+      return devices.length === 0 ? text : joinCollateral(text, await source.knownFor(devices));
+    },
+    endsAt: cpus.endsAt,
+  };
+}
+
+const VENDORS = ['intel', 'amd', 'nvidia'];
+
 /** A document that names no vendor is Intel's. */
-function byVendor(value: Json): Readonly<{ intel?: Json; amd?: Json }> {
+function byVendor(value: Json): Readonly<{ intel?: Json; amd?: Json; nvidia?: Json }> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { intel: value };
   const names = Object.keys(value);
-  const isByVendor = names.length > 0 && names.every((name) => name === 'intel' || name === 'amd');
-  return isByVendor ? (value as Readonly<{ intel?: Json; amd?: Json }>) : { intel: value };
+  const isByVendor = names.length > 0 && names.every((name) => VENDORS.includes(name));
+  return isByVendor ? (value as Readonly<{ intel?: Json; amd?: Json; nvidia?: Json }>) : { intel: value };
 }
 
 function least(ends: readonly UnixSeconds[]): UnixSeconds | null {
@@ -119,7 +145,7 @@ type VendorSource = Readonly<{
 
 export function sourceOfService(service: CollateralService, anchors: readonly TrustAnchor[]): CollateralSource {
   const byTee = { tdx: intelOf(service, anchors), 'sev-snp': amdOf(service, anchors) };
-  return {
+  const cpus: CollateralSource = {
     endorsementsFor: async (bundle, certificates = []) => {
       const { tee, quote } = parseEvidenceBundle(bundle);
       return byTee[tee].endorsementsFor(quote, certificates);
@@ -135,6 +161,7 @@ export function sourceOfService(service: CollateralService, anchors: readonly Tr
     },
     endsAt: () => least(service.documents().map(({ until }) => until)),
   };
+  return withDevices(cpus, nvidiaOfService(service, anchors));
 }
 
 function intelOf(service: CollateralService, anchors: readonly TrustAnchor[]): VendorSource {

@@ -40,15 +40,18 @@ export function auditAnchors(simulated: string | undefined): readonly TrustAncho
 /** Whatever the file says of their kind: roots that come from a file are simulated ones here. */
 function simulatedAnchors(path: string): TrustAnchor[] {
   const value = parseStrictJson(readText(path), 'trust anchors');
-  const invalid = () => new CodedError('CONFIG_INVALID', `${path} is no list of trust anchors ({spkiSha256, name})`);
+  const invalid = () =>
+    new CodedError('CONFIG_INVALID', `${path} is no list of trust anchors ({spkiSha256, name, purpose})`);
   if (!Array.isArray(value) || value.length === 0 || value.length > 16) throw invalid();
   return value.map((item) => {
-    const { spkiSha256, name } = (item ?? {}) as Readonly<{ spkiSha256?: unknown; name?: unknown }>;
+    const { spkiSha256, name, purpose } = (item ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof spkiSha256 !== 'string' || spkiSha256.length !== 64) throw invalid();
+    if (purpose !== undefined && purpose !== 'nvidia-device' && purpose !== 'nvidia-manifest') throw invalid();
     return {
       spkiSha256: fromHex(spkiSha256, 'spkiSha256'),
       kind: 'simulated',
       name: `simulated: ${String(name ?? '')}`,
+      purpose,
     };
   });
 }

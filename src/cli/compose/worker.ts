@@ -1,18 +1,25 @@
 import { sha256 } from '#crypto';
+import type { TrustAnchor } from '../../attestation/index.ts';
 import {
+  openSimulatedNvidiaDevice,
   openSimulatedSnpMachine,
   openSimulatedTdxMachine,
+  type SimulatedDevicesState,
   type SimulatedMachineState,
   type SimulatedSnpMachineState,
 } from '../../attestation/simulate/index.ts';
-import { fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
+import { CodedError, fromBase64, fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
 import { attachToRouter } from '../../rpc/index.ts';
 import {
+  type CheckedDevices,
+  checkDevices,
   createWorker,
+  type Device,
   loadOnnxEngine,
   type Machine,
   modelDigest,
   modelFolderOnDisk,
+  NO_DEVICES,
   type WorkerEvent,
 } from '../../worker/index.ts';
 import { readText, systemRandomness } from './files.ts';
@@ -23,12 +30,14 @@ export type WorkerRunOptions = Readonly<{
   router: string;
   model: string;
   simulatedMachine: string;
+  /** File with the simulated devices of that machine, and what they are checked by. */
+  simulatedDevices?: string;
   concurrency: number;
   payee: string;
 }>;
 
 /** A simulated TD or SNP guest in this very process: its quotes, and nothing that protects memory. */
-function simulatedMachine(path: string): Machine {
+function simulatedMachine(path: string, devices: CheckedDevices): Machine {
   const state = parseStrictJson(readText(path), 'machine') as unknown as
     | SimulatedMachineState
     | SimulatedSnpMachineState;
@@ -39,6 +48,7 @@ function simulatedMachine(path: string): Machine {
       extendRtmr3: null,
       quote: async (reportData) => machine.report({ reportData }),
       certificates: () => machine.certificates,
+      devices,
     };
   }
   const machine = openSimulatedTdxMachine(state);
@@ -46,13 +56,45 @@ function simulatedMachine(path: string): Machine {
     tee: 'tdx',
     extendRtmr3: (event) => machine.extendRtmr3(event),
     quote: async (reportData) => machine.quote({ reportData }),
+    devices,
   };
+}
+
+/** @throws CodedError DEVICES_REFUSED, CONFIG_INVALID */
+async function simulatedDevices(path: string | undefined): Promise<CheckedDevices> {
+  if (path === undefined) return NO_DEVICES;
+  const state = parseStrictJson(readText(path), 'devices') as unknown as SimulatedDevicesState;
+  if (state?.kind !== 'chrysalis-simulated-devices') {
+    throw new CodedError('CONFIG_INVALID', `${path} holds no simulated devices`);
+  }
+  const opened = state.devices.map(openSimulatedNvidiaDevice).map(
+    ({ kind, id, chain, report }): Device => ({
+      kind: kind === 'gpu' ? 1 : 2,
+      id,
+      chain,
+      report: async (nonce) => report(nonce, systemRandomness(32)),
+    }),
+  );
+  const anchorsOf = (purpose: TrustAnchor['purpose']) =>
+    state.trustAnchors
+      .filter((anchor) => anchor.purpose === purpose)
+      .map(({ spkiSha256, name }): TrustAnchor => {
+        return { spkiSha256: fromHex(spkiSha256, 'spkiSha256'), kind: 'simulated', name, purpose };
+      });
+  const manifests = Object.entries(state.manifests).map(([id, text]): [string, Uint8Array] => [id, fromBase64(text)]);
+  const trust = {
+    deviceAnchors: anchorsOf('nvidia-device'),
+    manifestAnchors: anchorsOf('nvidia-manifest'),
+    manifests: new Map(manifests),
+  };
+  return checkDevices(opened, trust, Math.floor(Date.now() / 1000), systemRandomness);
 }
 
 /** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID */
 export async function openWorker(options: WorkerRunOptions, report: (event: WorkerEvent) => void) {
   const engine = await loadOnnxEngine(modelFolderOnDisk(options.model), { randomness: systemRandomness });
-  const machine = simulatedMachine(options.simulatedMachine);
+  const devices = await simulatedDevices(options.simulatedDevices);
+  const machine = simulatedMachine(options.simulatedMachine, devices);
   const [workchain = '0', account = ''] = options.payee.split(':');
   const worker = createWorker(
     {

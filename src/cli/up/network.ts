@@ -13,8 +13,8 @@ import { Child, type Event } from './supervisor.ts';
 import { prepareVendors, type SimulatedWorker } from './vendors.ts';
 
 export const WORKERS: readonly SimulatedWorker[] = [
-  { name: 'alder', tee: 'tdx' },
-  { name: 'birch', tee: 'sev-snp' },
+  { name: 'alder', tee: 'tdx', gpus: 1 },
+  { name: 'birch', tee: 'sev-snp', gpus: 1 },
 ];
 const TEE_NAME = { tdx: 'TDX', 'sev-snp': 'SEV-SNP' } as const;
 const LOG_ORIGIN = 'local.chrysalis/log';
@@ -123,7 +123,7 @@ export class Network {
       [{ title: 'transparency log', run: () => this.#startLog() }],
       [{ title: 'router', run: () => this.#startRouter() }],
       WORKERS.map(({ name, tee }) => ({
-        title: `worker ${name} (${TEE_NAME[tee]}, simulated)`,
+        title: `worker ${name} (${TEE_NAME[tee]} and H100, simulated)`,
         run: () => this.#startWorker(name),
       })),
       [{ title: 'gateway', run: () => this.#startGateway() }],
@@ -146,7 +146,7 @@ export class Network {
   async #prepareVendors(): Promise<StepResult> {
     const { layout, randomness, now } = this.#plan;
     const keys = await prepareVendors(layout, WORKERS, { now: Math.floor(now() / 1000), randomness });
-    return { where: '', what: `Intel and AMD, keys ${keys}, collateral of today` };
+    return { where: '', what: `Intel, AMD and NVIDIA, keys ${keys}, collateral of today` };
   }
 
   async #startChain(): Promise<StepResult> {
@@ -197,7 +197,8 @@ export class Network {
   async #startWorker(name: string): Promise<StepResult> {
     const { layout, model } = this.#plan;
     const args = ['worker', 'run', '--name', name, '--router', this.urls.router, '--payee', this.#payee(name)];
-    args.push('--simulated-machine', layout.machine(name), ...(model === null ? [] : ['--model', model]));
+    args.push('--simulated-machine', layout.machine(name), '--simulated-devices', layout.devices(name));
+    args.push(...(model === null ? [] : ['--model', model]));
     const child = this.#child(`worker ${name}`, `worker-${name}`, args, true);
     await child.start();
     const verdict = await child.waitFor(['admitted', 'refused'], ADMITTED_TIMEOUT_MS);

@@ -21,7 +21,8 @@ export type UpDocument = Partial<TourDocument> &
     totalMs: number;
   }>;
 
-const REISSUE_MS = 24 * 3_600_000;
+/** Answers on certificates live a day. */
+const REISSUE_MS = 6 * 3_600_000;
 const OWN_PARTS: Parts = { runtime: process.execPath, main: MAIN };
 
 /** `chrysalis up`. @throws CodedError after everything that was started has been stopped */
@@ -63,7 +64,7 @@ export async function runUp(options: UpOptions, parts: Parts = OWN_PARTS): Promi
   }
 }
 
-/** A disk that fails now has a month to be looked after: the network goes on. */
+/** A disk that fails now has most of a day to be looked after: the network goes on. */
 function reissueCollateral(layout: Layout, screen: Screen): void {
   try {
     issueCollateral(layout, WORKERS, Math.floor(Date.now() / 1000));

@@ -8,12 +8,13 @@ import { codedFromSystem } from '../output.ts';
 export type Layout = Readonly<{
   folder: string;
   /** The simulated vendors, with all their keys. */
-  vendors: Readonly<{ intel: string; amd: string }>;
+  vendors: Readonly<{ intel: string; amd: string; nvidia: string }>;
   collateral: string;
   trustAnchors: string;
   /** Where this network listens and what it runs under, for `chrysalis chat`. */
   network: string;
   machine(worker: string): string;
+  devices(worker: string): string;
   /** Seed of the wallet that a worker's pay goes to; no part of the worker. */
   payout(worker: string): string;
   logFile(part: string): string;
@@ -26,12 +27,17 @@ export function layoutOf(folder: string): Layout {
   const at = resolve(folder);
   return {
     folder: at,
-    vendors: { intel: join(at, 'vendors', 'intel.json'), amd: join(at, 'vendors', 'amd.json') },
+    vendors: {
+      intel: join(at, 'vendors', 'intel.json'),
+      amd: join(at, 'vendors', 'amd.json'),
+      nvidia: join(at, 'vendors', 'nvidia.json'),
+    },
     collateral: join(at, 'collateral.json'),
     trustAnchors: join(at, 'trust-anchors.json'),
     network: join(at, 'network.json'),
     logPolicy: join(at, 'log-policy.txt'),
     machine: (worker) => join(at, 'machines', `${worker}.json`),
+    devices: (worker) => join(at, 'machines', `${worker}-devices.json`),
     payout: (worker) => join(at, 'payouts', `${worker}.seed`),
     logFile: (part) => join(at, 'logs', `${part}.log`),
     part: (name) => join(at, name),

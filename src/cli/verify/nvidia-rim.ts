@@ -1,5 +1,6 @@
 import {
   type Check,
+  isVersionOf,
   type Judged,
   MANIFEST_POSITIONS,
   NVIDIA_RIM_ROOT,
@@ -93,9 +94,7 @@ function whyNotTheOne(collateral: JsonRecord, edition: string, version: string):
   if (family !== undefined && family.edition !== edition) return 'the manifest is for another kind of device';
   if (id === undefined) return null;
   if (family !== undefined && !family.prefix.test(id)) return 'the id is of another family';
-  const compact = version.replaceAll('.', '').toUpperCase();
-  const isIt = id.toUpperCase().endsWith(`_${version.toUpperCase()}`) || id.toUpperCase().endsWith(`_${compact}`);
-  return isIt ? null : 'the manifest is of another version than its id';
+  return isVersionOf(version, id) ? null : 'the manifest is of another version than its id';
 }
 
 function claimsOf(rim: NvidiaRim): Record<string, Json> {

@@ -189,7 +189,7 @@ function parseStatus(answer: DerReader): OcspAnswer['status'] {
 }
 
 /** The bits of a BIT STRING public key, which key hashes are over (RFC 6960 section 4.1.1). */
-function keyBits(spki: Uint8Array): Uint8Array {
+export function keyBits(spki: Uint8Array): Uint8Array {
   const outer = new DerReader(spki, 'SubjectPublicKeyInfo');
   const info = outer.sequence('subjectPublicKeyInfo');
   info.element('algorithm', DER_TAG.sequence);
@@ -197,7 +197,11 @@ function keyBits(spki: Uint8Array): Uint8Array {
 }
 
 /** Whether an answer is about this certificate of this issuer. */
-export function isAnswerFor({ id }: OcspAnswer, subject: X509Certificate, issuer: X509Certificate): boolean {
+export function isAnswerFor(
+  { id }: OcspAnswer,
+  subject: Pick<X509Certificate, 'serial' | 'issuer'>,
+  issuer: X509Certificate,
+): boolean {
   const hash = HASHES[id.hash];
   if (hash === undefined || id.serial !== subject.serial) return false;
   return (

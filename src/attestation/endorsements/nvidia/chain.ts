@@ -44,17 +44,33 @@ export async function verifyNvidiaChain(
   if (parsed.state !== 'ok') return parsed;
   const certificates = parsed.value;
   const leaf = certificates[0] as X509Certificate;
-  const root = certificates[length - 1] as X509Certificate;
-  const anchor = anchorFor(root.spkiSha256, anchors);
-  if (anchor === null) return wrong('EVIDENCE_CHAIN_INVALID', 'the chain does not end at a pinned root');
+  if (leaf.basicConstraints?.ca === true) return wrong('EVIDENCE_CHAIN_INVALID', 'a CA where a leaf belongs');
+  if (leaf.keyUsage?.has(KEY_USAGE.digitalSignature) !== true) {
+    return wrong('EVIDENCE_CHAIN_INVALID', 'the leaf may not make signatures');
+  }
+  const links = await verifyAuthorities(certificates, anchors, cache);
+  return links.state === 'ok' ? ok({ ...links.value, leaf }) : links;
+}
+
+/** Every link from a certificate up to its root; dates, revocation and whether the first is a CA are judged apart. */
+export async function verifyAuthorities(
+  certificates: readonly X509Certificate[],
+  anchors: readonly TrustAnchor[],
+  cache: VerificationCache,
+): Promise<Judged<Omit<NvidiaChain, 'leaf'>>> {
+  const root = certificates.at(-1);
+  const anchor = root === undefined ? null : anchorFor(root.spkiSha256, anchors);
+  if (root === undefined || anchor === null) {
+    return wrong('EVIDENCE_CHAIN_INVALID', 'the chain does not end at a pinned root');
+  }
   const isPinnedAsItIs = anchor.certificateSha256 !== undefined && equalBytes(anchor.certificateSha256, root.sha256);
   for (const [index, certificate] of certificates.entries()) {
     const position = `certificate ${index} (leaf is 0)`;
-    const why = whyNotInProfile(certificate, index === 0, index === length - 1);
+    const why = whyNotInProfile(certificate, certificate === root);
     if (why !== null) return wrong('EVIDENCE_CHAIN_INVALID', `${position}: ${why}`);
-    const issuerIndex = Math.min(index + 1, length - 1);
+    const issuerIndex = Math.min(index + 1, certificates.length - 1);
     const issuer = certificates[issuerIndex] as X509Certificate;
-    const whyNot = whyNotIssuedBy(certificate, issuer, issuerIndex - 1);
+    const whyNot = whyNotIssuedBy(certificate, issuer, Math.max(issuerIndex - 1, 0));
     if (whyNot !== null) return wrong('EVIDENCE_CHAIN_INVALID', `${position}: ${whyNot}`);
     // A root whose very bytes are pinned needs no signature by itself.
     if (certificate === root && isPinnedAsItIs) continue;
@@ -62,16 +78,14 @@ export async function verifyNvidiaChain(
       return wrong('EVIDENCE_CHAIN_INVALID', `${position}: its issuer did not sign it`);
     }
   }
-  return ok({ certificates, leaf, root, anchor });
+  return ok({ certificates, root, anchor });
 }
 
-function whyNotInProfile(certificate: X509Certificate, isLeaf: boolean, isRoot: boolean): string | null {
+function whyNotInProfile(certificate: X509Certificate, isRoot: boolean): string | null {
   if (certificate.signatureAlgorithm !== ECDSA_WITH_SHA384) return 'not signed with ECDSA and SHA-384';
   if (certificate.publicKey?.curve !== 'P-384') return 'not a P-384 key';
   const unknown = unknownCriticalExtension(certificate);
   if (unknown !== null) return `unknown critical extension ${unknown}`;
-  if (isLeaf && certificate.basicConstraints?.ca === true) return 'a CA where a leaf belongs';
-  if (isLeaf && certificate.keyUsage?.has(KEY_USAGE.digitalSignature) !== true) return 'may not make signatures';
   if (isRoot && !equalBytes(certificate.subject.der, certificate.issuer.der)) return 'not self-issued';
   return null;
 }

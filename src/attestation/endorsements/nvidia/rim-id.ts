@@ -29,3 +29,12 @@ export function rimDemands(fields: DeviceFields, architecture: NvidiaArchitectur
 }
 
 const compact = (version: string) => version.replaceAll('.', '').toUpperCase();
+
+/**
+ * Whether a manifest may be the one of this id. The file holds neither its id nor project and SKU; what it does hold, its
+ * version, is the end of its id.
+ */
+export function isVersionOf(version: string, id: string): boolean {
+  const name = id.toUpperCase();
+  return [version.toUpperCase(), compact(version)].some((spelled) => name.endsWith(`_${spelled}`));
+}

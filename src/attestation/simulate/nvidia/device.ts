@@ -1,5 +1,7 @@
 import { type Bytes, CodedError, fromBase64, fromHex } from '../../../core/index.ts';
+import type { TrustAnchor } from '../../endorsements/index.ts';
 import { simulatedKey } from '../keys.ts';
+import { serialOf } from './certificates.ts';
 import type { NvidiaFirmware } from './firmware.ts';
 import { deviceReport, type NvidiaReportFields } from './report.ts';
 
@@ -19,8 +21,21 @@ export type NvidiaDeviceState = Readonly<{
   chain: readonly string[];
 }>;
 
+/** The devices of one simulated host, with what its image would check them by. JSON. */
+export type SimulatedDevicesState = Readonly<{
+  kind: 'chrysalis-simulated-devices';
+  version: 1;
+  devices: readonly NvidiaDeviceState[];
+  /** By id, base64. */
+  manifests: Readonly<Record<string, string>>;
+  trustAnchors: readonly Readonly<{ spkiSha256: string; name: string; purpose?: TrustAnchor['purpose'] }>[];
+}>;
+
 export type SimulatedNvidiaDevice = Readonly<{
   name: string;
+  kind: 'gpu' | 'switch';
+  /** Serial number of its leaf. */
+  id: Bytes;
   firmware: NvidiaFirmware;
   pdi: string;
   /** Leaf first, DER. */
@@ -39,6 +54,8 @@ export function openSimulatedNvidiaDevice(state: NvidiaDeviceState): SimulatedNv
   const device = { leaf, firmware, pdi, fwid: fromHex(state.fwid, 'fwid') };
   return {
     name,
+    kind: firmware.kind,
+    id: serialOf(leaf),
     firmware,
     pdi,
     chain: state.chain.map((der) => fromBase64(der, 'chain')),

@@ -68,6 +68,8 @@ export type SimulatedNvidiaState = Readonly<{
 
 /** A manifest under the id by which devices of this firmware ask for it. */
 export type SimulatedManifest = Readonly<{ role: SimulatedRimRole; id: string; manifest: Bytes }>;
+/** One OCSP response, the serial number that it is about, and the chain of its issuer up to the root. */
+export type SimulatedOcspAnswer = Readonly<{ response: Bytes; serial: string; issuers: readonly Bytes[] }>;
 type Anchor = TrustAnchor & { readonly kind: 'simulated' };
 
 export type SimulatedNvidia = Readonly<{
@@ -80,7 +82,9 @@ export type SimulatedNvidia = Readonly<{
   device: (name: string, firmware: NvidiaFirmware) => SimulatedNvidiaDevice;
   manifests: (firmware: NvidiaFirmware) => readonly SimulatedManifest[];
   manifest: (firmware: NvidiaFirmware, role: SimulatedRimRole, defects?: ManifestDefects) => Bytes;
-  /** Good answers, for a day, on every certificate between this device's leaf and the root, by a responder of each issuer. */
+  /** Good answers, for a day, on every certificate that NVIDIA can revoke of this device's and its manifests' chains. */
+  answersOf: (device: SimulatedNvidiaDevice, now: UnixSeconds) => readonly SimulatedOcspAnswer[];
+  /** Their responses alone. */
   ocspOf: (device: SimulatedNvidiaDevice, now: UnixSeconds) => readonly Bytes[];
   /** The lists, for sixty days, of the authorities over this chip's identity CAs and manifest signers. */
   crls: (chip: SimulatedChip, now: UnixSeconds, revoked?: readonly NvidiaAuthorityName[]) => readonly Bytes[];
@@ -147,6 +151,12 @@ export function openSimulatedNvidia(state: SimulatedNvidiaState): SimulatedNvidi
     const signer: NvidiaAuthorityName = `signer ${firmware.chip}`;
     return issueManifest(firmware, role, { key: authority(signer).key, chain: chainOf(signer) }, defects);
   };
+  const answersOf: SimulatedNvidia['answersOf'] = ({ firmware, pdi }, now) =>
+    askedAbout(firmware, pdi, authority).map(([serial, name]) => ({
+      response: answerOn(serial, authority(name), responderOf(seed, name), now),
+      serial: toHex(serial),
+      issuers: chainOf(name),
+    }));
   return {
     deviceAnchor: anchor('deviceRoot'),
     rimAnchor: anchor('rimRoot'),
@@ -157,7 +167,8 @@ export function openSimulatedNvidia(state: SimulatedNvidiaState): SimulatedNvidi
     manifest,
     manifests: (firmware) =>
       manifestIds(firmware).map(({ role, id }) => ({ role, id, manifest: manifest(firmware, role) })),
-    ocspOf: (device, now) => ocspOf(device, now, authority, (name) => responderOf(seed, name)),
+    answersOf,
+    ocspOf: (device, now) => answersOf(device, now).map(({ response }) => response),
     crls: (chip, now, revoked = []) => crlsOf(chip, now, revoked, authority),
   };
 }
@@ -218,35 +229,29 @@ function responderOf(seed: Uint8Array, name: NvidiaAuthorityName): NvidiaAuthori
   return { name: nvidiaName(`${NAMES[name]} OCSP responder`), key, serial: serialOf(key) };
 }
 
-function ocspOf(
-  { firmware, pdi }: SimulatedNvidiaDevice,
-  now: UnixSeconds,
+/** Serial numbers and their issuers: of the device's own CA and every authority above it, and of the manifests' signers. */
+function askedAbout(
+  firmware: NvidiaFirmware,
+  pdi: string,
   authority: (name: NvidiaAuthorityName) => NvidiaAuthority,
-  responderFor: (name: NvidiaAuthorityName) => NvidiaAuthority,
-): Bytes[] {
-  const provisioner: NvidiaAuthorityName = `provisioner ${firmware.chip}`;
-  const asked: (readonly [Uint8Array, NvidiaAuthorityName])[] = [
-    [deviceSerial(firmware.kind, fromHex(pdi.toLowerCase())), provisioner],
-    ...[
-      provisioner,
-      identityOf(firmware.chip),
-      `signer ${firmware.chip}` as const,
-      `line ${firmware.chip}` as const,
-    ].map((name) => [authority(name).serial, issuerOf(name)] as const),
-    [authority(`product ${firmware.chip}`).serial, 'rimRoot'],
+): (readonly [Uint8Array, NvidiaAuthorityName])[] {
+  const { chip, kind } = firmware;
+  const authorities: NvidiaAuthorityName[] = [
+    `provisioner ${chip}`,
+    identityOf(chip),
+    `signer ${chip}`,
+    `line ${chip}`,
+    `product ${chip}`,
   ];
-  return asked.map(([serial, name]) => {
-    const issuer = authority(name);
-    const responder = responderFor(name);
-    const window = { thisUpdate: now - 3600, nextUpdate: now - 3600 + DAY_SECONDS };
-    return issueOcspResponse({
-      issuer,
-      serial,
-      responder,
-      certificates: [issueResponder(issuer, responder)],
-      ...window,
-    });
-  });
+  return [
+    [deviceSerial(kind, fromHex(pdi.toLowerCase())), `provisioner ${chip}`],
+    ...authorities.map((name) => [authority(name).serial, issuerOf(name)] as const),
+  ];
+}
+
+function answerOn(serial: Uint8Array, issuer: NvidiaAuthority, responder: NvidiaAuthority, now: UnixSeconds): Bytes {
+  const window = { thisUpdate: now - 3600, nextUpdate: now - 3600 + DAY_SECONDS };
+  return issueOcspResponse({ issuer, serial, responder, certificates: [issueResponder(issuer, responder)], ...window });
 }
 
 function crlsOf(
