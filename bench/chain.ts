@@ -11,10 +11,16 @@ import {
   type PoolConfig,
   poolInit,
   poolMessage,
+  type RegistryConfig,
+  registryInit,
+  registryMessage,
+  registryOrder,
   type SumProof,
   SumTree,
   signVoucher,
   signWorkerVoucher,
+  stakeInit,
+  stakeMessage,
 } from '../src/chain/index.ts';
 import { ed25519Key, ed25519Sign, sha256 } from '../src/core/crypto/node.ts';
 import { type Bytes, leafHash, merkleRoot, nodeHash, u64 } from '../src/core/index.ts';
@@ -27,7 +33,7 @@ const [client, payee, owner, stranger] = [1, 2, 3, 4].map(party) as [Address, Ad
 const key = ed25519Key(new Uint8Array(32).fill(7));
 const VALUE = toNano('0.05');
 
-type Lines = { gas(name: string, documented: number, bench: ContractBench<unknown>, sent: Sent): Promise<void> };
+type Lines = { gas(name: string, documented: number | null, bench: ContractBench<unknown>, sent: Sent): Promise<void> };
 type Sent = Readonly<{ from: Address; body: Cell; value?: bigint }>;
 
 /**
@@ -45,13 +51,14 @@ export async function benchChain(): Promise<BenchLine[]> {
       name,
       value: used,
       unit: `gas, ${(Number(outcome.fees) / 1e9).toFixed(6)} TON`,
-      floor: { name: 'documented', value: documented },
-      ratio: used / documented,
+      ...(documented === null ? {} : { floor: { name: 'documented', value: documented }, ratio: used / documented }),
     });
   };
   await channelLines(emulator, { gas });
   await poolLines(emulator, { gas });
   await anchorLines(emulator, { gas });
+  await registryLines(emulator, { gas });
+  await stakeLines(emulator, { gas });
   return lines;
 }
 
@@ -186,4 +193,41 @@ function stepOf(hashes: number) {
     [fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)];
   }
   return { first, second, firstRoot: fr, secondRoot: sr, proof };
+}
+
+/** With a hundred images in it. */
+async function registryLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const config: RegistryConfig = {
+    network: DEVELOPMENT_NETWORK,
+    owner,
+    guardian: stranger,
+    timelockSeconds: 48 * 3600,
+    params: sha256(u64(0)),
+  };
+  const bench = new ContractBench(emulator, registryInit(config), () => null);
+  await bench.send(owner, toNano('1'), beginCell().endCell());
+  const image = (i: number) =>
+    registryOrder.setImage(sha256(u64(i)), { kind: 'worker', tee: 'tdx', expires: 0, manifest: sha256(u64(i)) });
+  for (let i = 1; i <= 100; i++) {
+    await bench.send(owner, VALUE, registryMessage.propose(image(i)));
+    bench.now += 48 * 3600;
+    await bench.send(stranger, VALUE, registryMessage.execute(i, image(i)));
+  }
+  await gas('registry propose', null, bench, { from: owner, body: registryMessage.propose(image(101)) });
+  bench.now += 48 * 3600;
+  const execute = registryMessage.execute(101, image(101));
+  await gas('registry execute set_image, 100 images', null, bench, { from: stranger, body: execute });
+  const revoke = registryMessage.revoke('images', sha256(u64(50)));
+  await gas('registry revoke, 100 images', null, bench, { from: stranger, body: revoke });
+}
+
+async function stakeLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const bench = new ContractBench(
+    emulator,
+    stakeInit({ network: DEVELOPMENT_NETWORK, owner, court: stranger }),
+    () => null,
+  );
+  const deposit = stakeMessage.bondIn(toNano('1'));
+  await gas('stake bond_in', null, bench, { from: owner, body: deposit, value: toNano('1.1') });
+  await gas('stake slash', null, bench, { from: stranger, body: stakeMessage.slash(toNano('0.1'), client) });
 }

@@ -12,6 +12,8 @@ export * from './log-anchor-client.ts';
 export * from './networks.ts';
 export * from './pool.ts';
 export * from './pool-client.ts';
+export * from './registry.ts';
+export * from './stake.ts';
 export * from './sum-tree.ts';
 export * from './voucher.ts';
 export * from './wallet.ts';

@@ -37,6 +37,17 @@ const OPERATIONS: Readonly<Record<number, readonly [string, string]>> = {
   1279328267: ['log unbond', 'amount:coins'],
   1279328268: ['log take_bond', ''],
   1279328272: ['log head_reply', 'size:u64 root:hash at:u32'],
+  1380384769: ['registry propose', 'order:cell'],
+  1380384770: ['registry execute', 'seq:u32 order:cell'],
+  1380384771: ['registry cancel', 'seq:u32'],
+  1380384772: ['registry drop', 'seq:u32'],
+  1380384773: ['registry revoke', 'set:u8 key:hash'],
+  1380384774: ['registry router_keys', 'id:hash dispatch:hash endpoint:hash'],
+  1398013953: ['stake slash', 'amount:coins to:address'],
+  1398013954: ['stake hold', 'until:u32'],
+  1398013955: ['stake bond_in', 'amount:coins'],
+  1398013956: ['stake unbond', 'amount:coins'],
+  1398013957: ['stake take_bond', ''],
 };
 /** What a wallet of version 5 signs: tag, wallet id, valid until, sequence number. */
 const SIGNED_TRANSFER = 0x7369676e;
@@ -44,6 +55,7 @@ const SIGNED_TRANSFER = 0x7369676e;
 const READ: Readonly<Record<string, (slice: Slice) => string>> = {
   coins: (slice) => `${ton(slice.loadCoins())} TON`,
   hash: (slice) => slice.loadBuffer(32).toString('hex'),
+  u8: (slice) => slice.loadUint(8).toString(),
   u16: (slice) => slice.loadUint(16).toString(),
   u32: (slice) => slice.loadUint(32).toString(),
   u64: (slice) => slice.loadUintBig(64).toString(),
@@ -105,4 +117,6 @@ export const GETTERS: Readonly<Record<string, Readonly<Record<string, string>>>>
     anchor_keys: 'key prev prev_until next next_at',
     anchor_bond: 'bond unbond unbond_at open_disputes',
   },
+  registry: { registry_info: 'version seq next_op timelock owner guardian params' },
+  stake: { stake_state: 'bond unbond unbond_at hold_until' },
 };
