@@ -1,9 +1,10 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { AmdCollateralDefects, SimulatedSnpHost, SnpReportRequest } from '../../src/attestation/simulate/index.ts';
 import { painter } from '../../src/cli/output.ts';
 import { createVerifier } from '../../src/cli/verify/answer.ts';
 import { formatResponse } from '../../src/cli/verify/print.ts';
 import { parseVerifyRequest } from '../../src/cli/verify/request.ts';
+import type { VerifyResponse } from '../../src/cli/verify/response.ts';
 import { type Json, toBase64, toHex } from '../../src/core/index.ts';
 import { sharedAmd as amd } from '../attestation/simulate/shared-amd.ts';
 
@@ -117,4 +118,82 @@ test('without a list nothing is known, and the way to one is said', async () => 
   const text = await screenOf({ defects: { missing: ['crl'] } });
   expect(text).toMatch(/^COULD NOT FIND OUT ENDORSEMENT_MISSING/);
   expect(text).toContain('--fetch');
+});
+
+describe('under a policy', () => {
+  const answerOf = async (
+    policy: Json,
+    more: Readonly<Record<string, Json>> = {},
+    host: Partial<SimulatedSnpHost> = {},
+  ) => {
+    const of: SimulatedSnpHost = { name: 'birch', line: 'Genoa', ...host };
+    const { line: _, ...collateral } = amd.collateral(of, NOW);
+    const request = {
+      kind: 'snp-report',
+      evidence: toBase64(amd.machine(of).report({ reportData: new Uint8Array(64) })),
+      at: new Date(NOW * 1000).toISOString(),
+      collateral: collateral as unknown as Json,
+      trustAnchors: amd.trustAnchors.map(({ spkiSha256 }) => ({ spkiSha256: toHex(spkiSha256) })),
+      policy,
+      ...more,
+    };
+    return verifier.answer(parseVerifyRequest(request as unknown as Json));
+  };
+  const statusOf = ({ appraisal }: VerifyResponse) =>
+    (appraisal as { submods: { cpu: Record<string, Json> } } | null)?.submods.cpu['ear.status'] ?? null;
+  const failedOf = ({ checks }: VerifyResponse) =>
+    Object.keys(checks).filter((name) => checks[name]?.outcome === 'failed');
+
+  test('accepted: affirming, with the policy’s checks beside the others', async () => {
+    const answer = await answerOf('development-simulated');
+    expect([answer.verdict, answer.error, statusOf(answer)]).toEqual(['verified', null, 'affirming']);
+    expect(answer.checks['policy.image']?.outcome).toBe('passed');
+    expect(answer.tcb).toMatchObject({ status: 'MeetsMinimum', platform: { minimum: { snp: 23 } } });
+    const text = formatResponse('snp-report', answer, painter(false), WIDTH);
+    expect(text).toContain('VERIFIED  genuine, TCB meets the minimum');
+    expect(text).not.toContain('not asked');
+  });
+
+  test('refused by policy: said as that, and as nothing else', async () => {
+    const answer = await answerOf('production-sev-snp');
+    expect([answer.verdict, answer.error?.code, statusOf(answer)]).toEqual([
+      'refused',
+      'EVIDENCE_REFUSED_BY_POLICY',
+      'contraindicated',
+    ]);
+    expect(failedOf(answer)).toEqual(['policy.trustAnchor', 'policy.image']);
+    expect(answer.claims).toEqual({});
+    const text = formatResponse('snp-report', answer, painter(false), WIDTH);
+    expect(text).toMatch(/^REFUSED {2}by policy/);
+    expect(text).toContain('policy: measurements are those of an accepted image');
+  });
+
+  test.each<[string, Json, Readonly<Record<string, Json>>, Partial<SimulatedSnpHost>, string, string]>([
+    [
+      'a TCB below the floor',
+      'development-simulated',
+      {},
+      { tcb: { snp: 22 } },
+      'refused',
+      'EVIDENCE_TCB_NOT_SUPPORTED',
+    ],
+    ['a VLEK', 'development-simulated', {}, { signer: 'VLEK' }, 'refused', 'EVIDENCE_EXPECTATION_MISMATCH'],
+    ['no list', 'development-simulated', { collateral: null }, {}, 'unavailable', 'ENDORSEMENT_MISSING'],
+    [
+      'less revocation than the policy demands',
+      'development-simulated',
+      { revocation: 'prefer' },
+      {},
+      'refused',
+      'USAGE_INVALID',
+    ],
+    ['signatures alone', 'development-simulated', { require: ['signature'] }, {}, 'refused', 'USAGE_INVALID'],
+    ['no such policy', 'no-such-policy', {}, {}, 'refused', 'USAGE_INVALID'],
+    ['a path for a name', '../package', {}, {}, 'refused', 'USAGE_INVALID'],
+    ['a document that is none', {}, {}, {}, 'refused', 'POLICY_INVALID'],
+  ])('%s', async (_, policy, more, host, verdict, code) => {
+    const answer = await answerOf(policy, more, host);
+    expect([answer.verdict, answer.error?.code]).toEqual([verdict, code]);
+    expect(statusOf(answer)).not.toBe('affirming');
+  });
 });

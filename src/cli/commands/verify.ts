@@ -8,7 +8,7 @@ import {
   toBase64,
   type UnixSeconds,
 } from '../../core/index.ts';
-import { readBounded } from '../compose/files.ts';
+import { readBounded, readText } from '../compose/files.ts';
 import { EXIT, type ExitCode, exitCodeOf, painter, wantsColour } from '../output.ts';
 import { EVIDENCE_BYTES_MAX, evidenceTooLarge, KINDS, type Kind, REVOCATION_MODES } from '../verify/request.ts';
 import { refusal, type VerdictWord, type VerifyResponse } from '../verify/response.ts';
@@ -64,8 +64,13 @@ function requestOf(kind: Kind, evidence: Uint8Array, collateral: Json, flags: Ve
   const { reportData, nonce } = flags;
   const expect = { ...(reportData === undefined ? {} : { reportData }), ...(nonce === undefined ? {} : { nonce }) };
   if (Object.keys(expect).length > 0) request.expect = expect;
-  if (flags.policy !== undefined) request.policy = flags.policy;
+  if (flags.policy !== undefined) request.policy = policyOf(flags.policy);
   return request;
+}
+
+/** A file is read here: a request on stdin names no files. */
+function policyOf(flag: string): Json {
+  return flag.endsWith('.json') ? parseStrictJson(readText(flag), 'policy') : flag;
 }
 
 /** @throws CodedError for a file that is too large, or no strict JSON */
@@ -152,7 +157,7 @@ export function registerVerify(program: Command, io: () => VerifyIo = processIo)
     .addOption(new Option('--require <what>', 'ask for signatures and bindings only').choices(['signature']))
     .option('--report-data <hex>', '64 bytes that REPORT_DATA must equal')
     .option('--nonce <hex>', 'nonce that a GPU or the vTPM of an Azure guest must answer')
-    .option('--policy <name>', 'judge by this policy too')
+    .option('--policy <name>', 'judge by this policy too: the id of one in attestation-policies/, or a file *.json')
     .option('--batch', 'one JSON request per line on stdin, one answer per line, in order')
     .option('--json', 'one JSON document on stdout')
     .addHelpText(

@@ -4,14 +4,19 @@ import { ADVICE_OF_TCB_STATUS, tcbLines, tdNotes } from './print-tdx.ts';
 import type { Kind } from './request.ts';
 import type { CheckReport, VerifyResponse } from './response.ts';
 import { adviceOf, WORDS_OF_CHECK } from './words.ts';
+import { isPolicyCheck, WORDS_OF_POLICY_CHECK } from './words-policy.ts';
 
 const LABEL_WIDTH = 13;
 /** A set of many devices passes hundreds of checks: those go into one paragraph. */
 const PASSED_LINES_MAX = 24;
 
-function headline({ verdict, checks, tcb, claims }: VerifyResponse): string {
+function headline({ verdict, checks, tcb, claims, error }: VerifyResponse): string {
   // Without a single check nothing was judged: the input could not be read, or not by this version.
-  if (verdict === 'refused') return Object.keys(checks).length === 0 ? 'REFUSED  not judged' : 'REFUSED  not genuine';
+  if (verdict === 'refused') {
+    // Checks of genuineness come first: where one of the policy's is the first to fail, all of those held or were not run.
+    if (isPolicyCheck(String(error?.facts.check))) return 'REFUSED  by policy';
+    return Object.keys(checks).length === 0 ? 'REFUSED  not judged' : 'REFUSED  not genuine';
+  }
   if (verdict === 'unavailable') return 'COULD NOT FIND OUT';
   if (claims.replayedRtmrs !== undefined) return 'VERIFIED  the log leads to the registers given';
   const level = memberText(tcb, 'status') ?? 'not checked';
@@ -37,7 +42,8 @@ function memberText(value: VerifyResponse['tcb'] | undefined, name: string): str
   return typeof member === 'string' ? member : null;
 }
 
-const wordsOf = (name: string) => (WORDS_OF_CHECK as Readonly<Record<string, string>>)[name] ?? name;
+const WORDS: Readonly<Record<string, string>> = { ...WORDS_OF_CHECK, ...WORDS_OF_POLICY_CHECK };
+const wordsOf = (name: string) => WORDS[name] ?? name;
 
 function checkLines(checks: VerifyResponse['checks'], paint: Paint, width: number): string[] {
   const of = (outcome: CheckReport['outcome']) =>
@@ -102,6 +108,8 @@ function verifiedLines(kind: Kind, response: VerifyResponse, width: number): str
   const expiresAt = memberText(response.tcb, 'expiresAt');
   if (expiresAt !== null) said.push(['until', `${expiresAt}, when the first document expires`]);
   for (const note of notes(kind, response)) said.push(['note', note]);
-  said.push(['not asked', 'whether it is what you want: that takes a policy']);
+  const isAppraised = response.appraisal !== null;
+  if (isAppraised) said.push(['policy', 'accepted: it is what the policy wants']);
+  else said.push(['not asked', 'whether it is what you want: that takes a policy']);
   return said.map(([label, words]) => labelled(`  ${label}`, printable(words), width, 2, LABEL_WIDTH));
 }

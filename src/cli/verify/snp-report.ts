@@ -7,6 +7,8 @@ import {
   type Check,
   isHclReport,
   loadAmdEndorsements,
+  type ParsedSnpReport,
+  type Policy,
   parseHclReport,
   parseSnpReport,
   readGuestPolicy,
@@ -17,14 +19,17 @@ import {
   type SnpExpectedField,
   type SnpVerdict,
   type SnpVerifyOptions,
+  snpOptionsOf,
+  snpPolicyChecks,
   snpStrictViolations,
   type VerifiedSnpReport,
   type VtpmEvidence,
   verifyAzureGuest,
   verifySnpReport,
 } from '../../attestation/index.ts';
-import { CodedError, fromHex, type Json, toHex } from '../../core/index.ts';
+import { CodedError, fromHex, type Json, toHex, type UnixSeconds } from '../../core/index.ts';
 import { azureClaims, takeVtpm } from './azure-guest.ts';
+import { type Appraised, policyOf, underPolicy } from './policy.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 import { snpTcbDocument } from './snp-tcb.ts';
@@ -36,21 +41,21 @@ import { snpTcbDocument } from './snp-tcb.ts';
 export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<VerifyResponse> {
   const cache = new AmdCache();
   return async (request) => {
-    if (request.policy !== null) {
-      throw new CodedError('USAGE_INVALID', 'a policy is applied to composite evidence, not to a report alone', {
-        field: 'policy',
-      });
-    }
     const { evidence, collateral } = request;
+    const policy = policyOf(request);
     const { vtpm, rest } = takeVtpm(collateral);
     const { nonce, ...expect } = request.expect;
-    const options = { revocation: request.revocation, require: request.require, ...expectationsOf(expect) };
+    const options = {
+      ...(policy === null ? {} : snpOptionsOf(policy.sevSnp)),
+      ...{ revocation: request.revocation, require: request.require, ...expectationsOf(expect) },
+    };
     const judge = (load: () => AmdEndorsements) =>
       isHclReport(evidence)
         ? judgeAzure(request, vtpm, load, { ...options, expectNonce: expectedNonce(nonce) })
         : judgeBare(request, load, options, vtpm !== null || nonce !== undefined);
     const judged = await judge(() => loadAmdEndorsements(amdCollateralOf(rest), cache));
-    const { verdict, checks, snp, isRequired } = judged;
+    const { snp } = judged;
+    const { verdict, checks, isRequired, appraisal } = appraised(judged, policy, request.at);
     return {
       id: request.id,
       verdict,
@@ -58,15 +63,27 @@ export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<V
       checks: Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, checkReport(check)])),
       tcb: snpTcbDocument(snp),
       claims: verdict === 'verified' && snp.verdict === 'verified' ? { ...claimsOf(snp.report), ...judged.more } : {},
-      appraisal: null,
+      appraisal,
     };
   };
+}
+
+/** What the verifier compared for the policy stands among the policy's checks. */
+function appraised(judged: Judgement, policy: Policy | null, at: UnixSeconds): Appraised {
+  const { verdict, checks, isRequired, snp, report } = judged;
+  if (policy === null) return { verdict, checks, isRequired, appraisal: null };
+  const { tcbMinimum, cloudProvider, ...genuine } = checks as Record<string, Check> & SnpVerdict['checks'];
+  const ofPolicy = { ...snpPolicyChecks(policy.sevSnp, report, snp.tcbs), tcbMinimum, cloudProvider };
+  const mayStayUnrun = report.signer === 'VLEK' ? [] : ['cloudProvider'];
+  const evidence = { tee: 'sev-snp', ofPolicy, mayStayUnrun } as const;
+  return underPolicy({ verdict, checks: genuine, isRequired, anchor: snp.anchor }, policy, evidence, at);
 }
 
 type Judgement = Readonly<{
   verdict: SnpVerdict['verdict'];
   checks: Readonly<Record<string, Check>>;
   snp: SnpVerdict;
+  report: ParsedSnpReport;
   isRequired: (name: string) => boolean;
   /** Claims beyond the report's. */
   more: Readonly<Record<string, Json>>;
@@ -84,7 +101,8 @@ async function judgeBare(
     throw new CodedError('USAGE_INVALID', 'vtpm and expect.nonce are for a blob of Azure, not for a report', {});
   const snp = await verifySnpReport(report, load(), trustAnchors ?? AMD_ROOTS, at, options);
   const required: ReadonlySet<string> = requiredSnpChecks(report, options);
-  return { verdict: snp.verdict, checks: snp.checks, snp, isRequired: (name) => required.has(name), more: {} };
+  const isRequired = (name: string) => required.has(name);
+  return { verdict: snp.verdict, checks: snp.checks, snp, report, isRequired, more: {} };
 }
 
 async function judgeAzure(
@@ -95,9 +113,9 @@ async function judgeAzure(
 ): Promise<Judgement> {
   const hcl = parseHclReport(evidence);
   const found = await verifyAzureGuest(hcl, vtpm, load(), trustAnchors ?? AMD_ROOTS, at, options);
-  const required = requiredAzureChecks(parseSnpReport(hcl.report), options);
-  const isRequired = (name: string) => (required as ReadonlySet<string>).has(name);
-  return { ...found, isRequired, more: azureClaims(hcl, found) };
+  const report = parseSnpReport(hcl.report);
+  const required: ReadonlySet<string> = requiredAzureChecks(report, options);
+  return { ...found, report, isRequired: (name) => required.has(name), more: azureClaims(hcl, found) };
 }
 
 function expectedNonce(value: Json | undefined): Uint8Array | undefined {

@@ -9,18 +9,23 @@ import {
   intelCollateralOf,
   loadIntelEndorsements,
   noIntelEndorsements,
+  type ParsedTdxQuote,
+  type Policy,
   parseTdxQuote,
   readTdAttributes,
   readXfam,
   requiredTdxChecks,
+  type TdxVerdict,
   type TdxVerifyOptions,
   type TrustAnchor,
+  tdxPolicyChecks,
   VerificationCache,
   type VerifiedTdxQuote,
   verifyTdxQuote,
   withTcbSet,
 } from '../../attestation/index.ts';
-import { CodedError, fromHex, type Json, toHex, utf8 } from '../../core/index.ts';
+import { CodedError, fromHex, type Json, toHex, type UnixSeconds, utf8 } from '../../core/index.ts';
+import { type Appraised, policyOf, underPolicy } from './policy.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 import { tcbOf } from './tdx-tcb.ts';
@@ -54,11 +59,7 @@ export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<Ve
   }
 
   return async (request) => {
-    if (request.policy !== null) {
-      throw new CodedError('USAGE_INVALID', 'a policy is applied to composite evidence, not to a quote alone', {
-        field: 'policy',
-      });
-    }
+    const policy = policyOf(request);
     const anchors = request.trustAnchors ?? [INTEL_SGX_ROOT];
     const options: TdxVerifyOptions = {
       revocation: request.revocation,
@@ -69,17 +70,32 @@ export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<Ve
     const { next, endorsements } = await endorsementsOf(request, anchors);
     const verdict = await verifyTdxQuote(quote, endorsements, anchors, request.at, options);
     const underNext = next === null ? null : await verifyTdxQuote(quote, next, anchors, request.at, options);
-    const required = requiredTdxChecks(options);
+    const { verdict: word, checks, isRequired, appraisal } = appraised(quote, verdict, options, policy, request.at);
     return {
       id: request.id,
-      verdict: verdict.verdict,
-      error: errorOfChecks(verdict.verdict, verdict.checks, (name) => (required as ReadonlySet<string>).has(name)),
-      checks: Object.fromEntries(Object.entries(verdict.checks).map(([name, check]) => [name, checkReport(check)])),
+      verdict: word,
+      error: errorOfChecks(word, checks, isRequired),
+      checks: Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, checkReport(check)])),
       tcb: tcbOf(verdict, underNext),
-      claims: verdict.verdict === 'verified' ? claimsOf(verdict.quote) : {},
-      appraisal: null,
+      claims: word === 'verified' && verdict.verdict === 'verified' ? claimsOf(verdict.quote) : {},
+      appraisal,
     };
   };
+}
+
+function appraised(
+  quote: ParsedTdxQuote,
+  { verdict, checks, anchor, tcb, ...found }: TdxVerdict,
+  options: TdxVerifyOptions,
+  policy: Policy | null,
+  at: UnixSeconds,
+): Appraised {
+  const required: ReadonlySet<string> = requiredTdxChecks(options);
+  const isRequired = (name: string) => required.has(name);
+  if (policy === null) return { verdict, checks, isRequired, appraisal: null };
+  const platform = 'quote' in found ? found.quote.platform : null;
+  const ofPolicy = tdxPolicyChecks(policy.tdx, quote, { tcb, platform });
+  return underPolicy({ verdict, checks, isRequired, anchor }, policy, { tee: 'tdx', ofPolicy }, at);
 }
 
 /** @throws CodedError ENDORSEMENT_MALFORMED where it holds neither of the documents that make a set */

@@ -2,6 +2,7 @@ import type { EventLogCheckName, SnpCheckName, TdxCheckName } from '../../attest
 import type { ErrorCode } from '../../core/index.ts';
 import type { Kind } from './request.ts';
 import type { VerifyError } from './response.ts';
+import { ADVICE_OF_POLICY, isPolicyCheck } from './words-policy.ts';
 import { ADVICE_OF_CODE_FOR_SNP, ADVICE_OF_SNP_CHECK, WORDS_OF_SNP_CHECK } from './words-snp.ts';
 
 /** What each check is about, in people's words. A check without words of its own is shown by its name. */
@@ -172,6 +173,7 @@ const ADVICE_OF_KIND: Partial<Record<Kind, Partial<Record<ErrorCode, Advice>>>> 
 /** By kind of evidence: what is wrong with a report is not said in words of a quote. */
 export function adviceOf(kind: Kind, error: VerifyError | null): Advice {
   if (error === null) return ADVICE_OTHERWISE;
+  if (error.code !== 'ENDORSEMENT_MISSING' && isPolicyCheck(String(error.facts.check))) return ADVICE_OF_POLICY;
   if (kind === 'snp-report' && error.code !== 'ENDORSEMENT_MISSING') {
     const ofCheck = snpCheckAdvice(error.facts.check);
     if (ofCheck !== undefined) return ofCheck;
