@@ -1,5 +1,5 @@
 import { sha256 } from '#crypto';
-import type { Appraisal, encodeRecordedInputs } from '../attestation/index.ts';
+import { type Appraisal, type encodeRecordedInputs, VERIFIER_VERSION } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
@@ -63,7 +63,6 @@ export const CHALLENGE_PAUSE_MS = 1_000;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
 export const LEASE_MS_MAX = 20 * 60_000;
 const RETRY_AFTER_MS = 30_000;
-export const VERIFIER_VERSION = 'chrysalis/0.1';
 
 /** Anybody may send evidence that is refused: beyond this, refusals are told to the worker and not logged. */
 const REJECTIONS_LOGGED_PER_MINUTE = 30;

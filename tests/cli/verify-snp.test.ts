@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AmdCollateralDefects, SimulatedSnpHost, SnpReportRequest } from '../../src/attestation/simulate/index.ts';
+import { shippedPolicy } from '../../src/cli/compose/shipped-policy.ts';
 import { painter } from '../../src/cli/output.ts';
 import { createVerifier } from '../../src/cli/verify/answer.ts';
 import { formatResponse } from '../../src/cli/verify/print.ts';
@@ -10,7 +11,7 @@ import { sharedAmd as amd } from '../attestation/simulate/shared-amd.ts';
 
 const NOW = Date.UTC(2026, 10, 24) / 1000;
 const WIDTH = 80;
-const verifier = createVerifier();
+const verifier = createVerifier(shippedPolicy);
 
 type Asked = Readonly<{
   host?: Partial<SimulatedSnpHost>;

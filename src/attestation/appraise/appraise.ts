@@ -19,6 +19,8 @@ import { mayVouch, type Trust } from './trust.ts';
 /** How far a block may lie in the future of the verifier's clock. */
 const BEACON_SKEW_MS = 60_000;
 export const KNOWN_BLOCKS_MAX = 4096;
+/** Stands in every appraisal that is kept or handed on. */
+export const VERIFIER_VERSION = 'chrysalis/0.1';
 
 /** Named checks by what they speak of: is the CPU genuine, the GPU, do the parts belong together, is it what we want? */
 export type AppraisalGroups = Readonly<{

@@ -9,6 +9,7 @@ import {
   type UnixSeconds,
 } from '../../core/index.ts';
 import { readBounded, readText } from '../compose/files.ts';
+import { shippedPolicy } from '../compose/shipped-policy.ts';
 import { EXIT, type ExitCode, exitCodeOf, painter, wantsColour } from '../output.ts';
 import { EVIDENCE_BYTES_MAX, evidenceTooLarge, KINDS, type Kind, REVOCATION_MODES } from '../verify/request.ts';
 import { refusal, type VerdictWord, type VerifyResponse } from '../verify/response.ts';
@@ -107,7 +108,7 @@ async function answerFile(kind: Kind, file: string, flags: VerifyFlags, io: Veri
     throw new CodedError('USAGE_INVALID', cause.message, cause.facts, { cause });
   }
   const { request, explain } = await findCollateral(given, flags);
-  return explain(await createVerifier().answer(request));
+  return explain(await createVerifier(shippedPolicy).answer(request));
 }
 
 async function verifyFile(kind: Kind, file: string, flags: VerifyFlags, io: VerifyIo): Promise<void> {
@@ -124,7 +125,8 @@ async function verifyFile(kind: Kind, file: string, flags: VerifyFlags, io: Veri
 async function verifyBatch(io: VerifyIo): Promise<void> {
   const { createVerifier } = await import('../verify/answer.ts');
   const { answerBatch } = await import('../verify/batch.ts');
-  for await (const response of answerBatch(createVerifier(), io.input)) await io.write(`${JSON.stringify(response)}\n`);
+  for await (const response of answerBatch(createVerifier(shippedPolicy), io.input))
+    await io.write(`${JSON.stringify(response)}\n`);
 }
 
 function processIo(): VerifyIo {

@@ -5,6 +5,7 @@ import { verifyNrasToken } from './nras-token.ts';
 import { createNvidiaDevicesVerifier } from './nvidia-devices.ts';
 import { createNvidiaGpuVerifier } from './nvidia-gpu.ts';
 import { createNvidiaRimVerifier } from './nvidia-rim.ts';
+import type { ShippedPolicies } from './policy.ts';
 import { type Kind, parseRequestLine, parseVerifyRequest, requestIdOf, type VerifyRequest } from './request.ts';
 import { refusal, type VerifyResponse } from './response.ts';
 import { createSnpReportVerifier } from './snp-report.ts';
@@ -27,12 +28,12 @@ const notYet: AnswerKind = async ({ kind }) => {
 
 const turnOfEventLoop = () => new Promise<void>((resolve) => setTimeout(resolve));
 
-/** One verifier holds its caches; make one per process. */
-export function createVerifier(): Verifier {
+/** One verifier holds its caches; make one per process. @param policies those that a request may name; none by default */
+export function createVerifier(policies: ShippedPolicies = () => null): Verifier {
   const nvidiaCache = new VerificationCache(CACHE_SIGNATURES_MAX, CACHE_CHAINS_MAX, turnOfEventLoop);
   const answerOf: Readonly<Record<Kind, AnswerKind>> = {
-    'tdx-quote': createTdxQuoteVerifier(),
-    'snp-report': createSnpReportVerifier(),
+    'tdx-quote': createTdxQuoteVerifier(policies),
+    'snp-report': createSnpReportVerifier(policies),
     'nvidia-gpu': createNvidiaGpuVerifier(nvidiaCache),
     'nvidia-devices': createNvidiaDevicesVerifier(nvidiaCache),
     'nvidia-rim': createNvidiaRimVerifier(nvidiaCache),

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import {
   type Check,
   loadPolicy,
@@ -7,13 +6,14 @@ import {
   policyDigest,
   type Tee,
   type TrustAnchor,
+  VERIFIER_VERSION,
 } from '../../attestation/index.ts';
 import { CodedError, type Json, rfc3339, toHex, type UnixSeconds } from '../../core/index.ts';
-import { readText } from '../compose/files.ts';
-import { shippedPolicy } from '../paths.ts';
-import { VERSION } from '../version.ts';
 import type { VerifyRequest } from './request.ts';
 import type { VerdictWord } from './response.ts';
+
+/** The text of a policy that ships with the program, by its id; null for another. */
+export type ShippedPolicies = (id: string) => string | null;
 
 type Checks = Readonly<Record<string, Check>>;
 
@@ -34,16 +34,16 @@ export type Appraised = Omit<Genuineness, 'anchor'> & Readonly<{ appraisal: Json
  * @returns null where the request has none
  * @throws CodedError USAGE_INVALID, POLICY_INVALID
  */
-export function policyOf({ policy, revocation, require }: VerifyRequest): Policy | null {
+export function policyOf({ policy, revocation, require }: VerifyRequest, shipped: ShippedPolicies): Policy | null {
   if (policy === null) return null;
   const usage = (why: string) => new CodedError('USAGE_INVALID', why, { field: 'policy' });
   if (revocation !== 'require' || require.length > 0) {
     throw usage('a policy demands revocation lists: ask for it without another --revocation or --require');
   }
   if (typeof policy !== 'string') return loadPolicy(JSON.stringify(policy));
-  const path = /^[a-z0-9][a-z0-9-]{0,63}$/.test(policy) ? shippedPolicy(policy) : '';
-  if (!existsSync(path)) throw usage('a policy is named by its id, as in attestation-policies/, or given whole');
-  return loadPolicy(readText(path));
+  const text = /^[a-z0-9][a-z0-9-]{0,63}$/.test(policy) ? shipped(policy) : null;
+  if (text === null) throw usage('a policy is named by its id, as in attestation-policies/, or given whole');
+  return loadPolicy(text);
 }
 
 /**
@@ -88,7 +88,7 @@ function earOf(policy: Policy, verdict: VerdictWord, because: readonly string[],
   return {
     eat_profile: 'tag:github.com,2023:veraison/ear',
     iat: at,
-    'ear.verifier-id': { developer: 'chrysalis', build: `chrysalis/${VERSION}` },
+    'ear.verifier-id': { developer: 'chrysalis', build: VERIFIER_VERSION },
     submods: {
       cpu: {
         'ear.status': STATUS[verdict],

@@ -29,7 +29,7 @@ import {
 } from '../../attestation/index.ts';
 import { CodedError, fromHex, type Json, toHex, type UnixSeconds } from '../../core/index.ts';
 import { azureClaims, takeVtpm } from './azure-guest.ts';
-import { type Appraised, policyOf, underPolicy } from './policy.ts';
+import { type Appraised, policyOf, type ShippedPolicies, underPolicy } from './policy.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 import { snpTcbDocument } from './snp-tcb.ts';
@@ -38,11 +38,13 @@ import { snpTcbDocument } from './snp-tcb.ts';
  * Answers requests of kind `snp-report`: a bare report, or the blob that an Azure guest's vTPM holds, with `vtpm` in the
  * collateral. Certificates that come again are parsed and verified once.
  */
-export function createSnpReportVerifier(): (request: VerifyRequest) => Promise<VerifyResponse> {
+export function createSnpReportVerifier(
+  policies: ShippedPolicies,
+): (request: VerifyRequest) => Promise<VerifyResponse> {
   const cache = new AmdCache();
   return async (request) => {
     const { evidence, collateral } = request;
-    const policy = policyOf(request);
+    const policy = policyOf(request, policies);
     const { vtpm, rest } = takeVtpm(collateral);
     const { nonce, ...expect } = request.expect;
     const options = {

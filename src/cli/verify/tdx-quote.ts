@@ -25,7 +25,7 @@ import {
   withTcbSet,
 } from '../../attestation/index.ts';
 import { CodedError, fromHex, type Json, toHex, type UnixSeconds, utf8 } from '../../core/index.ts';
-import { type Appraised, policyOf, underPolicy } from './policy.ts';
+import { type Appraised, policyOf, type ShippedPolicies, underPolicy } from './policy.ts';
 import type { VerifyRequest } from './request.ts';
 import { checkReport, errorOfChecks, type VerifyResponse } from './response.ts';
 import { tcbOf } from './tdx-tcb.ts';
@@ -33,7 +33,7 @@ import { tcbOf } from './tdx-tcb.ts';
 export const ENDORSEMENTS_HELD_MAX = 64;
 
 /** Answers requests of kind `tdx-quote`; collateral that comes again is verified once. */
-export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<VerifyResponse> {
+export function createTdxQuoteVerifier(policies: ShippedPolicies): (request: VerifyRequest) => Promise<VerifyResponse> {
   const cache = new VerificationCache();
   const held = new BoundedMap<IntelEndorsements>(ENDORSEMENTS_HELD_MAX);
 
@@ -59,7 +59,7 @@ export function createTdxQuoteVerifier(): (request: VerifyRequest) => Promise<Ve
   }
 
   return async (request) => {
-    const policy = policyOf(request);
+    const policy = policyOf(request, policies);
     const anchors = request.trustAnchors ?? [INTEL_SGX_ROOT];
     const options: TdxVerifyOptions = {
       revocation: request.revocation,
