@@ -162,7 +162,7 @@ describe('under a policy', () => {
       'EVIDENCE_REFUSED_BY_POLICY',
       'contraindicated',
     ]);
-    expect(failedOf(answer)).toEqual(['policy.trustAnchor', 'policy.image']);
+    expect(failedOf(answer)).toEqual(['policy.trustAnchor', 'policy.endorsementAnchors', 'policy.image']);
     expect(answer.claims).toEqual({});
     const text = formatResponse('snp-report', answer, painter(false), WIDTH);
     expect(text).toMatch(/^REFUSED {2}by policy/);

@@ -63,7 +63,7 @@ describe('a batch', () => {
       ['c', 'refused', 'EVIDENCE_UNSUPPORTED'],
       ['d', 'unavailable', 'ENDORSEMENT_MISSING'],
       ['e', 'refused', 'EVIDENCE_CHAIN_INVALID'],
-      ['f', 'refused', 'EVIDENCE_REFUSED_BY_POLICY'],
+      ['f', 'refused', 'USAGE_INVALID'],
       ['g', 'refused', 'REQUEST_MALFORMED'],
       ['h', 'refused', 'EVIDENCE_EXPECTATION_MISMATCH'],
       ['i', 'refused', 'REQUEST_MALFORMED'],

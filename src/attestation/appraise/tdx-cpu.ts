@@ -1,5 +1,10 @@
 import type { Bytes, UnixMs } from '../../core/index.ts';
-import { type IntelEndorsements, noIntelEndorsements, type TrustAnchor } from '../endorsements/index.ts';
+import {
+  type IntelEndorsements,
+  intelAnchorsOf,
+  noIntelEndorsements,
+  type TrustAnchor,
+} from '../endorsements/index.ts';
 import { bundleReportData, type EvidenceBundle } from '../evidence/composite/index.ts';
 import { parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
 import { type CrlFloor, verifyTdxQuote } from '../verify/index.ts';
@@ -31,7 +36,6 @@ export async function appraiseTdx(
     expectReportData: bundleReportData(bundle),
   });
   const { expectedReportData, ...cpu } = verdict.checks;
-  const { tcbInfo, qeIdentity, pckCrlIssuer } = endorsements;
   const platform = verdict.verdict === 'verified' ? verdict.quote.platform : null;
   return {
     verdict: verdict.verdict,
@@ -40,11 +44,7 @@ export async function appraiseTdx(
     policy: tdxPolicyChecks(policy.tdx, quote, { tcb: verdict.tcb, platform }, at),
     mayStayUnrun: [],
     anchor: verdict.anchor,
-    endorsementAnchors: [
-      ...(tcbInfo.state === 'ok' ? [tcbInfo.value.signer.anchor] : []),
-      ...(qeIdentity.state === 'ok' ? [qeIdentity.value.signer.anchor] : []),
-      ...(pckCrlIssuer.state === 'ok' ? [pckCrlIssuer.value.anchor] : []),
-    ],
+    endorsementAnchors: intelAnchorsOf(endorsements),
     tdxTcb: verdict.tcb,
     snpTcbs: null,
     earliestExpiry: verdict.validity?.earliestExpiry ?? null,

@@ -24,10 +24,12 @@ export type Genuineness = Readonly<{
   isRequired: (name: string) => boolean;
   /** The root that vouches, or null where the evidence leads to none. */
   anchor: TrustAnchor | null;
+  /** The roots behind its endorsements. */
+  endorsementAnchors: readonly TrustAnchor[];
 }>;
 
 /** The same, and whether the policy accepts it; `appraisal` is an EAR (draft-ietf-rats-ear), or null without a policy. */
-export type Appraised = Omit<Genuineness, 'anchor'> & Readonly<{ appraisal: Json }>;
+export type Appraised = Omit<Genuineness, 'anchor' | 'endorsementAnchors'> & Readonly<{ appraisal: Json }>;
 
 /**
  * The policy of a request: the name of one that ships in attestation-policies/, or a whole document.
@@ -58,7 +60,10 @@ export function underPolicy(
   at: UnixSeconds,
 ): Appraised {
   const { anchor } = genuine;
+  const foreign = genuine.endorsementAnchors.find((signer) => !mayVouch(policy, signer));
   const refused = (reason: string): Check => ({ outcome: 'failed', code: 'EVIDENCE_REFUSED_BY_POLICY', reason });
+  const foreignRoot = ({ kind }: TrustAnchor) =>
+    refused(`a ${policy.environment} policy does not let this ${kind} root vouch for evidence`);
   const own: Checks = {
     tee: policy.tees.includes(evidence.tee) ? PASSED : refused(`the policy does not accept ${evidence.tee}`),
     trustAnchor:
@@ -66,7 +71,8 @@ export function underPolicy(
         ? { outcome: 'notRun', reason: 'the evidence leads to no trust anchor' }
         : mayVouch(policy, anchor)
           ? PASSED
-          : refused(`a ${policy.environment} policy does not let this ${anchor.kind} root vouch for evidence`),
+          : foreignRoot(anchor),
+    endorsementAnchors: foreign === undefined ? PASSED : foreignRoot(foreign),
     ...evidence.ofPolicy,
   };
   const named = Object.fromEntries(Object.entries(own).map(([name, check]) => [`policy.${name}`, check]));

@@ -78,7 +78,14 @@ function appraised(judged: Judgement, policy: Policy | null, at: UnixSeconds): A
   const ofPolicy = { ...snpPolicyChecks(policy.sevSnp, report, snp.tcbs), tcbMinimum, cloudProvider };
   const mayStayUnrun = report.signer === 'VLEK' ? [] : ['cloudProvider'];
   const evidence = { tee: 'sev-snp', ofPolicy, mayStayUnrun } as const;
-  return underPolicy({ verdict, checks: genuine, isRequired, anchor: snp.anchor }, policy, evidence, at);
+  // A report's list is signed by the root of its chain.
+  const endorsementAnchors = snp.anchor === null ? [] : [snp.anchor];
+  return underPolicy(
+    { verdict, checks: genuine, isRequired, anchor: snp.anchor, endorsementAnchors },
+    policy,
+    evidence,
+    at,
+  );
 }
 
 type Judgement = Readonly<{

@@ -6,6 +6,7 @@ import {
   INTEL_SGX_ROOT,
   type IntelCollateral,
   type IntelEndorsements,
+  intelAnchorsOf,
   intelCollateralOf,
   loadIntelEndorsements,
   noIntelEndorsements,
@@ -70,7 +71,12 @@ export function createTdxQuoteVerifier(policies: ShippedPolicies): (request: Ver
     const { next, endorsements } = await endorsementsOf(request, anchors);
     const verdict = await verifyTdxQuote(quote, endorsements, anchors, request.at, options);
     const underNext = next === null ? null : await verifyTdxQuote(quote, next, anchors, request.at, options);
-    const { verdict: word, checks, isRequired, appraisal } = appraised(quote, verdict, options, policy, request.at);
+    const {
+      verdict: word,
+      checks,
+      isRequired,
+      appraisal,
+    } = appraised(quote, verdict, endorsements, options, policy, request.at);
     return {
       id: request.id,
       verdict: word,
@@ -86,6 +92,7 @@ export function createTdxQuoteVerifier(policies: ShippedPolicies): (request: Ver
 function appraised(
   quote: ParsedTdxQuote,
   { verdict, checks, anchor, tcb, ...found }: TdxVerdict,
+  endorsements: IntelEndorsements,
   options: TdxVerifyOptions,
   policy: Policy | null,
   at: UnixSeconds,
@@ -94,8 +101,9 @@ function appraised(
   const isRequired = (name: string) => required.has(name);
   if (policy === null) return { verdict, checks, isRequired, appraisal: null };
   const platform = 'quote' in found ? found.quote.platform : null;
-  const ofPolicy = tdxPolicyChecks(policy.tdx, quote, { tcb, platform });
-  return underPolicy({ verdict, checks, isRequired, anchor }, policy, { tee: 'tdx', ofPolicy }, at);
+  const ofPolicy = tdxPolicyChecks(policy.tdx, quote, { tcb, platform }, at);
+  const genuine = { verdict, checks, isRequired, anchor, endorsementAnchors: intelAnchorsOf(endorsements) };
+  return underPolicy(genuine, policy, { tee: 'tdx', ofPolicy }, at);
 }
 
 /** @throws CodedError ENDORSEMENT_MALFORMED where it holds neither of the documents that make a set */

@@ -1,12 +1,20 @@
 import type { SnpPolicyCheckName, TdxPolicyCheckName } from '../../attestation/index.ts';
 import type { Advice } from './words.ts';
 
-type PolicyCheckName = TdxPolicyCheckName | SnpPolicyCheckName | 'tee' | 'trustAnchor' | 'tcbMinimum' | 'cloudProvider';
+type PolicyCheckName =
+  | TdxPolicyCheckName
+  | SnpPolicyCheckName
+  | 'tee'
+  | 'trustAnchor'
+  | 'endorsementAnchors'
+  | 'tcbMinimum'
+  | 'cloudProvider';
 
 /** What each check of a policy is about, in people's words; in an answer it is called `policy.NAME`. */
 const WORDS: Readonly<Record<PolicyCheckName, string>> = {
   tee: 'kind of TEE',
   trustAnchor: 'root that vouches',
+  endorsementAnchors: 'roots behind the collateral',
   image: 'measurements are those of an accepted image',
   debugOff: 'no debugging',
   platform: 'machine',
@@ -17,6 +25,8 @@ const WORDS: Readonly<Record<PolicyCheckName, string>> = {
   serviceTd: 'no service TD',
   tdAttributes: 'attributes of the TD',
   xfam: 'extended features',
+  tdxModule: 'TDX module',
+  hostConfiguration: 'configuration of the host',
   noMigrationAgent: 'no migration agent',
   guestPolicy: "guest's launch policy",
   vmpl: 'privilege level (VMPL)',

@@ -92,6 +92,15 @@ async function rememberSignature(
   if (crl.state === 'ok') await signedBy(crl.value, issuer.publicKey, cache.verify);
 }
 
+/** The roots behind the documents of a set: each must be one that may vouch, like the quote's own. */
+export function intelAnchorsOf({ tcbInfo, qeIdentity, pckCrlIssuer }: IntelEndorsements): TrustAnchor[] {
+  return [
+    ...(tcbInfo.state === 'ok' ? [tcbInfo.value.signer.anchor] : []),
+    ...(qeIdentity.state === 'ok' ? [qeIdentity.value.signer.anchor] : []),
+    ...(pckCrlIssuer.state === 'ok' ? [pckCrlIssuer.value.anchor] : []),
+  ];
+}
+
 /** Endorsements of a caller that has none: everything is reported as missing. */
 export function noIntelEndorsements(cache: VerificationCache = new VerificationCache()): IntelEndorsements {
   const none = (what: string) => missing(`${what} is missing`);
