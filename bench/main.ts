@@ -13,6 +13,8 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   router: async () => (await import('./router.ts')).benchRouter,
   engine: async () => (await import('./engine.ts')).benchEngine,
   log: async () => (await import('./log.ts')).benchLog,
+  'log-latency': async () => (await import('./log-latency.ts')).benchLogLatency,
+  audit: async () => (await import('./audit.ts')).benchAudit,
   fleet: async () => (await import('./fleet/main.ts')).benchFleet,
   chain: async () => (await import('./chain.ts')).benchChain,
 };

@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import * as system from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Bytes, CodedError, equalBytes } from '../../core/index.ts';
 
@@ -13,7 +14,11 @@ export function errorCode(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
 
+/** The calls on disk that durability rests on; tests put one that fails in its place. */
+export type FileSystem = Pick<typeof system, 'mkdir' | 'open' | 'readdir' | 'rename' | 'rm' | 'unlink'>;
+
 async function withHandle<T>(
+  { open }: FileSystem,
   path: string,
   flags: string,
   use: (handle: FileHandle) => Promise<T>,
@@ -27,8 +32,8 @@ async function withHandle<T>(
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  await withHandle(path, 'r', (handle) => handle.sync());
+async function syncDirectory(disk: FileSystem, path: string): Promise<void> {
+  await withHandle(disk, path, 'r', (handle) => handle.sync());
 }
 
 const TEMPORARY = '.tmp';
@@ -41,22 +46,24 @@ const TEMPORARY = '.tmp';
 export class DurableFiles {
   readonly root: string;
   readonly #knownFolders = new Set<string>();
+  readonly #disk: FileSystem;
 
-  constructor(root: string) {
+  constructor(root: string, disk: FileSystem = system) {
     this.root = root;
+    this.#disk = disk;
   }
 
   /** Opens a folder, creating what is missing above it. */
-  static async at(root: string): Promise<DurableFiles> {
-    const created = await mkdir(root, { recursive: true, mode: 0o700 });
-    if (created !== undefined) await syncDirectory(dirname(created));
-    return new DurableFiles(root);
+  static async at(root: string, disk: FileSystem = system): Promise<DurableFiles> {
+    const created = await disk.mkdir(root, { recursive: true, mode: 0o700 });
+    if (created !== undefined) await syncDirectory(disk, dirname(created));
+    return new DurableFiles(root, disk);
   }
 
   /** The bytes, or null where there is no such file. @throws CodedError LOG_INCONSISTENT above `bytesMax` */
   async read(path: string, bytesMax: number): Promise<Bytes | null> {
     try {
-      return await withHandle(join(this.root, path), 'r', async (handle) => {
+      return await withHandle(this.#disk, join(this.root, path), 'r', async (handle) => {
         const { size } = await handle.stat();
         if (size > bytesMax) throw new CodedError('LOG_INCONSISTENT', `${path} is larger than it can be`, { size });
         return Uint8Array.from(await handle.readFile());
@@ -70,7 +77,7 @@ export class DurableFiles {
   /** Names in a folder; none where it is missing. */
   async list(path: string): Promise<string[]> {
     try {
-      return (await readdir(join(this.root, path))).sort();
+      return (await this.#disk.readdir(join(this.root, path))).sort();
     } catch (error) {
       if (isMissing(error)) return [];
       throw error;
@@ -104,7 +111,7 @@ export class DurableFiles {
 
   /** Removes a file; not being there is fine. Durable at the next fsync of the folder: nothing depends on it. */
   async remove(path: string): Promise<void> {
-    await unlink(join(this.root, path)).catch((error: unknown) => {
+    await this.#disk.unlink(join(this.root, path)).catch((error: unknown) => {
       if (!isMissing(error)) throw error;
     });
   }
@@ -112,11 +119,12 @@ export class DurableFiles {
   /** Removes a folder and the files in it; not being there is fine. */
   async removeFolder(path: string): Promise<void> {
     this.#knownFolders.delete(path);
-    await rm(join(this.root, path), { recursive: true, force: true });
+    await this.#disk.rm(join(this.root, path), { recursive: true, force: true });
   }
 
   async #prepare(file: DurableFile, mode: number): Promise<string> {
     await withHandle(
+      this.#disk,
       join(this.root, `${file.path}${TEMPORARY}`),
       'w',
       async (handle) => {
@@ -129,17 +137,19 @@ export class DurableFiles {
   }
 
   async #show(paths: readonly string[]): Promise<void> {
-    await Promise.all(paths.map((path) => rename(join(this.root, `${path}${TEMPORARY}`), join(this.root, path))));
+    await Promise.all(
+      paths.map((path) => this.#disk.rename(join(this.root, `${path}${TEMPORARY}`), join(this.root, path))),
+    );
     const folders = new Set(paths.map((path) => dirname(path)));
-    await Promise.all([...folders].map((folder) => syncDirectory(join(this.root, folder))));
+    await Promise.all([...folders].map((folder) => syncDirectory(this.#disk, join(this.root, folder))));
   }
 
   async #folder(path: string): Promise<void> {
     if (path === '.' || this.#knownFolders.has(path)) return;
     await this.#folder(dirname(path));
     try {
-      await mkdir(join(this.root, path), { mode: 0o700 });
-      await syncDirectory(join(this.root, dirname(path)));
+      await this.#disk.mkdir(join(this.root, path), { mode: 0o700 });
+      await syncDirectory(this.#disk, join(this.root, dirname(path)));
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error;
     }
@@ -153,7 +163,7 @@ const KNOWN_FOLDERS_MAX = 10_000;
 /** Reads a small file outside any log, or null. */
 export async function readIfThere(path: string): Promise<Bytes | null> {
   try {
-    return Uint8Array.from(await readFile(path));
+    return Uint8Array.from(await system.readFile(path));
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;

@@ -13,7 +13,7 @@ import {
   verifierKey,
 } from '../index.ts';
 import { type BlobStore, createBlobStore, digestOf } from './blobs.ts';
-import { DurableFiles } from './durable-files.ts';
+import { DurableFiles, type FileSystem } from './durable-files.ts';
 import { type Head, type LockStore, openLockStore } from './lock-store.ts';
 import { type LogEntry, TileFiles } from './reader.ts';
 import { CHECKPOINT_FILE, type KnownHead, recover } from './recovery.ts';
@@ -75,6 +75,8 @@ export type LogOptions = Readonly<{
   /** Who this process is in the leaves it writes itself. */
   src?: string;
   lingerMs?: number;
+  /** For tests of disks that fail. The lock store is SQLite's own and is not behind it. */
+  fileSystem?: FileSystem;
   /** For tests of crashes: called after each step of a batch; throwing there stops the log. */
   onStep?: (step: BatchStep) => void;
 }>;
@@ -87,7 +89,7 @@ export type LogOptions = Readonly<{
 export async function openLog(options: LogOptions): Promise<Log> {
   const { directory, origin } = options;
   requireOrigin(origin);
-  const files = await DurableFiles.at(directory);
+  const files = await DurableFiles.at(directory, options.fileSystem);
   const store = openLockStore(join(directory, 'log.db'));
   try {
     const stored = store.head();

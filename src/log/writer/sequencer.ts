@@ -64,6 +64,7 @@ export class Sequencer {
   #head: Head;
   #latestAt: number;
   #running: Promise<void> | null = null;
+  #tidying: Promise<void> = Promise.resolve();
   #closed = false;
   #failure: CodedError | null = null;
   readonly #failed = Promise.withResolvers<CodedError>();
@@ -113,6 +114,7 @@ export class Sequencer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;
+    await this.#tidying.catch(() => {}); // what is left over is removed at the next start
   }
 
   async #run(): Promise<void> {
@@ -219,12 +221,14 @@ export class Sequencer {
     this.#tree = growth.tree;
     this.#head = next;
     for (const listener of this.#listeners) listener();
-    await files.remove(staging);
-    await this.#collect(growth);
+    await this.#tidying;
+    this.#tidying = this.#tidy(staging, growth);
+    this.#tidying.catch(() => {}); // whoever waits for it hears of it
   }
 
-  /** Partial tiles go once the full one is there and published. */
-  async #collect({ filled }: Growth): Promise<void> {
+  /** Partial tiles go once the full one is there and published; nobody waits for that but the batch after the next. */
+  async #tidy(staging: string, { filled }: Growth): Promise<void> {
+    await this.#deps.files.remove(staging);
     for (const tile of filled) await this.#deps.files.removeFolder(`${tilePath(tile)}.p`);
   }
 }
