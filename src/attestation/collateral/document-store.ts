@@ -23,8 +23,10 @@ export type Freshness = Readonly<{
   freshSeconds: number;
   /** Older than this, the caller waits for a new one; between the two it is fetched behind the caller's back. */
   staleSeconds: number;
-  /** This long before its end a document is fetched anew, however young it is. */
+  /** This long before its end a document is fetched anew though it is fresh, unless it is younger than `endingSeconds`. */
   prefetchSeconds: number;
+  /** A vendor may give the same document until the end: it is not asked at every use. */
+  endingSeconds: number;
   /** After a failure the same document is not asked for again for so long. */
   failureHoldMs: number;
 }>;
@@ -33,6 +35,7 @@ export const FRESHNESS: Freshness = {
   freshSeconds: 3_600,
   staleSeconds: 86_400,
   prefetchSeconds: 5 * 86_400,
+  endingSeconds: 600,
   failureHoldMs: 5_000,
 };
 
@@ -160,7 +163,7 @@ export class DocumentStore {
     // What lives for a day only is not fetched all day long.
     const life = kept.window.until - kept.window.from;
     const endsSoon = kept.window.until - now <= Math.min(this.#freshness.prefetchSeconds, life / 2);
-    return endsSoon || age >= this.#freshness.freshSeconds ? 'soon' : 'no';
+    return age >= this.#freshness[endsSoon ? 'endingSeconds' : 'freshSeconds'] ? 'soon' : 'no';
   }
 
   #kindOf(id: DocumentId): { kind: DocumentKind; args: readonly string[] } {

@@ -64,6 +64,19 @@ describe('freshness', () => {
     expect(server.requests()).toBe(8);
   });
 
+  test('near its end a document is asked for every ten minutes, not at every use', async () => {
+    serve(server, {}, NOW - 27 * DAY);
+    const { service, get, clock } = await openAt(server);
+    for (let i = 0; i < 3; i++) await get();
+    clock.seconds += 599;
+    await get();
+    expect(await service.prefetch()).toEqual({ due: 0, current: 0 });
+    expect(server.requests()).toBe(4);
+    clock.seconds += 1;
+    expect(await service.prefetch()).toEqual({ due: 4, current: 4 });
+    expect(server.requests()).toBe(8);
+  });
+
   test('prefetch during an outage keeps what is valid, and says so', async () => {
     serve(server);
     const { service, get, clock, events } = await openAt(server);
