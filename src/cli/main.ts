@@ -56,7 +56,8 @@ function overrideExit(command: Command): void {
   for (const child of command.commands) overrideExit(child);
 }
 
-async function main(argv: readonly string[]): Promise<void> {
+/** Runs a command and leaves its exit code in `process.exitCode`; whatever it throws is printed. */
+export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram();
   try {
     await program.parseAsync(argv);

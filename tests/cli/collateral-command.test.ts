@@ -1,12 +1,16 @@
-import { spawn } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { toHex } from '../../src/core/index.ts';
+import type { SnpReportRequest } from '../../src/attestation/simulate/index.ts';
+import { fromBase64, toHex } from '../../src/core/index.ts';
 import { crlIn, FMSPC, PATH, serveSet, stranger, vendor } from '../attestation/collateral/intel-vendor.ts';
-import { answerWith, startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
+import { answerWith, pem, startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
+import { sharedAmd } from '../attestation/simulate/shared-amd.ts';
+import { readVectorJson, vectorsFolder } from '../vectors.ts';
+import { type Ran, runHere } from './in-process.ts';
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const now = Math.floor(Date.now() / 1000);
@@ -30,29 +34,14 @@ beforeEach(() => {
   return () => rmSync(folder, { recursive: true });
 });
 
-type Ran = { code: number | null; out: string; err: string };
-
-/** One run of the command as a person runs it. */
-async function run(...args: readonly string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
-  const said = { out: '', err: '' };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.err += text;
-  });
-  const code = await new Promise<number | null>((done, failed) => child.on('error', failed).on('close', done));
-  return { code, ...said };
-}
-
+const run = runHere;
 const collateral = (what: string, ...args: readonly string[]) => run('collateral', what, ...args, ...anchor);
 const fetchQuote = (...args: readonly string[]) =>
   collateral('fetch', '--kind', 'tdx-quote', quote, '--bundle', bundle, '--collateral-url', server.url, ...args);
 const verifyQuote = (...args: readonly string[]) =>
   run('verify', '--kind', 'tdx-quote', quote, '--json', ...args, ...anchor);
 const online = () => ['--fetch', '--collateral-url', server.url, '--bundle', bundle];
-const answerOf = ({ out }: Ran) => JSON.parse(out) as { verdict: string; error: { code: string; message: string } };
+const answerOf = ({ out }: Ran) => JSON.parse(out) as { verdict: string; error: { code: string; facts: object } };
 
 const IDS = [
   'pck-crl/platform',
@@ -139,6 +128,81 @@ describe('fetched, kept, used offline', () => {
   });
 });
 
+describe('a set from elsewhere', () => {
+  test('becomes part of a bundle; one that is not whole or not genuine does not', async () => {
+    const file = join(folder, 'set.json');
+    const write = (change: object) => writeFileSync(file, JSON.stringify({ ...set, ...change }));
+    write({ pck_crl: crlIn('pem', set.pck_crl), root_ca_crl: crlIn('base64', set.root_ca_crl) });
+    const ran = await collateral('bundle', file, '--out', bundle, '--json');
+    expect(JSON.parse(ran.out).documents).toHaveLength(4);
+    expect(answerOf(await verifyQuote('--collateral', bundle)).verdict).toBe('verified');
+    write({ pck_crl: undefined });
+    expect((await collateral('show', file)).code).toBe(3);
+    write({ qe_identity: set.qe_identity.replace('"isvprodid":2', '"isvprodid":3') });
+    expect((await collateral('show', file)).err).toContain('ENDORSEMENT_SIGNATURE_INVALID');
+  });
+
+  test.skipIf(vectorsFolder('tdx') === null)('Intel’s own, captured, is shown as of its time', async () => {
+    const at = vectorsFolder('tdx') as string;
+    const { collateral: sets } = readVectorJson<{ collateral: { file: string; id: string; time: string }[] }>(
+      at,
+      'vectors.json',
+    );
+    const { file = '', time = '' } = sets.find(({ id }) => id === 'tdx-90c06f-2026-03') ?? {};
+    const shown = await run('collateral', 'show', join(at, file), '--at', time);
+    expect([shown.code, shown.err]).toEqual([0, '']);
+    expect(shown.out).toContain('tdx-tcb-info/90c06f000000/standard');
+    expect((await run('collateral', 'show', join(at, file))).code).toBe(3); // it ended in spring
+  });
+});
+
+describe('of AMD', () => {
+  const host = { name: 'birch', line: 'Genoa' } as const;
+  const machine = sharedAmd.machine(host);
+  const issued = sharedAmd.collateral(host, now);
+  const [vcek, ask, ark] = issued.certs.map((one) => fromBase64(one)) as [Uint8Array, Uint8Array, Uint8Array];
+  const crl = fromBase64(issued.crls[0] as string);
+  const chipPath = `/vcek/v1/Genoa/${toHex(machine.chipId)}`;
+  const roots = sharedAmd.trustAnchors.flatMap(({ spkiSha256 }) => ['--trust-anchor', toHex(spkiSha256)]);
+  const snp = (...args: readonly string[]) =>
+    run(...args, '--kind', 'snp-report', join(folder, 'report.bin'), ...roots);
+  const kds = () => ['--kds-url', server.url, '--bundle', bundle];
+  const serveKds = () => {
+    server.route('/vcek/v1/Genoa/cert_chain', answerWith(pem(ask, ark)));
+    server.route('/vcek/v1/Genoa/crl', answerWith(crl));
+    server.route(chipPath, answerWith(vcek));
+  };
+  const report = (request: Partial<SnpReportRequest> = {}) =>
+    writeFileSync(join(folder, 'report.bin'), machine.report({ reportData: new Uint8Array(64), ...request }));
+
+  test('by report: a bundle that verifies it without a network', async () => {
+    report();
+    serveKds();
+    expect((await snp('collateral', 'fetch', ...kds())).code).toBe(0);
+    server.clear();
+    const offline = await snp('verify', '--collateral', bundle, '--json');
+    expect([offline.code, answerOf(offline).verdict]).toEqual([0, 'verified']);
+    expect((await snp('verify', '--fetch', ...kds(), '--json')).code).toBe(0);
+    expect(server.requests()).toBe(0);
+  });
+
+  test('left alone for longer than a caller waits: exit 3, and when to come back', async () => {
+    report();
+    serveKds();
+    server.route(chipPath, (response) => void response.writeHead(429, { 'retry-after': '120' }).end());
+    const ran = await snp('verify', '--fetch', ...kds(), '--json');
+    expect([ran.code, answerOf(ran).error.code]).toEqual([3, 'ENDORSEMENT_UNREACHABLE']);
+    expect(answerOf(ran).error.facts).toMatchObject({ retryAfterSeconds: expect.any(Number) });
+  });
+
+  test('a report of version 2 does not say its line: named by the caller, else a mistake of usage', async () => {
+    report({ version: 2 });
+    serveKds();
+    expect((await snp('collateral', 'fetch', ...kds())).code).toBe(2);
+    expect((await snp('collateral', 'fetch', '--line', 'Genoa', ...kds())).code).toBe(0);
+  });
+});
+
 describe('what can’t be had is neither a pass nor a refusal: exit 3, and why', () => {
   const MISBEHAVIOURS: [string, string, () => void][] = [
     ['nothing of it', 'ENDORSEMENT_MISSING', () => server.clear()],
@@ -155,10 +219,14 @@ describe('what can’t be had is neither a pass nor a refusal: exit 3, and why',
   test.each(MISBEHAVIOURS)('a service that has %s: %s', async (_, code, misbehave) => {
     serveSet(server, set);
     misbehave();
-    const [asked, verified] = await Promise.all([
-      fetchQuote('--json'),
-      verifyQuote('--fetch', '--collateral-url', server.url, '--bundle', join(folder, 'other.json')),
-    ]);
+    const asked = await fetchQuote('--json');
+    const verified = await verifyQuote(
+      '--fetch',
+      '--collateral-url',
+      server.url,
+      '--bundle',
+      join(folder, 'other.json'),
+    );
     expect([asked.code, JSON.parse(asked.out).error.code]).toEqual([3, code]);
     expect([verified.code, answerOf(verified).verdict, answerOf(verified).error.code]).toEqual([
       3,
@@ -194,18 +262,14 @@ test('a bundle that is not genuine: refused, and never written over', async () =
   await fetchQuote();
   const text = readFileSync(bundle, 'utf8').replace('UpToDate', 'upToDate');
   writeFileSync(bundle, text);
-  for (const ran of await Promise.all([
-    collateral('show', bundle),
-    verifyQuote('--collateral', bundle),
-    fetchQuote(),
-  ])) {
-    expect(ran.code).toBe(1);
-  }
+  expect((await collateral('show', bundle)).code).toBe(1);
+  expect((await verifyQuote('--collateral', bundle)).code).toBe(1);
+  expect((await fetchQuote()).code).toBe(1);
   expect(readFileSync(bundle, 'utf8')).toBe(text);
 });
 
 test.each([
-  [['fetch'], /holds nothing to fetch anew/],
+  [['fetch', '--bundle', '/nowhere/bundle.json'], /holds nothing to fetch anew/],
   [['fetch', 'quote.bin'], /--kind is missing/],
   [['fetch', '--fmspc', 'x'], /12 hexadecimal digits/],
   [['fetch', '--fmspc', FMSPC, '--collateral-url', 'http://pccs.example'], /is not https/],
@@ -219,4 +283,18 @@ test.each([
 
 test.each(['fetch', 'show', 'bundle'])('collateral %s --help shows an example', async (what) => {
   expect((await run('collateral', what, '--help')).out).toContain(`$ npx chrysalis collateral ${what}`);
+});
+
+test('as processes: exit codes, and one JSON document on stdout alone', () => {
+  const spawned = (...args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'collateral', ...args], { encoding: 'utf8' });
+    return [status, stdout === '' ? null : Object.keys(JSON.parse(stdout)), stderr !== ''];
+  };
+  writeFileSync(bundle, '{"contents":{},"documents":[],"kind":"chrysalis-collateral-bundle","version":1}');
+  expect(spawned('show', bundle, '--json')).toEqual([0, ['documents', 'until'], false]);
+  writeFileSync(bundle, '{}');
+  expect(spawned('show', bundle, '--json')[0]).not.toBe(0);
+  expect(
+    spawned('fetch', '--fmspc', FMSPC, '--collateral-url', 'http://127.0.0.1:9', '--bundle', `${bundle}2`, '--json'),
+  ).toEqual([3, ['error'], true]);
 });

@@ -23,7 +23,7 @@ export {
 export { AMD_KDS_URL } from './kds-client.ts';
 export { NVIDIA_OCSP_URL, NVIDIA_RIM_URL } from './nvidia-client.ts';
 export { claimedAmdPlatform, claimedIntelPlatform, type IntelPlatform, intelPlatformOf } from './platform.ts';
-export { amdDocuments, intelDocuments, nvidiaDocuments } from './platform-documents.ts';
+export { amdDocuments, documentsOfIntelSet, intelDocuments, nvidiaDocuments } from './platform-documents.ts';
 export {
   type AmdAsk,
   type AmdChain,

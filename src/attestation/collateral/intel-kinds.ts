@@ -22,13 +22,9 @@ import {
 } from '../endorsements/index.ts';
 import { type DocumentKind, type Parts, type Verified, type Window, within } from './document.ts';
 import { type EvaluationNumbers, parseEvaluationNumbers } from './evaluation-numbers.ts';
-import type { IntelClient, PckCa, TcbChannel } from './intel-service.ts';
+import { INTEL_CA_NAME, type IntelClient, type PckCa, type TcbChannel } from './intel-service.ts';
 import { genuine, mismatch, wellFormed, windowOfCertificate } from './verified-parts.ts';
 
-const CA_NAME: Readonly<Record<PckCa, string>> = {
-  processor: 'Intel SGX PCK Processor CA',
-  platform: 'Intel SGX PCK Platform CA',
-};
 const FMSPC = /^[0-9a-f]{12}$/;
 const CHANNEL = /^(?:standard|early|[1-9]\d{0,8})$/;
 
@@ -80,9 +76,9 @@ export function intelKinds(
     'pck-crl': kind(
       ([ca]) => online().pckCrl(ca as PckCa),
       async ([ca = ''], parts) => {
-        wellFormed(Object.hasOwn(CA_NAME, ca), parts, ['crl', 'issuerChain']);
+        wellFormed(Object.hasOwn(INTEL_CA_NAME, ca), parts, ['crl', 'issuerChain']);
         const chain = genuine(await verifyIntelChain(parts.issuerChain as string, 'pckCa', anchors, cache));
-        if (chain.leaf.subject.commonName !== CA_NAME[ca as PckCa])
+        if (chain.leaf.subject.commonName !== INTEL_CA_NAME[ca as PckCa])
           throw mismatch('comes with the chain of another CA');
         rootSeen(chain);
         const crl = await genuineCrl(parts.crl as string, chain.leaf, cache);

@@ -18,6 +18,11 @@ export const INTEL_PCS_URL = 'https://api.trustedservices.intel.com';
 export const INTEL_ROOT_CRL_URL = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der';
 
 export type PckCa = 'processor' | 'platform';
+/** Common names of the CAs that issue PCK certificates. */
+export const INTEL_CA_NAME: Readonly<Record<PckCa, string>> = {
+  processor: 'Intel SGX PCK Processor CA',
+  platform: 'Intel SGX PCK Platform CA',
+};
 /** Which set of TCB levels: Intel's standard or early update, or one evaluation data number in decimal. */
 export type TcbChannel = 'standard' | 'early' | `${number}`;
 

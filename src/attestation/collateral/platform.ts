@@ -9,12 +9,10 @@ import {
 } from '../endorsements/index.ts';
 import { type ParsedSnpReport, productLine, readTcb, type SnpLine, snpLineOfCpu } from '../evidence/snp/index.ts';
 import type { ParsedTdxQuote } from '../evidence/tdx/index.ts';
-import type { PckCa } from './intel-service.ts';
+import { INTEL_CA_NAME, type PckCa } from './intel-service.ts';
 import type { AmdAsk } from './service.ts';
 
 export type IntelPlatform = Readonly<{ fmspc: string; ca: PckCa }>;
-
-const PLATFORM_CA = 'Intel SGX PCK Platform CA';
 
 /**
  * Whose collateral a quote needs, by the PCK chain in it (certification data of type 5); null where it has none that ends
@@ -39,7 +37,7 @@ export function claimedIntelPlatform(quote: ParsedTdxQuote): IntelPlatform | nul
     const pem = fromUtf8(quote.certificationData, 'certification data');
     const [leaf, issuer] = parsePem(pem, 'CERTIFICATE', CHAIN_CERTIFICATES_MAX).map((der) => parseCertificate(der));
     if (leaf === undefined || issuer === undefined) return null;
-    const ca = issuer.subject.commonName === PLATFORM_CA ? 'platform' : 'processor';
+    const ca = issuer.subject.commonName === INTEL_CA_NAME.platform ? 'platform' : 'processor';
     return { fmspc: toHex(parsePckIdentity(leaf, ca === 'platform').fmspc), ca };
   } catch (error) {
     if (error instanceof CodedError) return null;

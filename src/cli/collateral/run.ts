@@ -2,10 +2,13 @@ import {
   BUNDLE_CHARACTERS_MAX,
   type CollateralEvent,
   type CollateralService,
+  documentsOfIntelSet,
+  encodeCollateralBundle,
+  isCollateralBundle,
   type PckCa,
 } from '../../attestation/collateral/index.ts';
-import type { TrustAnchor } from '../../attestation/index.ts';
-import { CodedError, fromUtf8 } from '../../core/index.ts';
+import { intelCollateralOf, PINNED_ANCHORS, type TrustAnchor } from '../../attestation/index.ts';
+import { CodedError, fromUtf8, parseStrictJson } from '../../core/index.ts';
 import type { VendorFlags } from '../commands/vendor-options.ts';
 import { openService, reportKeptOnStderr } from '../compose/collateral-service.ts';
 import { readBounded, writeDurably } from '../compose/files.ts';
@@ -64,14 +67,14 @@ async function fetchFor(
 export async function show(file: string, flags: ShowFlags): Promise<void> {
   const at = flags.at === undefined ? Date.now() : parseInstant(flags.at) * 1000;
   const service = await openService({ urls: null, anchors: anchorsOf(flags), now: () => at });
-  await service.importBundle(readBundle(file));
+  await importFile(service, file, flags);
   print(service, at, flags);
 }
 
 /** `chrysalis collateral bundle`. @throws CodedError as {@link show}; then nothing is written */
 export async function bundle(files: readonly string[], flags: BundleFlags): Promise<void> {
   const service = await openService({ urls: null, anchors: anchorsOf(flags) });
-  for (const file of files) await service.importBundle(readBundle(file));
+  for (const file of files) await importFile(service, file, flags);
   writeDurably(flags.out, service.exportBundle());
   print(service, Date.now(), flags);
 }
@@ -100,7 +103,15 @@ function readInput(path: string): Uint8Array {
   throw new CodedError('USAGE_INVALID', `an input file has at most ${BUNDLE_CHARACTERS_MAX} bytes`, { path });
 }
 
-const readBundle = (path: string): string => fromUtf8(readInput(path), 'collateral bundle');
+/** A bundle, or one platform's collateral under the names that Intel's clients share. */
+async function importFile(service: CollateralService, path: string, common: Common): Promise<void> {
+  const text = fromUtf8(readInput(path), 'collateral');
+  const value = parseStrictJson(text, 'collateral');
+  const bundled = isCollateralBundle(value)
+    ? text
+    : encodeCollateralBundle(await documentsOfIntelSet(intelCollateralOf(value), anchorsOf(common) ?? PINNED_ANCHORS));
+  await service.importBundle(bundled);
+}
 
 function print(service: CollateralService, nowMs: number, { json }: Common): void {
   const documents = service.documents();

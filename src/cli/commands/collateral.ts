@@ -26,7 +26,11 @@ Example:
   $ npx chrysalis verify --kind tdx-quote quote.bin --collateral collateral-bundle.json`,
     )
     .action(async (files: string[], flags: FetchFlags) => (await import('../collateral/run.ts')).fetch(files, flags));
-  addTrustAnchor(collateral.command('show <bundle>').description('what a bundle holds, verified, and when it ends'))
+  addTrustAnchor(
+    collateral
+      .command('show <file>')
+      .description('what a bundle, or a single set of Intel’s, holds, verified, and when it ends'),
+  )
     .option('--at <time>', 'as of this time, RFC 3339 (default: now)')
     .option('--json', 'one JSON document on stdout')
     .addHelpText(
@@ -40,8 +44,8 @@ Example:
     .action(async (file: string, flags: ShowFlags) => (await import('../collateral/run.ts')).show(file, flags));
   addTrustAnchor(
     collateral
-      .command('bundle <bundle...>')
-      .description('put bundles together, each document verified, the newest kept'),
+      .command('bundle <file...>')
+      .description('put bundles, and single sets of Intel’s, together: each document verified, the newest kept'),
   )
     .requiredOption('--out <file>', 'the bundle to write')
     .option('--json', 'one JSON document on stdout')

@@ -25,7 +25,7 @@ import {
 import { readVector, readVectorJson, vectorsFolder, WHY_SKIPPED } from '../../vectors.ts';
 import { sharedAmd } from '../simulate/shared-amd.ts';
 import { codeOf, DAY, NOW, openAt } from './intel-vendor.ts';
-import { answerWith, startVendorServer, type VendorServer } from './vendor-server.ts';
+import { answerWith, pem, startVendorServer, type VendorServer } from './vendor-server.ts';
 
 const HWID = new Uint8Array(64).fill(4); // begins like an OCTET STRING
 const TCB: SnpTcb = { bootloader: 3, tee: 0, snp: 8, microcode: 219 };
@@ -48,11 +48,6 @@ const vlek = issued({}, { signer: 'VLEK' });
 const anchorsOf = (...lines: readonly SnpLine[]) =>
   sharedAmd.trustAnchors.filter(({ name }) => lines.some((line) => name.includes(line)));
 
-const pem = (...certificates: readonly Uint8Array[]): string =>
-  certificates
-    .map((one) => (toBase64(one).match(/.{1,64}/g) ?? []).join('\n'))
-    .map((base64) => `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`)
-    .join('');
 const cut = (bytes: Uint8Array) => bytes.subarray(0, -1);
 const followed = (bytes: Uint8Array) => concat(bytes, Uint8Array.of(0));
 /** The last byte of what its issuer signed, changed: the signature. */

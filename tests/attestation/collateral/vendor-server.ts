@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CollateralDeps, CollateralEvent } from '../../../src/attestation/collateral/index.ts';
+import { toBase64 } from '../../../src/core/index.ts';
 
 export type Handler = (response: ServerResponse, request: IncomingMessage, count: number) => void | Promise<void>;
 
@@ -45,6 +46,13 @@ export const answerWith =
   (body: string | Uint8Array, headers: Record<string, string> = {}): Handler =>
   (response) =>
     void response.writeHead(200, headers).end(body);
+
+/** Certificates as services send chains of them. */
+export const pem = (...certificates: readonly Uint8Array[]): string =>
+  certificates
+    .map((one) => (toBase64(one).match(/.{1,64}/g) ?? []).join('\n'))
+    .map((base64) => `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`)
+    .join('');
 
 /** Time for waits runs this much faster than the wall clock. */
 const SPEED = 20;
