@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createSimulatedIntel, openSimulatedIntel } from '../../src/attestation/simulate/index.ts';
+import {
+  createSimulatedIntel,
+  type MachineOptions,
+  openSimulatedIntel,
+  type PlatformStatus,
+} from '../../src/attestation/simulate/index.ts';
+import { shippedPolicy } from '../../src/cli/compose/shipped-policy.ts';
 import { createVerifier } from '../../src/cli/verify/answer.ts';
 import { answerBatch, boundedLines } from '../../src/cli/verify/batch.ts';
 import { parseInstant } from '../../src/cli/verify/request.ts';
@@ -111,6 +117,34 @@ describe('a batch', () => {
         'd',
       ]);
     }
+  });
+});
+
+describe('under a policy', () => {
+  const policy = JSON.parse(shippedPolicy('development-simulated') ?? '') as { tdx: object };
+  const quoteOf = (machine: MachineOptions & { platformStatus?: PlatformStatus }) =>
+    toBase64(intel.machine({ name: 'alder', ...machine }).quote({ reportData: new Uint8Array(64) }));
+  const CASES: [title: string, machine: Parameters<typeof quoteOf>[0], tdx: object, failed: string[]][] = [
+    ['accepted', {}, {}, []],
+    ['a debug TD', { debug: true }, {}, ['policy.debugOff']],
+    ['a platform that is out of date', { platformStatus: 'OutOfDate' }, {}, ['policy.tcbStatus']],
+    ['the same, where the policy takes it', { platformStatus: 'OutOfDate' }, { tcbStatuses: ['OutOfDate'] }, []],
+    ['another image', {}, { images: [] }, ['policy.image']],
+    ['old collateral', {}, { collateralAgeSecondsMax: 3600 }, ['tcbInfoCurrent', 'qeIdentityCurrent']],
+    [
+      'no hyper-threading',
+      {},
+      { host: { dynamicPlatform: 'allow', cachedKeys: 'allow', smt: 'refuse' } },
+      ['policy.hostConfiguration'],
+    ],
+  ];
+  test.each(CASES)('%s', async (_, machine, tdx, failed) => {
+    const asked = { ...request, evidence: quoteOf(machine), policy: { ...policy, tdx: { ...policy.tdx, ...tdx } } };
+    const answer = await createVerifier(shippedPolicy).answerLine(JSON.stringify(asked));
+    expect(Object.keys(answer.checks).filter((name) => answer.checks[name]?.outcome === 'failed')).toEqual(failed);
+    expect(answer.verdict).toBe(failed.length === 0 ? 'verified' : 'refused');
+    const status = failed.length === 0 ? 'affirming' : 'contraindicated';
+    expect(answer.appraisal).toMatchObject({ submods: { cpu: { 'ear.status': status } } });
   });
 });
 

@@ -8,7 +8,7 @@ import { isPolicyCheck, WORDS_OF_POLICY_CHECK } from './words-policy.ts';
 
 const LABEL_WIDTH = 13;
 /** A set of many devices passes hundreds of checks: those go into one paragraph. */
-const PASSED_LINES_MAX = 24;
+const PASSED_LINES_MAX = 40;
 
 function headline({ verdict, checks, tcb, claims, error }: VerifyResponse): string {
   // Without a single check nothing was judged: the input could not be read, or not by this version.

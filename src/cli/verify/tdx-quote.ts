@@ -66,6 +66,7 @@ export function createTdxQuoteVerifier(policies: ShippedPolicies): (request: Ver
       revocation: request.revocation,
       require: request.require,
       expectReportData: expectedReportData(request.expect),
+      collateralAgeSecondsMax: policy?.tdx.collateralAgeSecondsMax,
     };
     const quote = parseTdxQuote(request.evidence, { trailingBytes: 'report' });
     const { next, endorsements } = await endorsementsOf(request, anchors);
