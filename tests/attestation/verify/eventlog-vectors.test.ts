@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import {
   bootFactsOf,
+  coversData,
+  EVENT_TYPE,
   extendsRegister,
   parseMeasurementLog,
   parseTdxQuote,
+  provenContentOf,
   replayRtmrs,
   verifyEventLog,
 } from '../../../src/attestation/index.ts';
-import { fromHex, isZero, toHex, utf8 } from '../../../src/core/index.ts';
+import { fromHex, isZero, toBase64, toHex, utf8 } from '../../../src/core/index.ts';
 import { readVector, readVectorJson, vectorsFolder, WHY_SKIPPED } from '../../vectors.ts';
 
 type LogVector = {
@@ -18,6 +21,13 @@ type LogVector = {
   digestAlgorithms: Record<string, number>;
   replayedRtmrSha384: string[];
   matchesQuotes: { quote: string; rtmrMatch0123: string }[];
+};
+type ForeignEvent = {
+  index: number;
+  event: string;
+  digests: { digest: string }[];
+  digest_matches_event: boolean;
+  type_name: string;
 };
 type Manifest = { eventlogs: LogVector[]; vectors: { id: string; files: { quote: string } }[] };
 
@@ -101,6 +111,30 @@ describe.skipIf(folder === null)('the shared event logs', () => {
       }
     },
   );
+
+  test.each([
+    ['trustee-CCEL_data.bin', 'trustee-CCEL_data_out.json'],
+    ['trustee-CCEL_data_grub.bin', 'trustee-CCEL_data_grub_out.json'],
+    ['trustee-CCEL_data_ovmf.bin', 'trustee-CCEL_data_ovmf_out.json'],
+    ['trustee-CCEL_data.bin', 'trustee-parse_tdx_claims_expected.json'],
+  ])('%s: event by event as %s has it', (file, expectation) => {
+    const { uefi_event_logs: expected } = readVectorJson<{ uefi_event_logs: ForeignEvent[] }>(
+      folder as string,
+      `evidence/${expectation}`,
+    );
+    const { events } = parseMeasurementLog(load(`eventlogs/${file}`));
+    const told = events.filter(({ type }) => type !== EVENT_TYPE.NO_ACTION);
+    expect(told.length).toBe(expected.length);
+    for (const [at, event] of told.entries()) {
+      const other = expected[at] as ForeignEvent;
+      expect(event.register).toBe(other.index - 1);
+      expect(toHex(event.digest ?? new Uint8Array())).toBe(other.digests[0]?.digest);
+      expect(toBase64(event.data)).toBe(other.event);
+      // Where the whole data is what was hashed, we say so too; beyond that we strip labels that nobody measured.
+      expect(coversData(event)).toBe(other.digest_matches_event);
+      if (other.digest_matches_event) expect(provenContentOf(event), other.type_name).not.toBeNull();
+    }
+  });
 
   test('one flipped bit in any measured digest leads elsewhere; in hashed data, only the claim goes', () => {
     const bytes = load('eventlogs/go-tdx-guest-ccel_data.bin');
