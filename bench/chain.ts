@@ -177,7 +177,7 @@ async function anchorLines(emulator: Emulator, { gas }: Lines): Promise<void> {
  * Two roots and the proof between them for a step from 2^n - 1 leaves to 2^(n+1) - 1, which has n + 2 hashes: the roots
  * follow from the proof (RFC 9162 section 2.1.4.2), so no leaves are needed.
  */
-function stepOf(hashes: number) {
+export function stepOf(hashes: number) {
   const [first, second] = [2 ** (hashes - 2) - 1, 2 ** (hashes - 1) - 1];
   const proof = Array.from({ length: hashes }, (_, i) => leafHash(u64(i)));
   let [fn, sn] = [first - 1, second - 1];

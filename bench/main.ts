@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   audit: async () => (await import('./audit.ts')).benchAudit,
   fleet: async () => (await import('./fleet/main.ts')).benchFleet,
   chain: async () => (await import('./chain.ts')).benchChain,
+  settlement: async () => (await import('./settlement.ts')).benchSettlement,
 };
 
 function commit(): string {
