@@ -98,6 +98,12 @@ export class ContractCaller {
     return transaction;
   }
 
+  /** Deploys a contract with this value, where it is not there yet; a body that does nothing changes nothing. */
+  async deploy(name: ContractName, wallet: Wallet, init: ContractInit, value: bigint): Promise<void> {
+    if ((await this.account(name, init)) !== null) return;
+    await this.operate(name, wallet, init, new Cell(), value);
+  }
+
   async #awaitTransaction(name: ContractName, to: Address, body: Cell): Promise<Transaction> {
     const { endpoint, clock, waitMs = WAIT_MS_DEFAULT } = this.#options;
     const until = clock() + waitMs;

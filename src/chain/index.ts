@@ -1,7 +1,7 @@
 /** TON: the payment channel and its vouchers, access to an endpoint, and a development chain. Contracts document. */
 export { Address } from '@ton/core';
 export * from './account.ts';
-export type { CallerOptions } from './caller.ts';
+export { type CallerOptions, ContractCaller } from './caller.ts';
 export * from './channel.ts';
 export * from './channel-client.ts';
 export * from './contract.ts';

@@ -1,4 +1,4 @@
-import { type Address, beginCell, toNano } from '@ton/core';
+import { type Address, toNano } from '@ton/core';
 import { CodedError } from '../core/index.ts';
 import { type CallerOptions, ContractCaller } from './caller.ts';
 import {
@@ -52,16 +52,7 @@ export class PoolClient {
   /** Deploys the pool with what its storage needs, where it is not there. @throws CodedError as every operation */
   async deploy(wallet: Wallet): Promise<PoolView> {
     await this.#caller.requireNetwork(this.config.network);
-    const found = await this.find();
-    if (found !== null) return found;
-    // A body that does nothing: a plain transfer is taken and changes nothing.
-    await this.#caller.operate(
-      'pool',
-      wallet,
-      poolInit(this.config),
-      beginCell().endCell(),
-      POOL_RESERVE + GAS_ALLOWANCE,
-    );
+    await this.#caller.deploy('pool', wallet, poolInit(this.config), POOL_RESERVE + GAS_ALLOWANCE);
     return this.view();
   }
 

@@ -2,9 +2,11 @@
 import { Command, CommanderError } from 'commander';
 import { registerAudit } from './commands/audit.ts';
 import { registerChain } from './commands/chain.ts';
+import { registerChannel } from './commands/channel.ts';
 import { registerChat } from './commands/chat.ts';
 import { registerCollateral } from './commands/collateral.ts';
 import { registerGateway } from './commands/gateway.ts';
+import { registerKeys } from './commands/keys.ts';
 import { registerLog } from './commands/log.ts';
 import { registerRouter } from './commands/router.ts';
 import { registerUp } from './commands/up.ts';
@@ -24,6 +26,8 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerLog,
   registerAudit,
   registerChain,
+  registerChannel,
+  registerKeys,
 ];
 
 /** The whole command line; the heavy modules of a command are loaded by its action. */

@@ -1,21 +1,19 @@
 import { join } from 'node:path';
-import { ed25519Key } from '#crypto';
 import type { KnownBlock } from '../../attestation/index.ts';
-import { type ChannelTerms, configOfTerms } from '../../chain/index.ts';
 import {
   type Client,
   createClient,
   encodeVoucherBook,
   type PaymentOptions,
-  parseVoucherBook,
   type RouterTransport,
 } from '../../client/index.ts';
-import { CodedError, toHex } from '../../core/index.ts';
+import { CodedError } from '../../core/index.ts';
 import { type LogPolicy, parseLogPolicy } from '../../log/index.ts';
 import { connectToRouter } from '../../rpc/index.ts';
 import { type OpenedChain, openChain } from './chain.ts';
+import { clientChannel, deposit, voucherBook } from './channel.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
-import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { readText, secretOf, systemRandomness, writeDurably } from './files.ts';
 import { receiptFile } from './receipts.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
@@ -34,8 +32,6 @@ export type ClientOptions = TrustOptions &
   }>;
 
 const DEPOSIT = 1_000_000_000n;
-const FEES = 500_000_000n;
-const CLOSE_DELAY_SECONDS = 86_400;
 
 /**
  * A client's parts put together; opens its payment channel the first time and tops it up when half is used.
@@ -96,37 +92,16 @@ async function openPayments(
   chain: OpenedChain,
   transport: RouterTransport,
 ): Promise<PaymentOptions> {
-  const clientSeed = secretOf(options.data, 'channel');
   const { payee } = await transport.getTerms({ deadline: Date.now() + 10_000 });
-  const terms: ChannelTerms = {
-    network: chain.network,
-    clientKey: ed25519Key(clientSeed).publicKey,
-    closeDelaySeconds: CLOSE_DELAY_SECONDS,
-    salt: 1n,
-    client: chain.wallet.address.toRawString(),
-    payee,
-  };
-  const config = configOfTerms(terms);
-  const deposit = options.deposit ?? DEPOSIT;
-  const existing = await chain.channels.channelState(config);
-  if (existing === null) {
-    await chain.fund(2n * deposit + FEES);
-    await chain.channels.openChannel(chain.wallet, config, deposit / 2n);
-    await chain.channels.topUp(chain.wallet, config, deposit - deposit / 2n);
-  } else if (existing.state === 'open' && 2n * (existing.deposited - existing.claimed) < deposit) {
-    await chain.fund(deposit + FEES);
-    await chain.channels.topUp(chain.wallet, config, deposit);
-  }
-  // One book for each channel: another router, or another key, is another channel.
-  const book = join(options.data, `vouchers-${toHex(terms.clientKey).slice(0, 16)}-${payee.slice(-16)}.json`);
+  const channel = await clientChannel(chain, options.data, payee);
+  const { terms, config, clientSeed, book, view: existing } = channel;
+  const amount = options.deposit ?? DEPOSIT;
+  if (existing === null || 2n * (existing.deposited - existing.claimed) < amount) await deposit(chain, channel, amount);
   return {
     terms,
     clientSeed,
     store: {
-      load: async () => {
-        const text = readIfThere(book);
-        return text === null ? { cumulative: 0n, leaves: [] } : parseVoucherBook(text);
-      },
+      load: async () => voucherBook(channel),
       save: async (next) => writeDurably(book, encodeVoucherBook(next)),
     },
     onChain: async () => {

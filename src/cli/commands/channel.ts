@@ -1,0 +1,145 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ChannelView } from '../../chain/index.ts';
+import { CodedError } from '../../core/index.ts';
+import type { OpenedChain } from '../compose/chain.ts';
+import type { ClientChannel } from '../compose/channel.ts';
+import { ton } from '../output.ts';
+
+const LABEL_WIDTH = 12;
+
+type Options = Readonly<{ data: string; router?: string; chain?: string; payee?: string; json?: boolean }>;
+
+/** TON with at most nine decimals, as nanoTON. */
+export function tonAmount(text: string): bigint {
+  const match = /^(\d{1,9})(?:\.(\d{1,9}))?$/.exec(text);
+  const nano = match === null ? 0n : BigInt(match[1] ?? '') * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'));
+  if (nano === 0n) throw new InvalidArgumentError('an amount of TON, like 1.5.');
+  return nano;
+}
+
+/** What was given, else what the network beside this folder wrote down when it started. @throws CodedError USAGE_INVALID */
+function whereToAsk(options: Options): Readonly<{ router: string | undefined; chain: string }> {
+  if (options.chain !== undefined) return { router: options.router, chain: options.chain };
+  const path = join(dirname(options.data), 'network.json');
+  if (existsSync(path)) {
+    const { router, chain } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
+    if (router && chain) return { router: options.router ?? router, chain };
+  }
+  throw new CodedError('USAGE_INVALID', 'which chain is not known', {
+    todo: 'give --chain and --router, or --data the gateway folder of a network that chrysalis up has started',
+  });
+}
+
+async function openChannelOf(options: Options): Promise<Readonly<{ chain: OpenedChain; channel: ClientChannel }>> {
+  const where = whereToAsk(options);
+  const [{ openChain }, { clientChannel }, { secretOf }] = await Promise.all([
+    import('../compose/chain.ts'),
+    import('../compose/channel.ts'),
+    import('../compose/files.ts'),
+  ]);
+  const payee = options.payee ?? (await payeeOf(where.router));
+  const chain = await openChain(where.chain, secretOf(options.data, 'wallet'));
+  return { chain, channel: await clientChannel(chain, options.data, payee, true) };
+}
+
+async function payeeOf(router: string | undefined): Promise<string> {
+  if (router === undefined) throw new CodedError('USAGE_INVALID', 'give --router, or --payee with the pool’s address');
+  const { connectToRouter } = await import('../../rpc/index.ts');
+  const transport = connectToRouter(router);
+  try {
+    return (await transport.getTerms({ deadline: Date.now() + 10_000 })).payee;
+  } finally {
+    await transport.close();
+  }
+}
+
+async function show(options: Options, channel: ClientChannel, view: ChannelView | null): Promise<void> {
+  const { voucherBook } = await import('../compose/channel.ts');
+  const { addressOfTerms } = await import('../../chain/index.ts');
+  const { cumulative, leaves } = voucherBook(channel);
+  const address = addressOfTerms(channel.terms).raw;
+  const { payee, salt } = channel.terms;
+  const facts = {
+    channel: address,
+    payee,
+    salt: salt.toString(),
+    state: view?.state ?? 'absent',
+    deposited: (view?.deposited ?? 0n).toString(),
+    claimed: (view?.claimed ?? 0n).toString(),
+    signed: cumulative.toString(),
+    receipts: leaves.length,
+    closeAt: view?.closeAt ?? 0,
+  };
+  if (options.json === true) {
+    console.log(JSON.stringify(facts));
+    return;
+  }
+  const line = (label: string, text: string) => console.log(`${label.padEnd(LABEL_WIDTH)} ${text}`);
+  line('channel', address);
+  line('pays', payee);
+  line('state', facts.state === 'absent' ? 'not opened yet: chrysalis channel open --deposit 1' : facts.state);
+  line('deposited', `${ton(BigInt(facts.deposited))} TON`);
+  line('signed', `${ton(cumulative)} TON for ${leaves.length} receipts`);
+  line('claimed', `${ton(BigInt(facts.claimed))} TON`);
+  if (view?.state === 'closing') {
+    const at = new Date(view.closeAt * 1000).toISOString().slice(0, 16).replace('T', ' ');
+    line('closes', `from ${at} UTC on: run chrysalis channel close again then`);
+  }
+}
+
+async function add(options: Options & { amount: bigint }, first: boolean): Promise<void> {
+  const { chain, channel } = await openChannelOf(options);
+  const { deposit } = await import('../compose/channel.ts');
+  if (first !== (channel.view === null)) {
+    const message = first ? 'the channel is open already' : 'the channel is not open yet';
+    const todo = first ? 'chrysalis channel top-up adds to it' : 'chrysalis channel open opens it';
+    throw new CodedError('CHANNEL_STATE_INVALID', message, { todo });
+  }
+  await show(options, channel, await deposit(chain, channel, options.amount));
+}
+
+async function close(options: Options): Promise<void> {
+  const { chain, channel } = await openChannelOf(options);
+  const { view, config } = channel;
+  if (view === null) throw new CodedError('CHANNEL_STATE_INVALID', 'there is no open channel of these keys to close');
+  await chain.fund(200_000_000n);
+  const { channels, wallet } = chain;
+  const next =
+    view.state === 'open'
+      ? await channels.startClose(wallet, config)
+      : Date.now() / 1000 < view.closeAt
+        ? view
+        : await channels.finishClose(wallet, config);
+  await show(options, channel, next);
+}
+
+/** `chrysalis channel`: the client's side of its payment channel. */
+export function registerChannel(program: Command): void {
+  const channel = program.command('channel').description('the payment channel: open it, add to it, close it');
+  const sub = (name: string, summary: string) =>
+    channel
+      .command(name)
+      .description(summary)
+      .option('--data <folder>', 'where the client’s keys and vouchers are', '.chrysalis/gateway')
+      .option('--router <host:port>', 'the router that is paid')
+      .option('--payee <address>', 'or its pool, workchain:hex')
+      .option('--chain <url>', 'toncenter-shaped HTTP API of the chain')
+      .option('--json', 'print one JSON document')
+      .addHelpText(
+        'after',
+        `\nExample:\n  $ npx chrysalis channel ${name}${name.match(/open|top/) ? ' --amount 1' : ''}`,
+      );
+  sub('status', 'what was deposited, signed and claimed').action(async (options: Options) => {
+    const { channel: of } = await openChannelOf(options);
+    await show(options, of, of.view);
+  });
+  sub('open', 'open the channel with a first deposit')
+    .requiredOption('--amount <TON>', 'the deposit', tonAmount)
+    .action((options: Options & { amount: bigint }) => add(options, true));
+  sub('top-up', 'add to the deposit')
+    .requiredOption('--amount <TON>', 'how much', tonAmount)
+    .action((options: Options & { amount: bigint }) => add(options, false));
+  sub('close', 'begin to close the channel, or end it when its time has come').action(close);
+}
