@@ -34,12 +34,17 @@ export function tdxRequests(): Request[] {
   return [...quotes, ...logs];
 }
 
-/** Every real report: its signatures and all of it, with the lists of its line; certificate tables in place of files. */
+/** Every real report: its signatures and all of it, with the lists of its line; tables in place of files; Azure's blobs. */
 export function snpRequests(): Request[] {
   type Vector = { id: string; files: Files; parse_only?: boolean; verification_time?: string };
-  type Manifest = { vectors: Vector[]; crls: { file: string }[]; cert_tables: { file: string }[] };
+  type Manifest = {
+    vectors: Vector[];
+    crls: { file: string }[];
+    cert_tables: { file: string }[];
+    azure_hcl: { file: string; vector: string }[];
+  };
   const folder = vectorsFolder('snp') as string;
-  const { vectors, crls, cert_tables: tables } = readVectorJson<Manifest>(folder, 'vectors.json');
+  const { vectors, crls, cert_tables: tables, azure_hcl } = readVectorJson<Manifest>(folder, 'vectors.json');
   const base64 = (file: string | undefined) => toBase64(readVector(folder, file as string));
   const lists = crls.map(({ file }) => base64(file));
   const reports = vectors.flatMap(({ id, files, parse_only, verification_time: at = SOME_TIME }) => {
@@ -55,7 +60,12 @@ export function snpRequests(): Request[] {
     id: file,
     collateral: { certTable: base64(file), crls: lists },
   }));
-  return [...reports, ...fromTables];
+  const blobs = azure_hcl.map(({ file, vector }) => ({
+    ...(reports.find(({ id }) => id === vector) as Request),
+    id: file,
+    evidence: base64(file),
+  }));
+  return [...reports, ...fromTables, ...blobs];
 }
 
 /** Every report of a device with its manifests, every collector's document, manifest, forged manifest and token. */
