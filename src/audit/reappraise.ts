@@ -6,6 +6,7 @@ import {
   type Policy,
   parseEvidenceBundle,
   parseRecordedInputs,
+  platformName,
   policyDigest,
   type TrustAnchor,
   trustUnder,
@@ -114,7 +115,7 @@ function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
     ['model', body.model, digest(made.modelDigest)],
     ['measurements', body.measurements, digest(made.measurementsDigest)],
     ['TCB status', body.tcbStatus, made.tcbStatus],
-    ['platform', body.platform, made.simulated ? `${made.tee}+simulated` : made.tee],
+    ['platform', body.platform, platformName(made)],
   ];
   if (type === 'worker-rejected') {
     const failed = made.status === 'affirming' ? [] : made.because;

@@ -3,6 +3,7 @@ import type { AffirmingAppraisal, KnownBlock, Policy, Tee, Trust, VendorEndorsem
 import {
   appraise,
   certificatesIn,
+  DeviceRegistry,
   loadVendorEndorsements,
   parseEvidenceBundle,
   VerificationCache,
@@ -62,7 +63,11 @@ export type OpenedSession = Readonly<{
   /** Every worker that passed, the chosen ones last. */
   passed: readonly VerifiedWorker[];
 }>;
-type Candidate = Readonly<{ offer: VerifiedOffer; worker: VerifiedWorker }>;
+type Candidate = Readonly<{
+  offer: VerifiedOffer;
+  worker: VerifiedWorker;
+  devices: AffirmingAppraisal['devices'];
+}>;
 export type Refusal = Readonly<{ worker: string; failed: readonly string[]; unavailable: boolean }>;
 
 const OFFERS_WANTED = 8;
@@ -157,7 +162,7 @@ export function createSessions(deps: SessionDeps) {
       verifiedAt: now(),
       deadline: verdict.offer.deadline,
     });
-    return { offer: verdict.offer, worker };
+    return { offer: verdict.offer, worker, devices: appraisal.devices };
   };
 
   return {
@@ -188,8 +193,13 @@ export function createSessions(deps: SessionDeps) {
             verify(entry, own, model, call).catch((error: unknown): Refusal => refusalOf(entry.workerName, error)),
           ),
       );
-      const passed = judged.filter((one): one is Candidate => 'offer' in one);
-      if (passed.length === 0) throw noneVerified(judged.filter((one): one is Refusal => !('offer' in one)));
+      const verified = judged.filter((one): one is Candidate => 'offer' in one);
+      const twins = twinsAmong(verified, now());
+      const passed = verified.filter((one) => !twins.has(one));
+      if (passed.length === 0) {
+        const refusals = judged.filter((one): one is Refusal => !('offer' in one));
+        throw noneVerified([...refusals, ...[...twins].map(({ worker }) => twinRefusal(worker))]);
+      }
       const isAvoided = ({ worker }: Candidate) => avoid.has(worker.workerId);
       const preferred = drawAtRandom(
         passed.filter((one) => !isAvoided(one)),
@@ -210,6 +220,22 @@ export function createSessions(deps: SessionDeps) {
 }
 
 export type Sessions = ReturnType<typeof createSessions>;
+
+/** Workers that answer at the same time with one device: nobody knows which of them has it. */
+function twinsAmong(candidates: readonly Candidate[], now: UnixMs): ReadonlySet<Candidate> {
+  const registry = new DeviceRegistry();
+  const out = new Set<string>();
+  for (const { worker, devices } of candidates) {
+    const claimed = registry.claim(worker.workerId, devices, worker.expiresAt, now);
+    if (claimed.outcome !== 'claimed') out.add(worker.workerId);
+    if (claimed.outcome === 'twin') for (const holder of claimed.holders) out.add(holder);
+  }
+  return new Set(candidates.filter(({ worker }) => out.has(worker.workerId)));
+}
+
+function twinRefusal({ name }: VerifiedWorker): Refusal {
+  return { worker: name, failed: ['binding.uniqueDevices'], unavailable: false };
+}
 
 async function knownBlock(deps: SessionDeps, seqno: number): Promise<KnownBlock | null> {
   // An unreachable chain leaves the beacon unchecked; whether that will do is the policy's matter.

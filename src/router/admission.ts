@@ -1,10 +1,18 @@
 import { sha256 } from '#crypto';
-import { type Appraisal, type encodeRecordedInputs, VERIFIER_VERSION } from '../attestation/index.ts';
+import {
+  type AffirmingAppraisal,
+  type Appraisal,
+  DeviceRegistry,
+  type encodeRecordedInputs,
+  platformName,
+  VERIFIER_VERSION,
+} from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
   encodeBeacon,
   equalBytes,
+  fromHex,
   KIND_OF_CODE,
   type NonceProof,
   parseNonceProof,
@@ -63,6 +71,8 @@ export const CHALLENGE_PAUSE_MS = 1_000;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
 export const LEASE_MS_MAX = 20 * 60_000;
 const RETRY_AFTER_MS = 30_000;
+const UNIQUE_DEVICES = 'uniqueDevices';
+const TWIN = 'a device of this worker backs another one as well: neither is believed until both leases are over';
 
 /** Anybody may send evidence that is refused: beyond this, refusals are told to the worker and not logged. */
 const REJECTIONS_LOGGED_PER_MINUTE = 30;
@@ -95,6 +105,8 @@ export function createAdmission(deps: AdmissionDeps) {
   const challengedAt = new WeakMap<Worker, UnixMs>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
   const unlogged = createUnlogged(deps);
+  const registry = new DeviceRegistry();
+  const claimedFor = new WeakMap<Worker, string>();
 
   const refuse = (
     worker: Worker,
@@ -125,6 +137,39 @@ export function createAdmission(deps: AdmissionDeps) {
       const code = error instanceof CodedError ? error.code : 'INVARIANT_BROKEN';
       refuse(worker, code, 'the router has no beacon to challenge with: chain or log are away', [], RETRY_AFTER_MS);
     }
+  };
+
+  /** One device backs one live worker; a twin puts both out, until neither lease is left. */
+  const claimDevices = (worker: Worker, appraisal: AffirmingAppraisal, until: UnixMs): boolean => {
+    const holder = toHex(appraisal.workerId);
+    const claimed = registry.claim(holder, appraisal.devices, until, deps.now());
+    claimedFor.set(worker, holder);
+    if (claimed.outcome === 'claimed') return true;
+    const retry = claimed.outcome === 'full' ? RETRY_AFTER_MS : Math.max(claimed.until - deps.now(), RETRY_AFTER_MS);
+    for (const twin of claimed.outcome === 'twin' ? claimed.holders : []) {
+      const other = deps.fleet.byId(fromHex(twin));
+      if (other !== undefined && other !== worker) quarantine(other, retry);
+    }
+    if (worker.admission !== null) quarantine(worker, retry);
+    else refuse(worker, 'ADMISSION_REFUSED', TWIN, [UNIQUE_DEVICES], retry);
+    unlogged.count('uniqueDevices');
+    return false;
+  };
+
+  const quarantine = (worker: Worker, retryAfterMs: number): void => {
+    const { admission } = worker;
+    if (admission === null) return;
+    worker.state = 'refused';
+    worker.control.send({
+      kind: 'refusal',
+      code: 'ADMISSION_REFUSED',
+      message: TWIN,
+      failedChecks: [UNIQUE_DEVICES],
+      retryAfterMs,
+    });
+    const subject = `worker:${toHex(admission.workerId)}`;
+    const body = { workerKey: digest(admission.workerId), cause: 'device twin', by: deps.source, sessionsClosed: 0 };
+    void deps.log.append({ type: 'evicted', src: deps.source, subject, body }).catch(() => undefined);
   };
 
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
@@ -177,6 +222,8 @@ export function createAdmission(deps: AdmissionDeps) {
     }
     const previous = worker.admission;
     const expiresAt = Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX);
+    // Before anything is waited for: two workers that come with one device at the same time are twins too.
+    if (!claimDevices(worker, appraisal, expiresAt)) return;
     const logIndex = await logAdmitted(deps, judged, message.bundle, expiresAt);
     worker.admission = {
       workerId: appraisal.workerId,
@@ -189,6 +236,8 @@ export function createAdmission(deps: AdmissionDeps) {
       appraisal: JSON.stringify(appraisal.groups),
       simulated: appraisal.simulated,
     };
+    // A twin may have come while the entry was written.
+    if (!claimDevices(worker, appraisal, expiresAt)) return;
     worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
@@ -201,6 +250,11 @@ export function createAdmission(deps: AdmissionDeps) {
 
   return {
     challenge,
+    /** A worker is gone: its devices may back another. */
+    gone: (worker: Worker): void => {
+      const holder = claimedFor.get(worker);
+      if (holder !== undefined) registry.release(holder);
+    },
     /** Logs what was refused and has no entry of its own yet. */
     close: unlogged.close,
     /** Never throws: whatever goes wrong is told to the worker. */
@@ -232,7 +286,7 @@ function entryOf(deps: AdmissionDeps, { appraisal, judgedAt, collateral, inputs 
     blobs,
     common: {
       workerKey: digest(appraisal.workerId),
-      platform: appraisal.simulated ? `${appraisal.tee}+simulated` : appraisal.tee,
+      platform: platformName(appraisal),
       policyNumber: deps.policy.number,
       policyDigest: digest(deps.policy.digest),
       verdict: appraisal.status,

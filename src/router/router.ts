@@ -167,6 +167,7 @@ export function createRouter(
   const gone = (worker: Worker): void => {
     const { admission: last } = worker;
     worker.state = 'gone';
+    admission.gone(worker);
     fleet.remove(worker);
     dispatcher.remove(worker);
     for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });

@@ -14,6 +14,7 @@ import {
   parseSnpReport,
   policyDigest,
   type Tee,
+  type Trust,
   trustUnder,
 } from '../../src/attestation/index.ts';
 import {
@@ -112,6 +113,8 @@ export type InProcessOptions = Readonly<{
   tees?: readonly Tee[];
   /** The GPU of each worker, of `nvidiaVendor`; none where absent. */
   gpus?: readonly (SimulatedNvidiaDevice | undefined)[];
+  /** A router that does not look which devices back its workers. */
+  blindToTwins?: boolean;
 }>;
 
 type EndorsementsFor = Parameters<typeof createClient>[0]['endorsementsFor'];
@@ -125,6 +128,8 @@ export type InProcess = Readonly<{
   /** Intel. */
   vendor: SimulatedIntel;
   transport(): RouterTransport;
+  /** What router, client and auditor each bring themselves. */
+  relying: Readonly<{ policyText: string; trust: Trust; collateralOf: (bundle: Bytes) => string }>;
   router: ReturnType<typeof createRouter>;
   logKey: string;
   /** Signs dispatches; a benchmark that goes to the worker directly needs it. */
@@ -263,8 +268,10 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       const collateral = hosts.collateralOf(bundle);
       const { tee } = parseEvidenceBundle(bundle);
       const endorsements = await loadVendorEndorsements(tee, collateral, trust.trustAnchors);
+      const given = { ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
+      const appraisal = await appraise(given);
       return {
-        appraisal: await appraise({ ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks }),
+        appraisal: options.blindToTwins === true ? { ...appraisal, devices: [] } : appraisal,
         judgedAt,
         collateral: utf8(collateral),
         inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(policy), nonce, knownBlocks }),
@@ -389,6 +396,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     newClient,
     vendor: hosts.intel,
     transport: () => connectToRouter(address),
+    relying: { policyText: text, trust, collateralOf: hosts.collateralOf },
     router,
     logKey: log.vkey,
     dispatchKey,

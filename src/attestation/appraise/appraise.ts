@@ -136,6 +136,15 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
   return conclude(bundle, { cpu, gpu }, groups, input, madeAt);
 }
 
+/** What a log entry calls the machine: `tdx` or `sev-snp`, with its GPUs, and a simulated vendor said aloud. */
+export function platformName({
+  tee,
+  devices,
+  simulated,
+}: Pick<AppraisalFacts, 'tee' | 'devices' | 'simulated'>): string {
+  return [tee, ...(devices.length > 0 ? ['nvgpu'] : []), ...(simulated ? ['simulated'] : [])].join('+');
+}
+
 /** Without endorsements of this CPU's vendor its checks are not run, and the appraisal is unavailable. */
 function appraiseCpu(
   bundle: EvidenceBundle,

@@ -7,6 +7,7 @@ export type {
   TdxBindingCheckName,
 } from './binding.ts';
 export type { CheckGroup, IdentityBinding } from './cpu.ts';
+export * from './device-registry.ts';
 export type { AttestedDevice, GpuBinding } from './gpu.ts';
 export type { GpuPolicy } from './gpu-schema.ts';
 export * from './policy.ts';
