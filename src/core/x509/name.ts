@@ -4,6 +4,15 @@ import { CodedError } from '../errors.ts';
 
 const COMMON_NAME = '2.5.4.3';
 const ATTRIBUTES_MAX = 32;
+/** DirectoryString and IA5String (RFC 5280 section 4.1.2.4); of the older ones nobody here reads the text. */
+const VALUE_TAGS: ReadonlySet<number> = new Set([
+  DER_TAG.utf8String,
+  DER_TAG.printableString,
+  DER_TAG.ia5String,
+  0x14, // TeletexString
+  0x1c, // UniversalString
+  0x1e, // BMPString
+]);
 const TEXT_TAGS: ReadonlySet<number> = new Set([DER_TAG.utf8String, DER_TAG.printableString, DER_TAG.ia5String]);
 
 /** A distinguished name. Names are compared by `der` alone; `commonName` is null unless there is exactly one. */
@@ -22,6 +31,7 @@ export function parseName(reader: DerReader, field: string): X509Name {
       const type = attribute.oid(field);
       const value = attribute.any(field);
       attribute.end();
+      if (!VALUE_TAGS.has(value.tag)) throw new CodedError('ENCODING_INVALID', `${field}: not text`, { field });
       if (type === COMMON_NAME) commonNames.push(TEXT_TAGS.has(value.tag) ? fromUtf8(value.content, field) : null);
     } while (!set.done);
   }
