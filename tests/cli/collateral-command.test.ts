@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { SnpReportRequest } from '../../src/attestation/simulate/index.ts';
 import { fromBase64, toHex } from '../../src/core/index.ts';
 import { crlIn, FMSPC, PATH, serveSet, stranger, vendor } from '../attestation/collateral/intel-vendor.ts';
+import { collected, NONCE, nvidia, serveNvidia } from '../attestation/collateral/nvidia-vendor.ts';
 import { answerWith, pem, startVendorServer, type VendorServer } from '../attestation/collateral/vendor-server.ts';
 import { sharedAmd } from '../attestation/simulate/shared-amd.ts';
 import { readVectorJson, vectorsFolder } from '../vectors.ts';
@@ -201,6 +202,20 @@ describe('of AMD', () => {
     expect((await snp('collateral', 'fetch', ...kds())).code).toBe(2);
     expect((await snp('collateral', 'fetch', '--line', 'Genoa', ...kds())).code).toBe(0);
   });
+});
+
+test('of NVIDIA: manifests and answers for a collector’s document, used offline', async () => {
+  const document = join(folder, 'devices.json');
+  writeFileSync(document, collected());
+  serveNvidia(server, now);
+  const roots = [nvidia.deviceAnchor, nvidia.rimAnchor].flatMap((one) => ['--trust-anchor', toHex(one.spkiSha256)]);
+  const devices = (...args: readonly string[]) => run(...args, '--kind', 'nvidia-devices', document, ...roots);
+  const urls = ['--rim-url', `${server.url}/rim`, '--ocsp-url', `${server.url}/ocsp`, '--bundle', bundle];
+  expect((await devices('collateral', 'fetch', ...urls)).code).toBe(0);
+  server.clear();
+  const offline = await devices('verify', '--collateral', bundle, '--nonce', toHex(NONCE), '--json');
+  expect([offline.code, answerOf(offline).verdict]).toEqual([0, 'verified']);
+  expect(server.requests()).toBe(0);
 });
 
 describe('what can’t be had is neither a pass nor a refusal: exit 3, and why', () => {

@@ -3,6 +3,7 @@ import {
   claimedAmdPlatform,
   type IntelAsk,
   intelPlatformOf,
+  type NvidiaAsk,
   type TcbChannel,
 } from '../../attestation/collateral/index.ts';
 import {
@@ -15,10 +16,19 @@ import {
   VerificationCache,
 } from '../../attestation/index.ts';
 import { CodedError, type Json, KIND_OF_CODE, toBase64 } from '../../core/index.ts';
+import { nvidiaAskOf, nvidiaCollateral } from '../compose/nvidia-source.ts';
+import { devicesOfDocument } from '../verify/nvidia-devices.ts';
 
 /** Kinds of evidence whose collateral a service has. */
-export const FETCHED_KINDS = ['tdx-quote', 'snp-report'] as const;
+export const FETCHED_KINDS = ['tdx-quote', 'snp-report', 'nvidia-devices'] as const;
 export type FetchedKind = (typeof FETCHED_KINDS)[number];
+
+/** Roots that a caller names may vouch for whatever is asked: NVIDIA's are told apart by what they vouch for. */
+export function forAllPurposes(anchors: readonly TrustAnchor[] | null): readonly TrustAnchor[] | null {
+  if (anchors === null) return null;
+  const purposes = [undefined, 'nvidia-device', 'nvidia-manifest'] as const;
+  return anchors.flatMap((anchor) => purposes.map((purpose) => ({ ...anchor, purpose })));
+}
 
 export type CollateralAsk = Readonly<{
   kind: FetchedKind;
@@ -38,7 +48,7 @@ export type CollateralAsk = Readonly<{
  */
 export async function collateralForEvidence(service: CollateralService, ask: CollateralAsk): Promise<Json> {
   try {
-    return ask.kind === 'tdx-quote' ? await forQuote(service, ask) : await forReport(service, ask);
+    return await FOR_KIND[ask.kind](service, ask);
   } catch (error) {
     const isTheEvidence =
       error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected' && error.code.startsWith('EVIDENCE_');
@@ -81,3 +91,20 @@ async function forReport(service: CollateralService, { evidence, line }: Collate
   const { certificates, crl } = await service.getAmdCollateral(platform);
   return { certs: certificates.map(toBase64), crls: [toBase64(crl)], line: platform.line };
 }
+
+async function forDevices(service: CollateralService, { evidence, anchors }: CollateralAsk): Promise<Json> {
+  const cache = new VerificationCache();
+  const asks: NvidiaAsk[] = [];
+  for (const device of devicesOfDocument(evidence)) {
+    const ask = await nvidiaAskOf(device, anchors ?? PINNED_ANCHORS, cache);
+    if (ask === null) return null;
+    asks.push(ask);
+  }
+  return nvidiaCollateral(service, asks);
+}
+
+const FOR_KIND: Readonly<Record<FetchedKind, (service: CollateralService, ask: CollateralAsk) => Promise<Json>>> = {
+  'tdx-quote': forQuote,
+  'snp-report': forReport,
+  'nvidia-devices': forDevices,
+};

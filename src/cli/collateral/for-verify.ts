@@ -4,7 +4,7 @@ import type { VendorFlags } from '../commands/vendor-options.ts';
 import { openService, reportKeptOnStderr } from '../compose/collateral-service.ts';
 import type { VerifyRequest } from '../verify/request.ts';
 import { errorOf, type VerifyResponse } from '../verify/response.ts';
-import { collateralForEvidence, FETCHED_KINDS, type FetchedKind } from './for-evidence.ts';
+import { collateralForEvidence, FETCHED_KINDS, type FetchedKind, forAllPurposes } from './for-evidence.ts';
 
 export type FoundCollateral = Readonly<{
   request: VerifyRequest;
@@ -26,10 +26,11 @@ export async function findCollateral(
   if (request.collateral !== null && flags.fetch === true) {
     throw new CodedError('USAGE_INVALID', 'give either --collateral or --fetch');
   }
-  const { evidence, trustAnchors: anchors } = request;
+  const { evidence } = request;
+  const anchors = forAllPurposes(request.trustAnchors);
   const kind = request.kind as FetchedKind;
   if (!FETCHED_KINDS.includes(kind)) {
-    throw new CodedError('USAGE_INVALID', `only collateral of ${FETCHED_KINDS.join(' and ')} is fetched or bundled`);
+    throw new CodedError('USAGE_INVALID', `only collateral of ${FETCHED_KINDS.join(', ')} is fetched or bundled`);
   }
   const service = isBundle
     ? await openService({ urls: null, anchors, now: () => request.at * 1000 })

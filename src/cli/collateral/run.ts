@@ -14,7 +14,13 @@ import { openService, reportKeptOnStderr } from '../compose/collateral-service.t
 import { readBounded, writeDurably } from '../compose/files.ts';
 import { EXIT, painter, wantsColour } from '../output.ts';
 import { callerAnchor, parseInstant } from '../verify/request.ts';
-import { collateralForEvidence, FETCHED_KINDS, type FetchedKind, intelCollateralWithNext } from './for-evidence.ts';
+import {
+  collateralForEvidence,
+  FETCHED_KINDS,
+  type FetchedKind,
+  forAllPurposes,
+  intelCollateralWithNext,
+} from './for-evidence.ts';
 import { collateralDocument, formatDocuments } from './print.ts';
 
 const EVIDENCE_FILES_MAX = 64;
@@ -80,7 +86,7 @@ export async function bundle(files: readonly string[], flags: BundleFlags): Prom
 }
 
 function anchorsOf({ trustAnchor }: Common): readonly TrustAnchor[] | null {
-  return trustAnchor?.map(callerAnchor) ?? null;
+  return forAllPurposes(trustAnchor?.map(callerAnchor) ?? null);
 }
 
 /** What the service only reports, since it can do without its disk, is what this command is for. */

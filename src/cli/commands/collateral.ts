@@ -12,7 +12,7 @@ export function registerCollateral(program: Command): void {
       .command('fetch [evidence...]')
       .description('fetch what this evidence is verified with; without evidence, what the bundle holds and is due'),
   )
-    .addOption(new Option('--kind <kind>', 'what the files are').choices(['tdx-quote', 'snp-report']))
+    .addOption(new Option('--kind <kind>', 'what the files are').choices(['tdx-quote', 'snp-report', 'nvidia-devices']))
     .option('--fmspc <hex>', 'or name an Intel platform, 12 hexadecimal digits')
     .addOption(new Option('--ca <ca>', 'and its PCK CA').choices(['platform', 'processor']).default('platform'))
     .option('--json', 'one JSON document on stdout')

@@ -34,6 +34,8 @@ export function addVendorOptions(command: Command): Command {
     .option('--bundle <file>', 'where what was fetched is kept', DEFAULT_BUNDLE)
     .option('--collateral-url <url>', 'Intel’s service, or a PCCS of your own (default: Intel’s)')
     .option('--kds-url <url>', 'AMD’s key distribution service, or a mirror of it (default: AMD’s)')
+    .option('--rim-url <url>', 'NVIDIA’s manifest service, or a mirror of it (default: NVIDIA’s)')
+    .option('--ocsp-url <url>', 'NVIDIA’s OCSP responder, or a mirror of it (default: NVIDIA’s)')
     .option('--update <set>', 'Intel’s set of TCB levels: standard, early, or a number', channel, 'standard')
     .addOption(
       new Option('--line <line>', 'AMD’s product line, for reports that don’t say it').choices([

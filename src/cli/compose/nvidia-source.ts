@@ -20,6 +20,8 @@ export type NvidiaSource = Readonly<{
   knownFor: (devices: readonly DeviceEvidence[]) => Promise<Json | null>;
 }>;
 
+type NvidiaDevice = Parameters<typeof verifyNvidiaDevice>[0];
+
 const DEVICES_MAX = 1024;
 /** Of devices that do not come from a trusted root: the appraisal says what is wrong. */
 const NOTHING: Json = {};
@@ -38,17 +40,13 @@ export function nvidiaOfService(service: CollateralService, anchors: readonly Tr
   const collateralOf = async (known: readonly (NvidiaAsk | undefined)[]): Promise<Json | null> => {
     const all = known.filter((ask) => ask !== undefined);
     if (all.length < known.length) return null;
-    const { rims, ocsp } = await service.getNvidiaCollateral({
-      manifests: all.flatMap(({ manifests }) => manifests),
-      chains: all.flatMap(({ chains }) => chains),
-    });
-    const texts = [...rims].map(([id, manifest]) => [id, toBase64(manifest)]);
-    return { rims: Object.fromEntries(texts), ocsp: ocsp.map(toBase64) };
+    return nvidiaCollateral(service, all);
   };
   return {
     collateralFor: async (devices) => {
       for (const device of devices) {
-        const ask = await askOf(device, anchors, cache);
+        const { report, chain } = device;
+        const ask = await nvidiaAskOf({ report: parseNvidiaReport(report), certificates: chain }, anchors, cache);
         if (ask === null) return NOTHING;
         asks.set(nameOf(device), ask);
       }
@@ -58,13 +56,23 @@ export function nvidiaOfService(service: CollateralService, anchors: readonly Tr
   };
 }
 
-async function askOf(
-  { report, chain }: DeviceEvidence,
+/** What devices are judged with, as `chrysalis verify` takes it. @throws CodedError as the service does */
+export async function nvidiaCollateral(service: CollateralService, asks: readonly NvidiaAsk[]): Promise<Json> {
+  const { rims, ocsp } = await service.getNvidiaCollateral({
+    manifests: asks.flatMap(({ manifests }) => manifests),
+    chains: asks.flatMap(({ chains }) => chains),
+  });
+  const texts = [...rims].map(([id, manifest]) => [id, toBase64(manifest)]);
+  return { rims: Object.fromEntries(texts), ocsp: ocsp.map(toBase64) };
+}
+
+/** What one device is judged with; null for one whose own chain does not vouch for its report. */
+export async function nvidiaAskOf(
+  evidence: NvidiaDevice,
   anchors: readonly TrustAnchor[],
   cache: VerificationCache,
 ): Promise<NvidiaAsk | null> {
   const context = { anchors: { device: anchorsFor('nvidia-device', anchors), rim: [] }, cache, now: 0 };
-  const evidence = { report: parseNvidiaReport(report), certificates: chain };
   const given = { rim: () => undefined, revocations: missing('not asked for') };
   const { demands, chain: verified } = await verifyNvidiaDevice(evidence, given, context);
   if (verified === null || demands.length === 0) return null;

@@ -39,7 +39,7 @@ export function createNvidiaDevicesVerifier(
       expectNonce: expectedNonceOf(request, collateral, ['gpus', 'switches']),
       expectDevices: expectedDevicesOf(request.expect),
     };
-    const items = itemsOf(parseStrictJson(fromUtf8(request.evidence, 'evidence'), 'evidence'));
+    const items = devicesOfDocument(request.evidence);
     const rims =
       collateral.rims === undefined || collateral.rims === null ? {} : recordOf(collateral.rims, 'rims', null);
     const given = { rim: ({ id }: { id: string }) => optionalBase64(rims, id), revocations: revocationsOf(collateral) };
@@ -75,7 +75,8 @@ const malformed = (why: string) => new CodedError('EVIDENCE_MALFORMED', `collect
  * of a question to NVIDIA's service, `{nonce, arch, evidence_list:[{evidence, certificate}]}`. What else stands in it is
  * not read. @throws CodedError EVIDENCE_MALFORMED, EVIDENCE_TOO_LARGE and what the parsers throw
  */
-function itemsOf(document: Json): NvidiaSetItem[] {
+export function devicesOfDocument(evidence: Uint8Array): NvidiaSetItem[] {
+  const document = parseStrictJson(fromUtf8(evidence, 'evidence'), 'evidence');
   const whole: JsonRecord = Array.isArray(document) ? { evidences: document } : objectOf(document);
   const list = whole.evidences ?? whole.evidence_list;
   if (!Array.isArray(list) || list.length === 0) throw malformed('no list of evidences');
