@@ -20,6 +20,7 @@ import {
   routerNonceInput,
   toHex,
   type UnixMs,
+  utf8,
 } from '../core/index.ts';
 import {
   epochCertificateDigest,
@@ -55,12 +56,18 @@ export type AdmissionDeps = Readonly<{
   randomness: Randomness;
   /** Name of this router in the log. */
   source: string;
-  policy: Readonly<{ number: number; digest: Bytes }>;
+  /** The policy in force, which may change while the router runs. */
+  policy: () => Readonly<{ number: number; digest: Bytes }>;
+  /** The vendor's collateral in force for the platform of a bundle, the same text that `appraise` judges with. */
+  collateral: (bundle: Bytes) => Promise<string>;
   dispatchKey: Bytes;
   priceSheet: Bytes;
-  /** Told once a worker, when it may serve for the first time. */
+  /** From here on the worker may serve, */
   onAdmitted: (worker: Worker) => void;
+  /** and from here on it may not: nothing new goes to it. */
+  onEvicted: (worker: Worker) => void;
 }>;
+export type Admissions = ReturnType<typeof createAdmission>;
 
 /** Of the key that signed a quote: old and new, where a host's firmware has just been updated, and room. */
 export const CERTIFICATES_MAX = 4;
@@ -95,6 +102,14 @@ function perMinute(most: number) {
 
 type Challenge = Readonly<{ nonce: Bytes; source: BeaconSource; openUntil: UnixMs }>;
 type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
+/** What a worker was admitted with, and under what. */
+type Held = Readonly<{
+  evidence: EvidenceMessage;
+  nonce: Readonly<{ input: Bytes; proof: NonceProof }>;
+  source: BeaconSource;
+  collateral: Bytes;
+  policyDigest: Bytes;
+}>;
 
 /**
  * Decides who may serve. A nonce is good for one answer; evidence that is not affirmed is refused with each failed check
@@ -103,6 +118,7 @@ type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
 export function createAdmission(deps: AdmissionDeps) {
   const open = new WeakMap<Worker, Challenge>();
   const challengedAt = new WeakMap<Worker, UnixMs>();
+  const held = new WeakMap<Worker, Held>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
   const unlogged = createUnlogged(deps);
   const registry = new DeviceRegistry();
@@ -117,6 +133,27 @@ export function createAdmission(deps: AdmissionDeps) {
   ) => {
     if (worker.admission === null) worker.state = 'refused';
     worker.control.send({ kind: 'refusal', code, message, failedChecks, retryAfterMs });
+  };
+
+  /** Nothing new goes to a worker that is found not to be what it was admitted as; running answers have their keys. */
+  const evict = async (worker: Worker, cause: string, failedChecks: readonly string[]): Promise<void> => {
+    const { admission } = worker;
+    if (admission === null || worker.state === 'quarantined' || worker.state === 'gone') return;
+    worker.state = 'quarantined';
+    held.delete(worker);
+    deps.onEvicted(worker);
+    await deps.log.append({
+      type: 'evicted',
+      src: deps.source,
+      subject: `worker:${toHex(admission.workerId)}`,
+      body: {
+        workerKey: digest(admission.workerId),
+        cause,
+        by: deps.source,
+        sessionsClosed: 0,
+        failedChecks: [...failedChecks],
+      },
+    });
   };
 
   const challenge = async (worker: Worker): Promise<void> => {
@@ -150,26 +187,14 @@ export function createAdmission(deps: AdmissionDeps) {
       const other = deps.fleet.byId(fromHex(twin));
       if (other !== undefined && other !== worker) quarantine(other, retry);
     }
-    if (worker.admission !== null) quarantine(worker, retry);
-    else refuse(worker, 'ADMISSION_REFUSED', TWIN, [UNIQUE_DEVICES], retry);
+    quarantine(worker, retry);
     unlogged.count('uniqueDevices');
     return false;
   };
 
   const quarantine = (worker: Worker, retryAfterMs: number): void => {
-    const { admission } = worker;
-    if (admission === null) return;
-    worker.state = 'refused';
-    worker.control.send({
-      kind: 'refusal',
-      code: 'ADMISSION_REFUSED',
-      message: TWIN,
-      failedChecks: [UNIQUE_DEVICES],
-      retryAfterMs,
-    });
-    const subject = `worker:${toHex(admission.workerId)}`;
-    const body = { workerKey: digest(admission.workerId), cause: 'device twin', by: deps.source, sessionsClosed: 0 };
-    void deps.log.append({ type: 'evicted', src: deps.source, subject, body }).catch(() => undefined);
+    void evict(worker, 'device twin', [UNIQUE_DEVICES]).catch(() => undefined);
+    refuse(worker, 'ADMISSION_REFUSED', TWIN, [UNIQUE_DEVICES], retryAfterMs);
   };
 
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
@@ -183,14 +208,16 @@ export function createAdmission(deps: AdmissionDeps) {
     if (message.certificates.length > CERTIFICATES_MAX) {
       throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
     }
+    const policy = deps.policy();
     const judged = await deps.appraise(message, nonce, asked.source);
     const { appraisal } = judged;
     if (appraisal.status !== 'affirming') {
       const failed = appraisal.because;
-      if (rejections.take(deps.now())) await logRejected(deps, judged, message.bundle, failed);
+      if (rejections.take(deps.now())) await logRejected(deps, policy, judged, message.bundle, failed);
       else unlogged.count('tooMany');
       const retry = appraisal.status === 'unavailable' ? RETRY_AFTER_MS : 0;
       const word = appraisal.status === 'unavailable' ? 'could not be judged' : 'was refused';
+      if (appraisal.status !== 'unavailable') await evict(worker, 'refused at renewal', failed);
       refuse(worker, 'ADMISSION_REFUSED', `the evidence ${word}: ${failed.slice(0, 3).join(', ')}`, failed, retry);
       return;
     }
@@ -200,6 +227,7 @@ export function createAdmission(deps: AdmissionDeps) {
       equalBytes(certificate.evidenceDigest, appraisal.evidenceDigest) &&
       (await verifyEpochSignature(appraisal.keyset.identityKey, message.epochCertificate, message.epochSignature));
     if (!speaks) {
+      await evict(worker, 'refused at renewal', ['epochCertificate']);
       refuse(
         worker,
         'ADMISSION_REFUSED',
@@ -224,7 +252,7 @@ export function createAdmission(deps: AdmissionDeps) {
     const expiresAt = Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX);
     // Before anything is waited for: two workers that come with one device at the same time are twins too.
     if (!claimDevices(worker, appraisal, expiresAt)) return;
-    const logIndex = await logAdmitted(deps, judged, message.bundle, expiresAt);
+    const logIndex = await logAdmitted(deps, policy, judged, message.bundle, expiresAt);
     worker.admission = {
       workerId: appraisal.workerId,
       keyset: appraisal.keyset,
@@ -241,15 +269,45 @@ export function createAdmission(deps: AdmissionDeps) {
     worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
-    if (worker.state !== 'draining') worker.state = 'admitted';
-    if (previous === null) deps.onAdmitted(worker);
+    const { collateral } = judged;
+    held.set(worker, { evidence: message, nonce, source: asked.source, collateral, policyDigest: policy.digest });
+    if (worker.state !== 'draining' && worker.state !== 'admitted') {
+      worker.state = 'admitted';
+      deps.onAdmitted(worker);
+    }
     const { lease } = worker.admission;
     const { dispatchKey, priceSheet } = deps;
     worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });
   };
 
+  /**
+   * Judges a worker that serves again, with the evidence it was admitted with, where policy or collateral has changed
+   * since. What could not be found out changes nothing before the lease ends.
+   */
+  const review = async (worker: Worker): Promise<void> => {
+    const last = held.get(worker);
+    if (last === undefined || worker.state !== 'admitted') return;
+    const policy = deps.policy();
+    const text = await deps.collateral(last.evidence.bundle);
+    if (equalBytes(policy.digest, last.policyDigest) && equalBytes(utf8(text), last.collateral)) return;
+    const { appraisal, collateral } = await deps.appraise(last.evidence, last.nonce, last.source);
+    const { admission } = worker;
+    if (held.get(worker) !== last || admission === null) return; // renewed, or gone, meanwhile
+    if (appraisal.status === 'unavailable') return;
+    if (appraisal.status === 'affirming') {
+      held.set(worker, { ...last, collateral, policyDigest: policy.digest });
+      worker.admission = { ...admission, expiresAt: Math.min(admission.expiresAt, appraisal.expiresAt) };
+      return;
+    }
+    const failed = appraisal.because;
+    await evict(worker, 'no longer accepted under what is known now', failed);
+    const message = `no longer accepted: ${failed.slice(0, 3).join(', ')}`;
+    refuse(worker, 'ADMISSION_REFUSED', message, failed, RETRY_AFTER_MS);
+  };
+
   return {
     challenge,
+    review,
     /** A worker is gone: its devices may back another. */
     gone: (worker: Worker): void => {
       const holder = claimedFor.get(worker);
@@ -263,6 +321,7 @@ export function createAdmission(deps: AdmissionDeps) {
         const coded = error instanceof CodedError ? error : null;
         const malformed = coded !== null && KIND_OF_CODE[coded.code] === 'rejected';
         unlogged.count(coded?.code ?? 'INVARIANT_BROKEN');
+        if (malformed) void evict(worker, 'malformed evidence at renewal', []).catch(() => undefined);
         refuse(
           worker,
           coded?.code ?? 'INVARIANT_BROKEN',
@@ -274,10 +333,16 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 }
 
+type PolicyName = ReturnType<AdmissionDeps['policy']>;
 const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
 
 /** What entries of both kinds say: who, by which evidence, judged when, with what, under which policy, by what. */
-function entryOf(deps: AdmissionDeps, { appraisal, judgedAt, collateral, inputs }: JudgedEvidence, bundle: Bytes) {
+function entryOf(
+  deps: AdmissionDeps,
+  policy: PolicyName,
+  { appraisal, judgedAt, collateral, inputs }: JudgedEvidence,
+  bundle: Bytes,
+) {
   const blobs = [bundle, collateral, inputs];
   const named = blobs.map((blob) => digest(sha256(blob)));
   const [evidenceBlob, collateralBlob, inputsBlob] = named as [Digest, Digest, Digest];
@@ -287,8 +352,8 @@ function entryOf(deps: AdmissionDeps, { appraisal, judgedAt, collateral, inputs 
     common: {
       workerKey: digest(appraisal.workerId),
       platform: platformName(appraisal),
-      policyNumber: deps.policy.number,
-      policyDigest: digest(deps.policy.digest),
+      policyNumber: policy.number,
+      policyDigest: digest(policy.digest),
       verdict: appraisal.status,
       judgedAt,
       verifierVersion: VERIFIER_VERSION,
@@ -305,22 +370,24 @@ function entryOf(deps: AdmissionDeps, { appraisal, judgedAt, collateral, inputs 
 
 async function logAdmitted(
   deps: AdmissionDeps,
+  policy: PolicyName,
   judged: JudgedEvidence,
   bundle: Bytes,
   leaseUntil: UnixMs,
 ): Promise<number> {
-  const { envelope, blobs, common } = entryOf(deps, judged, bundle);
+  const { envelope, blobs, common } = entryOf(deps, policy, judged, bundle);
   const body = { ...common, image: null, leaseUntil };
   return (await deps.log.append({ ...envelope, type: 'worker-admitted', body }, { blobs })).index;
 }
 
 async function logRejected(
   deps: AdmissionDeps,
+  policy: PolicyName,
   judged: JudgedEvidence,
   bundle: Bytes,
   failed: readonly string[],
 ): Promise<void> {
-  const { envelope, blobs, common } = entryOf(deps, judged, bundle);
+  const { envelope, blobs, common } = entryOf(deps, policy, judged, bundle);
   const body = { ...common, failedChecks: failed.length === 0 ? ['unknown'] : failed };
   await deps.log.append({ ...envelope, type: 'worker-rejected', body }, { blobs });
 }

@@ -3,7 +3,8 @@ import { type Bytes, equalBytes, toHex, type UnixMs } from '../core/index.ts';
 import type { WorkerJoin } from '../session/index.ts';
 import type { ServeLink, WorkerControl } from './links.ts';
 
-export type WorkerState = 'joining' | 'admitted' | 'draining' | 'refused' | 'gone';
+/** `quarantined`: was admitted, and would not be now. */
+export type WorkerState = 'joining' | 'admitted' | 'draining' | 'quarantined' | 'refused' | 'gone';
 
 /** What admission established about a worker; replaced whole at each renewal. */
 export type Admission = Readonly<{

@@ -19,6 +19,7 @@ import type { WorkerControl } from './links.ts';
 import { createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
 import { createRequests } from './requests.ts';
+import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
 import type { RouterService, WorkerRow } from './service.ts';
 
@@ -30,7 +31,10 @@ export type RouterDeps = Readonly<{
   beacon: () => Promise<BeaconSource>;
   /** Vendor collateral in force for the platform of a bundle, as clients are given it beside evidence. */
   collateral: (bundle: Bytes) => Promise<string>;
-  policy: Readonly<{ text: string; number: number; digest: Bytes }>;
+  /** The policy in force, which may change while the router runs. */
+  policy: () => Readonly<{ text: string; number: number; digest: Bytes }>;
+  /** Told of what went wrong beside requests; it is tried again. */
+  failed: (what: string, error: unknown) => void;
   dispatchKey: SigningKey;
   priceSheet: Bytes;
   network: number;
@@ -46,6 +50,8 @@ const OFFERS_MAX = 8;
 const HELLO_BYTES_MAX = 4096;
 const OFFER_WAIT_MS = 5_000;
 const NAME_MAX = 64;
+/** Who serves is judged again this soon after policy or collateral has changed. */
+const REVIEW_SECONDS = 1;
 /** How long a request waits for an idle stream to the worker that has a slot for it. */
 const LINK_WAIT_MS = 5_000;
 /** A Hello says nothing of the request that follows. */
@@ -83,9 +89,11 @@ export function createRouter(
     policy: deps.policy,
     dispatchKey: deps.dispatchKey.publicKey,
     priceSheet: deps.priceSheet,
+    collateral: deps.collateral,
     onAdmitted: (worker) => {
       if (fleet.has(worker)) dispatcher.add(worker, worker.join?.concurrencyMax ?? 1);
     },
+    onEvicted: (worker) => dispatcher.remove(worker),
   });
   const { dispatchKey, priceSheet } = deps;
   const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS);
@@ -99,6 +107,13 @@ export function createRouter(
     onReceipt: batches.notify,
   });
   batches.notify(); // what a crash left unlogged
+  const reviewAll = async (): Promise<void> => {
+    for (const worker of fleet.all()) {
+      await admission.review(worker).catch((error: unknown) => deps.failed('review of a worker', error));
+      await new Promise((resolve) => setImmediate(resolve)); // requests go on between them
+    }
+  };
+  const reviews = every(REVIEW_SECONDS, reviewAll, (error) => deps.failed('review of workers', error));
 
   let helloId = 0;
   const askForOffer = (worker: Worker, hello: Bytes, waitMs: number): Promise<HelloAnswer> =>
@@ -166,13 +181,14 @@ export function createRouter(
 
   const gone = (worker: Worker): void => {
     const { admission: last } = worker;
+    const wasOut = worker.state === 'quarantined'; // and that stands in the log already
     worker.state = 'gone';
     admission.gone(worker);
     fleet.remove(worker);
     dispatcher.remove(worker);
     for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });
     worker.close();
-    if (last === null) return;
+    if (last === null || wasOut) return;
     const body = {
       workerKey: `sha256:${toHex(last.workerId)}`,
       cause: 'disconnected',
@@ -234,11 +250,13 @@ export function createRouter(
       const worker = fleet.byId(workerId);
       if (worker === undefined) throw new CodedError('NOT_FOUND', 'no such worker');
       worker.state = 'draining';
+      dispatcher.remove(worker);
       worker.control.send({ kind: 'drain', reason: printable(reason) });
     },
-    policy: () => ({ policy: deps.policy.text, digest: deps.policy.digest }),
+    policy: () => ({ policy: deps.policy().text, digest: deps.policy().digest }),
     watchChannels: accounts.watch,
     async close() {
+      await reviews.close();
       await batches.close();
       await admission.close();
     },

@@ -141,10 +141,12 @@ describe('the same evidence is refused by client, router and auditor alike, for 
       now: Date.now,
       randomness: (length) => new Uint8Array(length),
       source: 'test',
-      policy: { number: 1, digest: new Uint8Array(32) },
+      policy: () => ({ number: 1, digest: new Uint8Array(32) }),
+      collateral: async () => '{}',
       dispatchKey: new Uint8Array(32),
       priceSheet: new Uint8Array(0),
       onAdmitted: () => undefined,
+      onEvicted: () => undefined,
     });
     await admission.challenge(worker);
     await admission.evidence(worker, {

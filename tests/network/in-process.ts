@@ -32,7 +32,9 @@ import { type Beacon, type Bytes, fromUtf8, type Randomness, toBase64, toHex, ut
 import {
   ed25519Cosigner,
   formatVkey,
+  type Leaf,
   parseCheckpoint,
+  parseLeaf,
   parseLogPolicy,
   parseLogProof,
   parseNote,
@@ -131,6 +133,12 @@ export type InProcess = Readonly<{
   /** What router, client and auditor each bring themselves. */
   relying: Readonly<{ policyText: string; trust: Trust; collateralOf: (bundle: Bytes) => string }>;
   router: ReturnType<typeof createRouter>;
+  /** Puts another policy in force at the router, the one before with these fields changed. */
+  changePolicy(changes: Readonly<Record<string, unknown>>): void;
+  /** The router learns of other collateral. */
+  changeCollateral(collateralOf: (bundle: Bytes) => string): void;
+  /** Everything that stands in the log. */
+  entries(): Promise<readonly Leaf[]>;
   logKey: string;
   /** Signs dispatches; a benchmark that goes to the worker directly needs it. */
   dispatchKey: SigningKey;
@@ -254,6 +262,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   };
   const ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(randomness(32));
+  /** What the router goes by; a test may change it while the network runs. Clients keep their own policy. */
+  const routerKnows = { text, policy, collateralOf: hosts.collateralOf };
   const router = createRouter({
     log: logPort,
     chain: {
@@ -265,21 +275,29 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     appraise: async ({ bundle }, nonce) => {
       const judgedAt = Date.now();
       const knownBlocks = [block];
-      const collateral = hosts.collateralOf(bundle);
+      const collateral = routerKnows.collateralOf(bundle);
       const { tee } = parseEvidenceBundle(bundle);
-      const endorsements = await loadVendorEndorsements(tee, collateral, trust.trustAnchors);
-      const given = { ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
+      const routerTrusts = trustUnder(routerKnows.policy, hosts.trustAnchors);
+      const endorsements = await loadVendorEndorsements(tee, collateral, routerTrusts.trustAnchors);
+      const given = { ...routerTrusts, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
       const appraisal = await appraise(given);
       return {
         appraisal: options.blindToTwins === true ? { ...appraisal, devices: [] } : appraisal,
         judgedAt,
         collateral: utf8(collateral),
-        inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(policy), nonce, knownBlocks }),
+        inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(routerKnows.policy), nonce, knownBlocks }),
       };
     },
     beacon,
-    collateral: async (bundle) => hosts.collateralOf(bundle),
-    policy: { text, number: policy.number, digest: policyDigest(policy) },
+    collateral: async (bundle) => routerKnows.collateralOf(bundle),
+    policy: () => ({
+      text: routerKnows.text,
+      number: routerKnows.policy.number,
+      digest: policyDigest(routerKnows.policy),
+    }),
+    failed: (what, error) => {
+      throw new Error(what, { cause: error });
+    },
     dispatchKey,
     priceSheet: encodePriceSheet({
       currency: `TON/${DEVELOPMENT_NETWORK}`,
@@ -395,6 +413,16 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     events,
     newClient,
     vendor: hosts.intel,
+    changePolicy: (changes) => {
+      const next = JSON.stringify({
+        ...JSON.parse(routerKnows.text),
+        number: routerKnows.policy.number + 1,
+        ...changes,
+      });
+      Object.assign(routerKnows, { text: next, policy: loadPolicy(next) });
+    },
+    changeCollateral: (collateralOf) => Object.assign(routerKnows, { collateralOf }),
+    entries: async () => (await log.entries(0, log.head().size)).map(({ entry }) => parseLeaf(entry).leaf as Leaf),
     transport: () => connectToRouter(address),
     relying: { policyText: text, trust, collateralOf: hosts.collateralOf },
     router,

@@ -6,16 +6,14 @@ import {
   encodeRecordedInputs,
   type KnownBlock,
   loadVendorEndorsements,
-  type Policy,
   parseEvidenceBundle,
-  policyDigest,
   type TrustAnchor,
   type VendorEndorsements,
   VerificationCache,
 } from '../../attestation/index.ts';
 import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
-import { asCodedError, type Beacon, type Bytes, CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
-import { isDigest, parseCheckpoint, parseLeaf, parseNote } from '../../log/index.ts';
+import { asCodedError, type Beacon, type Bytes, toHex, utf8 } from '../../core/index.ts';
+import { parseCheckpoint, parseNote } from '../../log/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import { type BeaconSource, createRouter, type LogPort, type RouterService } from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
@@ -23,6 +21,7 @@ import { openSqliteLedger } from '../../store/index.ts';
 import { chainPort, openChain } from './chain.ts';
 import { type Collateral, type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { followPolicy } from './policy-in-force.ts';
 import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
@@ -55,8 +54,8 @@ const PRICE_MARGIN_MS = 7 * 24 * 3_600_000;
 
 /** The router's parts put together: real clock, randomness, disk, chain and log. */
 export async function openRouter(options: RouterOptions): Promise<OpenedRouter> {
-  const { policy, text, digest, trust } = loadTrust(options);
-  const collateral = await openCollateral(options, trust.trustAnchors);
+  const atStart = loadTrust(options);
+  const collateral = await openCollateral(options, atStart.trust.trustAnchors);
   const chain = await openChain(options.chain, secretOf(options.data, 'wallet'));
   await chain.fund(WALLET_LEAST);
   const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
@@ -65,10 +64,8 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
   const ledger = openSqliteLedger(join(options.data, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
   const priceSheet = priceSheetIn(options.data, chain.network);
-  const published = await publishPolicy(log, options, policy, text);
-  // Audit promise P2: the policy counts once the quorum of witnesses has seen it.
-  await log.proof(published);
-  const judgedWith = judgedWithOf(collateral, trust.trustAnchors);
+  const policy = await followPolicy(log, options, (problem) => process.stderr.write(`${problem}\n`));
+  const judgedWith = judgedWithOf(collateral);
   const router = createRouter({
     log,
     chain: chainPort(chain),
@@ -80,7 +77,8 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
         rootHash: source.beacon.blockRootHash,
         at: source.madeAt,
       };
-      const { endorsements, text: collateralText } = await judgedWith(bundle, certificates);
+      const { trust, digest } = policy.current();
+      const { endorsements, text: collateralText } = await judgedWith(bundle, certificates, trust.trustAnchors, digest);
       const judgedAt = Date.now();
       const knownBlocks = [known];
       return {
@@ -92,7 +90,11 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
     },
     beacon,
     collateral: collateral.textFor,
-    policy: { text, number: policy.number, digest },
+    policy: () => {
+      const { text, digest, policy: now } = policy.current();
+      return { text, digest, number: now.number };
+    },
+    failed: reportFailed,
     dispatchKey,
     priceSheet,
     network: chain.network,
@@ -102,14 +104,15 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
     now: Date.now,
     randomness: systemRandomness,
   });
-  const rounds = settlement.start({ ledger, watch: router.watchChannels, failed: settlementFailed });
+  const rounds = settlement.start({ ledger, watch: router.watchChannels, failed: reportFailed });
   return {
     router,
     contracts: settlement.contracts,
-    policy: `${policy.id} #${policy.number}`,
+    policy: `${atStart.policy.id} #${atStart.policy.number}`,
     simulated: options.dangerouslyAllowSimulatedVendor !== undefined,
     close: async () => {
       await rounds.close();
+      policy.close();
       await router.close();
       await collateral.close();
       ledger.close();
@@ -121,64 +124,29 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
  * Endorsements read from the very text that is archived and that clients are given: whoever makes the appraisal again
  * starts from the same bytes.
  */
-function judgedWithOf(collateral: Collateral, anchors: readonly TrustAnchor[]) {
+function judgedWithOf(collateral: Collateral) {
   const loaded = new BoundedMap<VendorEndorsements>(COLLATERALS_MAX);
   const nvidiaCache = new VerificationCache();
   return async (
     bundle: Bytes,
     certificates: readonly Bytes[],
+    anchors: readonly TrustAnchor[],
+    policyDigest: Bytes,
   ): Promise<Readonly<{ endorsements: VendorEndorsements; text: string }>> => {
     await collateral.endorsementsFor(bundle, certificates); // fetched where it has to be
     const text = await collateral.textFor(bundle);
     const { tee } = parseEvidenceBundle(bundle);
-    const key = `${tee}:${toHex(sha256(utf8(text)))}`;
+    const key = `${tee}:${toHex(policyDigest)}:${toHex(sha256(utf8(text)))}`;
     const endorsements = loaded.get(key) ?? (await loadVendorEndorsements(tee, text, anchors, nvidiaCache));
     loaded.set(key, endorsements);
     return { endorsements, text };
   };
 }
 
-/** Logs the policy, once for as long as it stays in force at this router. @returns index of its entry */
-async function publishPolicy(log: LogPort, options: RouterOptions, policy: Policy, text: string): Promise<number> {
-  const path = join(options.data, 'policy-in-force.txt');
-  const digest = `sha256:${toHex(policyDigest(policy))}` as const;
-  const [last = '', lastIndex = ''] = (readIfThere(path) ?? '').trim().split(' ');
-  if (last === digest && (await isPolicyEntry(log, Number(lastIndex), digest))) return Number(lastIndex);
-  const { index } = await log.append(
-    {
-      type: 'policy-published',
-      src: options.name,
-      subject: `policy:${policy.id}`,
-      blobs: [`sha256:${toHex(sha256(utf8(text)))}`],
-      body: {
-        policyDigest: digest,
-        number: policy.number,
-        replaces: isDigest(last) && last !== digest ? last : null,
-        effectiveFromIndex: null,
-        reason: 'in force at this router',
-      },
-    },
-    // A crash before the file is written asks again with the same key; a policy that comes back later does not.
-    { idempotencyKey: `policy:${options.name}:${toHex(policyDigest(policy))}:after:${lastIndex}`, blobs: [utf8(text)] },
-  );
-  writeDurably(path, `${digest} ${index}\n`);
-  return index;
-}
-
-async function isPolicyEntry(log: LogPort, index: number, digest: string): Promise<boolean> {
-  try {
-    const { leaf } = parseLeaf(await log.entry(index));
-    return leaf.type === 'policy-published' && (leaf.body as { policyDigest?: unknown }).policyDigest === digest;
-  } catch (error) {
-    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return false; // another log than then
-    throw error;
-  }
-}
-
 /** Nothing of it is lost: the next round tries again. */
-function settlementFailed(what: string, error: unknown): void {
+function reportFailed(what: string, error: unknown): void {
   const { code, message } = asCodedError(error);
-  process.stderr.write(`settlement: ${what}: ${code} ${message}\n`);
+  process.stderr.write(`${what}: ${code} ${message}\n`);
 }
 
 /** The newest block and log head, asked for at most once a second. */

@@ -112,9 +112,15 @@ export class Dispatcher<Id> {
     });
   }
 
-  /** What waits for this worker alone is refused by its timer; what runs on it ends by itself. */
+  /** What waits for this worker alone is refused; what runs on it ends by itself. */
   remove(id: Id): void {
+    const known = this.#workers.get(id);
+    if (known === undefined) return;
     this.#workers.delete(id);
+    const now = this.#deps.now();
+    for (let entry = known.queue.shift(now); entry !== null; entry = known.queue.shift(now)) {
+      if (!entry.candidates.some((other) => this.#workers.has(other))) this.#refuse(entry, 'busy', 0);
+    }
   }
 
   /**

@@ -1,0 +1,67 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { CodedError } from '../../src/core/index.ts';
+import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
+
+/** The router looks each second and acts at once; the rest is room for a machine that runs other tests beside. */
+const KNOWN_TO_ACTED_MS = 6_000;
+const WORKERS = 20;
+
+let network: InProcess;
+afterEach(() => network.close());
+
+const states = () => network.router.listWorkers().map(({ name, state }) => `${name} ${state}`);
+const inState = (state: string) => network.router.listWorkers().filter((worker) => worker.state === state).length;
+
+async function until(holds: () => boolean, withinMs: number): Promise<void> {
+  const started = performance.now();
+  while (!holds() && performance.now() - started < withinMs) await new Promise((done) => setTimeout(done, 20));
+}
+
+test('a policy that half of the workers do not meet ends their dispatches in two seconds; running answers end whole', async () => {
+  const tees = Array.from({ length: WORKERS }, (_, i) => (i % 2 === 0 ? ('tdx' as const) : ('sev-snp' as const)));
+  network = await startInProcess({ tees, engine: echoEngine({ delayMs: 100, tokens: 40 }) });
+  expect(inState('admitted')).toBe(WORKERS);
+  const running = Array.from({ length: 8 }, () => ask(network.newClient(), 'long'));
+  await new Promise((done) => setTimeout(done, 1_000));
+
+  network.changePolicy({ tees: ['sev-snp'] });
+  await until(() => inState('quarantined') === WORKERS / 2, KNOWN_TO_ACTED_MS);
+  expect(states().filter((line) => line.endsWith('quarantined'))).toHaveLength(WORKERS / 2);
+  expect(inState('admitted')).toBe(WORKERS / 2);
+  for (let i = 0; i < 6; i++) {
+    const { events } = await ask(network.newClient(), 'after', {}, 1);
+    expect(events.find((event) => event.kind === 'worker')?.worker.tee).toBe('sev-snp');
+  }
+  for (const { answer } of await Promise.all(running)) expect(answer.trim().split(' ')).toHaveLength(40);
+
+  const evicted = (await network.entries()).filter(({ type }) => type === 'evicted');
+  expect(evicted).toHaveLength(WORKERS / 2);
+  for (const { body } of evicted) expect(JSON.stringify(body)).toContain('tee');
+  const told = network.events.filter((event) => event.event === 'refused');
+  expect(told.length).toBeGreaterThanOrEqual(WORKERS / 2);
+  expect(told.every((event) => event.event === 'refused' && event.failedChecks.includes('policy.tee'))).toBe(true);
+}, 60_000);
+
+describe('collateral that the router comes to know', () => {
+  const now = () => Math.floor(Date.now() / 1000);
+
+  test('a revocation takes the worker out in seconds, and the client hears that nobody serves', async () => {
+    network = await startInProcess({ engine: echoEngine() });
+    const { answer } = await ask(network.client, 'before');
+    expect(answer).toBe('before ');
+    const collateral = JSON.stringify(network.vendor.collateral(now(), { revokedMachines: ['host-0'] }));
+    network.changeCollateral(() => collateral);
+    await until(() => inState('quarantined') === 1, KNOWN_TO_ACTED_MS);
+    expect(states()).toEqual(['worker-0 quarantined']);
+    const error = await ask(network.newClient(), 'after').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CodedError);
+    expect((error as CodedError).code).toBe('NO_WORKER');
+  });
+
+  test('what cannot be judged for now evicts nobody: an outage is no refusal', async () => {
+    network = await startInProcess({ engine: echoEngine() });
+    network.changeCollateral(() => '{}');
+    await new Promise((done) => setTimeout(done, 4_000));
+    expect(states()).toEqual(['worker-0 admitted']);
+  });
+});
