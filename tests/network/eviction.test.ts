@@ -21,8 +21,18 @@ test('a policy that half of the workers do not meet ends their dispatches in two
   const tees = Array.from({ length: WORKERS }, (_, i) => (i % 2 === 0 ? ('tdx' as const) : ('sev-snp' as const)));
   network = await startInProcess({ tees, engine: echoEngine({ delayMs: 100, tokens: 40 }) });
   expect(inState('admitted')).toBe(WORKERS);
-  const running = Array.from({ length: 8 }, () => ask(network.newClient(), 'long'));
-  await new Promise((done) => setTimeout(done, 1_000));
+  let begun = 0;
+  const running = Array.from({ length: 8 }, async () => {
+    const words: string[] = [];
+    const messages = [{ role: 'user', content: 'long' }] as const;
+    for await (const event of network.newClient().chat({ messages, maxTokens: 64 })) {
+      if (event.kind !== 'text') continue;
+      if (words.length === 0) begun += 1;
+      words.push(event.text);
+    }
+    return words.length;
+  });
+  await until(() => begun === running.length, 10_000);
 
   network.changePolicy({ tees: ['sev-snp'] });
   await until(() => inState('quarantined') === WORKERS / 2, KNOWN_TO_ACTED_MS);
@@ -32,7 +42,7 @@ test('a policy that half of the workers do not meet ends their dispatches in two
     const { events } = await ask(network.newClient(), 'after', {}, 1);
     expect(events.find((event) => event.kind === 'worker')?.worker.tee).toBe('sev-snp');
   }
-  for (const { answer } of await Promise.all(running)) expect(answer.trim().split(' ')).toHaveLength(40);
+  expect(await Promise.all(running)).toEqual(running.map(() => 40));
 
   const evicted = (await network.entries()).filter(({ type }) => type === 'evicted');
   expect(evicted).toHaveLength(WORKERS / 2);

@@ -193,7 +193,12 @@ describe('one GPU in two workers', () => {
         return refused.length >= 2 ? refused : undefined;
       });
       for (const { failedChecks } of states) expect(failedChecks).toEqual(['uniqueDevices']);
-      expect(twins.router.listWorkers().map(({ state }) => state)).toEqual(['refused', 'refused']);
+      expect(
+        twins.router
+          .listWorkers()
+          .map(({ state }) => state)
+          .sort(),
+      ).toEqual(['quarantined', 'refused']);
       await expect(ask(twins.client, 'anybody?')).rejects.toMatchObject({ code: 'NO_WORKER' });
     } finally {
       await twins.close();
