@@ -198,10 +198,18 @@ async function oneAttempt(
     return { body, header: (name) => headerOf(response, name) };
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    return retryable(timedOut ? `no whole answer within ${Math.round(timeMs)} ms` : 'the connection failed');
+    return retryable(
+      timedOut ? `no whole answer within ${Math.round(timeMs)} ms` : `the connection failed${reasonOf(error)}`,
+    );
   } finally {
     timer.abort();
   }
+}
+
+/** The system's own code (`ECONNREFUSED`, `DEPTH_ZERO_SELF_SIGNED_CERT`): it says what to look at, and nothing else. */
+function reasonOf(error: unknown): string {
+  const code = (error as { cause?: { code?: unknown } } | null)?.cause?.code;
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,47}$/.test(code) ? ` (${code})` : '';
 }
 
 const retryable = (why: string): Failure => ({

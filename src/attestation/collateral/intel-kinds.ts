@@ -30,7 +30,7 @@ const CHANNEL = /^(?:standard|early|[1-9]\d{0,8})$/;
 
 export type IntelKind = 'tdx-tcb-info' | 'td-qe-identity' | 'pck-crl' | 'root-crl' | 'tdx-evaluation-numbers';
 
-/** Intel's kinds of documents, verified up to one of these roots (tdx.md sections 6 and 7). */
+/** Intel's kinds of documents, verified up to one of these roots (Intel PCS API v4). */
 export function intelKinds(
   client: IntelClient | null,
   anchors: readonly TrustAnchor[],

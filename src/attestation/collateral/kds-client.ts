@@ -5,7 +5,7 @@ import { CRL_ANSWER_BYTES_MAX, crlDer } from './crl-encoding.ts';
 import type { Fetcher } from './fetcher.ts';
 
 export const AMD_KDS_URL = 'https://kdsintf.amd.com';
-/** sev-snp.md section 4.4. */
+/** AMD's certificates have some 1.4 kB, a chain twice that and PEM around it. */
 export const VCEK_BYTES_MAX = 4 * 1024;
 export const AMD_CHAIN_BYTES_MAX = 16 * 1024;
 

@@ -33,7 +33,7 @@ export type NvidiaClient = Readonly<{
   ocsp: (issuer: X509Certificate, serial: string) => Promise<string>;
 }>;
 
-/** RIM service (nvidia-gpu.md section 6) and OCSP responder (RFC 6960) of NVIDIA, or services that speak like them. */
+/** RIM service and OCSP responder (RFC 6960) of NVIDIA, or services that speak like them. */
 export function createNvidiaClient(urls: NvidiaUrls, fetcher: Fetcher, randomness: Randomness): NvidiaClient {
   const at = (url: string | null, what: string): string => {
     if (url !== null) return url;

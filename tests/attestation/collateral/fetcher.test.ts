@@ -119,7 +119,11 @@ describe('what may pass is tried again, with growing pauses', () => {
   test('nobody listens', async () => {
     const gone = await startVendorServer();
     await gone.close();
-    expect((await refusalOf(fetcherWith().get(`${gone.url}/x`))).code).toBe('ENDORSEMENT_UNREACHABLE');
+    const error = await refusalOf(fetcherWith().get(`${gone.url}/x`));
+    expect([error.code, error.message]).toEqual([
+      'ENDORSEMENT_UNREACHABLE',
+      expect.stringContaining('the connection failed (ECONNREFUSED)'),
+    ]);
   });
 
   test('no answer in time, and a body in drops: each attempt ends at its limit, all at the total', async () => {
