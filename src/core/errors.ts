@@ -59,6 +59,9 @@ export const KIND_OF_CODE = {
   REQUEST_INVALID: 'rejected',
   REQUEST_UNSUPPORTED: 'rejected',
   REQUEST_TOO_LARGE: 'rejected',
+  PATH_UNKNOWN: 'rejected',
+  API_KEY_REFUSED: 'rejected',
+  BUDGET_EXHAUSTED: 'rejected',
   // sessions (AIS/1)
   KEY_REFUSED: 'rejected',
   OFFER_REFUSED: 'rejected',
@@ -130,6 +133,8 @@ export const KIND_OF_CODE = {
   VOUCHER_REFUSED: 'rejected',
   CREDIT_EXHAUSTED: 'rejected',
   ANSWER_FAILED: 'rejected',
+  MODEL_CHANGED: 'rejected',
+  ENGINE_UNREACHABLE: 'unavailable',
   // could not find out, or not now
   CHAIN_UNREACHABLE: 'unavailable',
   CHAIN_UNCONFIRMED: 'unavailable',

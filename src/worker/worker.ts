@@ -178,7 +178,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   };
 
   async function* serve(request: ServedRequest, cancelled: AbortSignal): AsyncGenerator<ServePart> {
-    if (running >= options.concurrencyMax || stopped) {
+    if (running >= options.concurrencyMax || stopped || (engine.trouble?.() ?? null) !== null) {
       yield { kind: 'refused', reason: 'BUSY' };
       return;
     }

@@ -26,6 +26,11 @@ const CALLS = {
   sha3_256: ([data]) => crypto.sha3_256(bytes(data)),
   shake256: ([data, length]) => crypto.shake256(bytes(data), length as number),
   hmacSha256: ([key, data]) => crypto.hmacSha256(bytes(key), bytes(data)),
+  runningSha256: ([pieces]) => {
+    const running = crypto.runningSha256();
+    for (const piece of pieces as readonly string[]) running.update(bytes(piece));
+    return running.digest();
+  },
   runningHmacSha256: ([key, pieces]) => {
     const running = crypto.runningHmacSha256(bytes(key));
     for (const piece of pieces as readonly string[]) running.update(bytes(piece));

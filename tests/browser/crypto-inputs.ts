@@ -281,6 +281,7 @@ export function symmetricCalls(): Arbitrary<Call> {
     fc
       .tuple(anyBytes(), fc.array(anyBytes(), { maxLength: 5 }))
       .map(([key, pieces]) => call('runningHmacSha256', x(key), pieces.map(x))),
+    fc.array(anyBytes(), { maxLength: 5 }).map((pieces) => call('runningSha256', pieces.map(x))),
     fc.tuple(anyBytes(), anyBytes()).map(([salt, key]) => call('hkdfExtract', x(salt), x(key))),
     fc
       .tuple(anyBytes(), anyBytes(), fc.oneof(fc.integer({ min: 0, max: 200 }), fc.constantFrom(8160, 8161, -1)))

@@ -4,7 +4,16 @@ import { type ServerType, serve } from '@hono/node-server';
 import fc from 'fast-check';
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
-import { createGateway, GATEWAY_LIMITS, type GatewayLimits } from '../../src/client/gateway/index.ts';
+import {
+  createGateway,
+  createKeyRing,
+  encodeKeyFile,
+  GATEWAY_LIMITS,
+  type GatewayLimits,
+  type KeyRing,
+  keyDigest,
+  parseKeyFile,
+} from '../../src/client/gateway/index.ts';
 import { CodedError } from '../../src/core/index.ts';
 import { PAYMENT, type Script, scriptedClient, WORKER } from './scripted-client.ts';
 
@@ -16,7 +25,7 @@ afterEach(async () => {
   }
 });
 
-function gateway(changes: Partial<Script> = {}, limits: Partial<GatewayLimits> = {}) {
+function gateway(changes: Partial<Script> = {}, limits: Partial<GatewayLimits> = {}, keys?: KeyRing) {
   const { client, script } = scriptedClient(changes);
   let ids = 0;
   const deps = {
@@ -26,6 +35,7 @@ function gateway(changes: Partial<Script> = {}, limits: Partial<GatewayLimits> =
     version: '0.0.0',
     policy: 'development-simulated #1',
     simulated: true,
+    ...(keys === undefined ? {} : { keys }),
   };
   return { app: createGateway(deps, { ...GATEWAY_LIMITS, ...limits }), client, script };
 }
@@ -43,6 +53,7 @@ async function served(changes: Partial<Script> = {}, limits: Partial<GatewayLimi
 
 const messages = [{ role: 'user' as const, content: 'Write one sentence about the sea.' }];
 const chatPath = '/v1/chat/completions';
+const image = (url: string) => ({ role: 'user', content: [{ type: 'image_url', image_url: { url } }] });
 
 function post(
   app: ReturnType<typeof gateway>['app'],
@@ -165,6 +176,13 @@ test('bad input is refused in the shape of OpenAI, naming the field', async () =
     [{ messages: [] }, 'messages', 400],
     [{ messages: [{ role: 'robot', content: 'x' }] }, 'messages.0.role', 400],
     [{ messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages.0.content', 400],
+    [{ messages: [{ role: 'user', content: [{ type: 'audio' }] }] }, 'messages.0.content', 400],
+    [{ messages: [{ role: 'user' }] }, 'messages.0.content', 400],
+    [{ messages: [image('https://example.org/cat.png')] }, 'messages.0.content.0.image_url.url', 400],
+    [{ messages: [image('data:text/plain;base64,aGk=')] }, 'messages.0.content.0.image_url.url', 400],
+    [{ messages: [image('data:image/png;base64,aGVsbG8=')] }, 'messages.0.content.0.image_url.url', 400],
+    [{ messages: [image('data:image/png;base64,%%%')] }, 'messages.0.content.0.image_url.url', 400],
+    [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages.0.tool_call_id', 400],
     [{ messages, temperature: 2.1 }, 'temperature', 400],
     [{ messages, temperature: 'hot' }, 'temperature', 400],
     [{ messages, top_p: 0 }, 'top_p', 400],
@@ -174,9 +192,17 @@ test('bad input is refused in the shape of OpenAI, naming the field', async () =
     [{ messages, seed: -1 }, 'seed', 400],
     [{ messages, n: 2 }, 'n', 400],
     [{ messages, stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 400],
-    [{ messages, tools: [{ type: 'function' }] }, 'tools', 400],
-    [{ messages, logprobs: true }, 'logprobs', 400],
-    [{ messages, response_format: { type: 'json_object' } }, 'response_format', 400],
+    [{ messages, tools: [{ type: 'function' }] }, 'tools.0.function', 400],
+    [{ messages, tools: [{ type: 'web' }] }, 'tools.0.type', 400],
+    [{ messages, tools: [{ type: 'function', function: { name: 'a b' } }] }, 'tools.0.function.name', 400],
+    [{ messages, tool_choice: 'required' }, 'tool_choice', 400],
+    [{ messages, logprobs: 'yes' }, 'logprobs', 400],
+    [{ messages, top_logprobs: 2 }, 'top_logprobs', 400],
+    [{ messages, logprobs: true, top_logprobs: 21 }, 'top_logprobs', 400],
+    [{ messages, logit_bias: { sea: 1 } }, 'logit_bias.sea', 400],
+    [{ messages, presence_penalty: 3 }, 'presence_penalty', 400],
+    [{ messages, response_format: { type: 'xml' } }, 'response_format.type', 400],
+    [{ messages, audio: {} }, 'audio', 400],
     [{ messages, model: 'other' }, 'model', 404],
   ];
   for (const [body, param, status] of cases) {
@@ -301,11 +327,97 @@ test('the status page escapes what workers say of themselves and says that they 
 test('whatever JSON is posted, the answer is a 200, a 4xx in the shape of OpenAI, and never a 5xx', async () => {
   const { app } = gateway();
   await fc.assert(
-    fc.asyncProperty(fc.jsonValue(), fc.constantFrom(chatPath, '/v1/completions'), async (body, path) => {
-      const answer = await post(app, path, body);
-      const json = (await answer.json()) as { error?: { code: string } };
-      expect(answer.status === 200 || (answer.status < 500 && typeof json.error?.code === 'string')).toBe(true);
-    }),
+    fc.asyncProperty(
+      fc.jsonValue(),
+      fc.constantFrom(chatPath, '/v1/completions', '/v1/responses', '/v1/embeddings'),
+      async (body, path) => {
+        const answer = await post(app, path, body);
+        const json = (await answer.json()) as { error?: { code: string } };
+        expect(answer.status === 200 || (answer.status < 500 && typeof json.error?.code === 'string')).toBe(true);
+      },
+    ),
     { numRuns: 200 },
   );
+});
+
+const keyed = (changes: Partial<Parameters<typeof createKeyRing>[0][number]> = {}, spent = 0n) => {
+  const kept = new Map([['alice', spent]]);
+  let now = 1_000_000;
+  const base = { budget: null, requestsPerMinute: null, concurrentMax: null, admin: false };
+  const keys = createKeyRing(
+    [
+      { ...base, id: 'alice', sha256: keyDigest('sk-alice'), ...changes },
+      { ...base, id: 'root', sha256: keyDigest('sk-root'), admin: true },
+    ],
+    { load: () => kept, save: (next) => next.forEach((amount, id) => void kept.set(id, amount)) },
+    () => now,
+  );
+  return { keys, kept, later: (ms: number) => (now += ms) };
+};
+const withKey = (key: string) => ({ authorization: `Bearer ${key}` });
+
+test('with API keys: none, a wrong one and a missing right are refused; what a key spends is kept', async () => {
+  const { keys, kept } = keyed();
+  const { app, script } = gateway({}, {}, keys);
+  expect((await post(app, chatPath, { messages })).status).toBe(401);
+  const wrong = await post(app, chatPath, { messages }, withKey('sk-other'));
+  expect(wrong.status).toBe(401);
+  expect(await wrong.json()).toMatchObject({ error: { type: 'authentication_error', code: 'API_KEY_REFUSED' } });
+  expect(script.asked).toEqual([]);
+  expect((await post(app, chatPath, { messages }, withKey('sk-alice'))).status).toBe(200);
+  expect(kept.get('alice')).toBe(21_000n);
+  const at = (path: string, key: string) =>
+    app.request(`http://127.0.0.1${path}`, { headers: { host: '127.0.0.1', ...withKey(key) } });
+  expect((await at('/v1/receipts', 'sk-alice')).status).toBe(401);
+  expect((await at('/v1/receipts', 'sk-root')).status).toBe(200);
+  expect(await (await at('/v1/usage', 'sk-alice')).json()).toMatchObject({ key: 'alice', spent: '21000', running: 0 });
+  expect(await (await get(app, '/')).text()).not.toContain('r_0000000000000001');
+});
+
+test('a key’s budget, rate and number at the same time hold', async () => {
+  const poor = keyed({ budget: 30_000n });
+  const { app } = gateway({}, {}, poor.keys);
+  const asks = () => post(app, chatPath, { messages }, withKey('sk-alice'));
+  expect([(await asks()).status, (await asks()).status, (await asks()).status]).toEqual([200, 200, 429]);
+  expect(await (await asks()).json()).toMatchObject({ error: { code: 'BUDGET_EXHAUSTED' } });
+  const hasty = keyed({ requestsPerMinute: 2 });
+  const second = gateway({}, {}, hasty.keys).app;
+  const hurry = () => post(second, chatPath, { messages }, withKey('sk-alice'));
+  expect([(await hurry()).status, (await hurry()).status, (await hurry()).status]).toEqual([200, 200, 429]);
+  hasty.later(60_001);
+  expect((await hurry()).status).toBe(200);
+  const narrow = keyed({ concurrentMax: 1 });
+  const third = gateway({ answer: ['The ', 'wait'] }, {}, narrow.keys).app;
+  const held = await post(third, chatPath, { messages, stream: true }, withKey('sk-alice'));
+  expect((await post(third, chatPath, { messages }, withKey('sk-alice'))).status).toBe(429);
+  await held.body?.cancel();
+});
+
+test('a key file is read back, and anything else is refused', () => {
+  const key = { id: 'a', sha256: keyDigest('k'), budget: 5n, requestsPerMinute: 1, concurrentMax: null, admin: true };
+  expect(parseKeyFile(encodeKeyFile([key]))).toEqual([key]);
+  for (const text of ['{}', '{"version":1,"keys":[{}]}', encodeKeyFile([key, key]), 'x']) {
+    expect(() => parseKeyFile(text)).toThrow(CodedError);
+  }
+});
+
+test('the OpenAPI document names every path that is served, with the schema it is checked by', async () => {
+  const { app } = gateway();
+  const document = (await (await get(app, '/openapi.json')).json()) as {
+    openapi: string;
+    paths: Record<
+      string,
+      Record<string, { requestBody?: { content: Record<string, { schema: { properties: object } }> } }>
+    >;
+  };
+  expect(document.openapi).toBe('3.1.0');
+  const body = document.paths['/v1/chat/completions']?.post?.requestBody?.content['application/json']?.schema;
+  expect(Object.keys(body?.properties ?? {})).toEqual(expect.arrayContaining(['messages', 'tools', 'response_format']));
+  const served = app.routes
+    .filter(({ method, path }) => method !== 'ALL' && !['/', '/style.css', '/openapi.json'].includes(path))
+    .map(({ method, path }) => `${method.toLowerCase()} ${path.replace(':id', '{id}')}`);
+  const documented = Object.entries(document.paths).flatMap(([path, verbs]) =>
+    Object.keys(verbs).map((verb) => `${verb} ${path}`),
+  );
+  expect(new Set(documented)).toEqual(new Set(served));
 });

@@ -4,11 +4,13 @@ import type { Server } from 'node:http';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CodedError } from '../../core/index.ts';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+import { openKeyRing } from '../compose/gateway-keys.ts';
 import { codedFromSystem } from '../output.ts';
 import { VERSION } from '../version.ts';
 import { addClientOptions, type ClientOptions, policyName } from './client-options.ts';
+import { registerGatewayKey } from './gateway-key.ts';
 
-type GatewayOptions = ClientOptions & { port: number; json?: boolean; supervised?: boolean };
+type GatewayOptions = ClientOptions & { port: number; keys?: string; json?: boolean; supervised?: boolean };
 
 /** How long answers in progress may go on after a stop was asked for, in milliseconds. */
 const CLOSE_GRACE_MS = 2_000;
@@ -28,7 +30,12 @@ export function registerGateway(program: Command): void {
       'Listens on 127.0.0.1 for any OpenAI client. Before a prompt leaves this process it verifies the worker’s evidence under your policy, then encrypts to the key that the evidence attests. Keeps a receipt for every answer.',
     )
     .option('--port <number>', 'port on 127.0.0.1, 0 for any free one', portNumber, 8080)
-    .option('--data <folder>', 'where its keys and vouchers are kept', '.chrysalis/gateway');
+    .option(
+      '--keys <file>',
+      'API keys with budgets and limits (made by `gateway key`); without it anyone who reaches it may ask',
+    )
+    .option('--data <folder>', 'where its keys, vouchers and receipts are kept', '.chrysalis/gateway');
+  registerGatewayKey(command);
   addClientOptions(command)
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')
@@ -55,6 +62,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
         version: VERSION,
         policy,
         simulated,
+        ...(options.keys === undefined ? {} : { keys: openKeyRing(options.keys, options.data) }),
       },
       GATEWAY_LIMITS,
     );

@@ -11,6 +11,9 @@ type Options = Readonly<{
   simulatedDevices?: string;
   concurrency: string;
   payee: string;
+  engineUrl?: string;
+  engineModel?: string;
+  engineContext?: number;
   json?: boolean;
   supervised?: boolean;
 }>;
@@ -58,7 +61,10 @@ export function registerWorker(program: Command): void {
     .option('--model <folder>', 'model.onnx, tokenizer.json, config.json', join(MODELS, DEFAULT_MODEL))
     .requiredOption('--simulated-machine <file>', 'state of a simulated TDX or SEV-SNP host (made by `chrysalis up`)')
     .option('--simulated-devices <file>', 'state of simulated GPUs in that host, with what its image checks them by')
-    .option('--concurrency <number>', 'requests at the same time', '8')
+    .option('--engine-url <url>', 'an OpenAI-compatible server on this machine (vLLM, SGLang, TGI) that serves --model')
+    .option('--engine-model <name>', 'as that server names it; its first model where left out')
+    .option('--engine-context <tokens>', 'prompt and answer together, where that server does not say', Number)
+    .option('--concurrency <number>', 'requests at the same time', '16')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')

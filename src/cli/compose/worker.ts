@@ -15,12 +15,15 @@ import {
   checkDevices,
   createWorker,
   type Device,
+  type Engine,
   loadOnnxEngine,
+  loadUpstreamEngine,
   type Machine,
   modelDigest,
   modelFolderOnDisk,
   NO_DEVICES,
   type WorkerEvent,
+  watchedModelOnDisk,
 } from '../../worker/index.ts';
 import { readText, systemRandomness } from './files.ts';
 import { collector } from './memory.ts';
@@ -34,6 +37,10 @@ export type WorkerRunOptions = Readonly<{
   simulatedDevices?: string;
   concurrency: number;
   payee: string;
+  /** An OpenAI-compatible server on this machine that serves the model, instead of the engine within. */
+  engineUrl?: string;
+  engineModel?: string;
+  engineContext?: number;
 }>;
 
 /** A simulated TD or SNP guest in this very process: its quotes, and nothing that protects memory. */
@@ -90,9 +97,25 @@ async function simulatedDevices(path: string | undefined): Promise<CheckedDevice
   return checkDevices(opened, trust, Math.floor(Date.now() / 1000), systemRandomness);
 }
 
+async function openEngine(options: WorkerRunOptions): Promise<Engine> {
+  const { engineUrl: url, engineModel: modelId, engineContext: contextTokensMax } = options;
+  if (url === undefined) return loadOnnxEngine(modelFolderOnDisk(options.model), { randomness: systemRandomness });
+  return loadUpstreamEngine({
+    url,
+    model: await watchedModelOnDisk(options.model),
+    ...(modelId === undefined ? {} : { modelId }),
+    ...(contextTokensMax === undefined ? {} : { contextTokensMax }),
+    fetch,
+    every: (ms, run) => {
+      const timer = setInterval(run, ms).unref();
+      return () => clearInterval(timer);
+    },
+  });
+}
+
 /** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID */
 export async function openWorker(options: WorkerRunOptions, report: (event: WorkerEvent) => void) {
-  const engine = await loadOnnxEngine(modelFolderOnDisk(options.model), { randomness: systemRandomness });
+  const engine = await openEngine(options);
   const devices = await simulatedDevices(options.simulatedDevices);
   const machine = simulatedMachine(options.simulatedMachine, devices);
   const [workchain = '0', account = ''] = options.payee.split(':');

@@ -2,22 +2,18 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { type Clock, CodedError } from '../../core/index.ts';
 import type { Client } from '../api.ts';
-import {
-  closingChunks,
-  DONE_CHUNK,
-  errorChunk,
-  type Head,
-  openingChunk,
-  type Shape,
-  textChunk,
-  wholeAnswer,
-  workerHeaders,
-} from './answers.ts';
+import { type AnswerShape, type Head, workerHeaders } from './answer-shape.ts';
+import { chatAnswer, completionAnswer } from './chat-answer.ts';
+import { parseChatBody, parseCompletionBody } from './chat-request.ts';
 import { Conversation } from './conversation.ts';
+import { embeddingsAnswer, parseEmbeddingsBody } from './embeddings.ts';
 import { errorResponse } from './errors.ts';
-import { paymentFacts, proofFacts, receiptFacts, workerFacts } from './facts.ts';
-import { PAGE_STYLE, type PageFacts, statusPage } from './page.ts';
-import { type Asked, parseChatBody, parseCompletionBody, parseJson } from './request.ts';
+import { addFacts } from './facts-paths.ts';
+import type { KeyRing, Ticket } from './keys.ts';
+import { openApiDocument } from './openapi.ts';
+import { type Asked, parseJson } from './request.ts';
+import { responsesAnswer } from './responses-answer.ts';
+import { parseResponsesBody } from './responses-request.ts';
 
 export type GatewayDeps = Readonly<{
   client: Client;
@@ -29,6 +25,8 @@ export type GatewayDeps = Readonly<{
   policy: string;
   /** True where the composition accepts a simulated vendor. */
   simulated: boolean;
+  /** Who may ask; without it whoever reaches the gateway is its one user. */
+  keys?: KeyRing;
 }>;
 
 export type GatewayLimits = Readonly<{
@@ -59,30 +57,32 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
+/** Reads a body, and says how it will be answered. */
+type Door = (json: unknown) => Readonly<{ asked: Asked; prefix: string; shape: (head: Head) => AnswerShape }>;
+
+const DOORS: Readonly<Record<string, Door>> = {
+  '/v1/chat/completions': (json) => ({ asked: parseChatBody(json), prefix: 'chatcmpl-', shape: chatAnswer }),
+  '/v1/completions': (json) => ({ asked: parseCompletionBody(json), prefix: 'cmpl-', shape: completionAnswer }),
+  '/v1/responses': (json) => {
+    const { echo, ...asked } = parseResponsesBody(json);
+    return { asked, prefix: 'resp_', shape: (head) => responsesAnswer(head, echo) };
+  },
+};
+
 /**
- * A gateway that speaks OpenAI's HTTP API before a {@link Client}: chat completions, completions, models, and on
- * paths of its own what was verified, receipts with their log proofs, and payments. It is for one user: whoever
- * reaches it spends from the client's channel, so it answers only to the hosts it is told, and never to other sites.
+ * A gateway that speaks OpenAI's HTTP API before a {@link Client}: chat completions, completions, responses, embeddings
+ * and models, and on paths of its own what was verified, receipts with their log proofs, and payments. Without keys it
+ * is for one user: whoever reaches it spends from the client's channel. It answers only to the hosts it is told, and
+ * never to other sites.
  */
 export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY_LIMITS): Hono {
   const app = new Hono();
-  const gate = admissionGate(limits.openRequestsMax);
+  const gate = admissionGate(deps.keys ?? null, limits.openRequestsMax);
   app.onError((thrown) => errorResponse(thrown));
-  app.notFound((c) =>
-    c.json(
-      {
-        error: {
-          message: `no such path: ${c.req.method} ${c.req.path}`,
-          type: 'not_found_error',
-          param: null,
-          code: 'REQUEST_INVALID',
-        },
-      },
-      404,
-    ),
-  );
+  app.notFound((c) => errorResponse(new CodedError('PATH_UNKNOWN', `no such path: ${c.req.method} ${c.req.path}`)));
   app.use(async (c, next) => {
     guardOrigin(c, limits.hosts);
+    if (c.req.path.startsWith('/v1/')) deps.keys?.identify(c.req.header('authorization'));
     await next();
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
   });
@@ -95,18 +95,26 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
         }),
       ),
   });
-  const infer = (shape: Shape) => async (c: Context) => {
-    const json = parseJson(await jsonBody(c));
-    const asked = shape === 'chat' ? parseChatBody(json) : parseCompletionBody(json);
-    return gate(() => answer(deps, limits, shape, asked, c.req.raw.signal));
-  };
-  app.post('/v1/chat/completions', limited, infer('chat'));
-  app.post('/v1/completions', limited, infer('completion'));
-  addModels(app, deps);
+  for (const [path, door] of Object.entries(DOORS)) {
+    app.post(path, limited, async (c) => {
+      const opened = door(parseJson(await jsonBody(c)));
+      return gate(c, (ticket) => answer(deps, limits, opened, ticket, c.req.raw.signal));
+    });
+  }
+  app.post('/v1/embeddings', limited, async (c) => {
+    const { request, base64 } = parseEmbeddingsBody(parseJson(await jsonBody(c)));
+    return gate(c, async (ticket) => {
+      const model = await modelFor(deps.client, request.model);
+      const options = { signal: c.req.raw.signal, deadlineMs: limits.answerDeadlineMs };
+      const embedded = await deps.client.embed({ ...request, model }, options);
+      ticket?.spend(embedded.receipt.amount);
+      const headers = { ...workerHeaders(embedded.worker), 'x-chrysalis-receipt': embedded.receipt.id };
+      const response = Response.json(embeddingsAnswer(model, embedded, base64), { headers });
+      return { response, finished: Promise.resolve() };
+    });
+  });
   addFacts(app, deps, limits);
-  app.get('/healthz', (c) => c.json({ status: 'ok', version: deps.version }));
-  app.get('/style.css', (c) => c.body(PAGE_STYLE, 200, { 'content-type': 'text/css; charset=utf-8' }));
-  app.get('/', async (c) => c.html(statusPage(await pageFacts(deps))));
+  app.get('/openapi.json', (c) => c.json(openApiDocument(deps.version, deps.keys !== undefined)));
   return app;
 }
 
@@ -129,79 +137,81 @@ async function jsonBody(c: Context): Promise<string> {
   return c.req.text();
 }
 
-/** Counts requests from their start to the end of their body. */
-function admissionGate(most: number) {
+type Answering = { response: Response; finished: Promise<void> };
+
+/** Counts requests from their start to the end of their body, those of each key too. */
+function admissionGate(keys: KeyRing | null, most: number) {
   let open = 0;
-  return async (run: () => Promise<{ response: Response; finished: Promise<void> }>): Promise<Response> => {
+  return async (c: Context, run: (ticket: Ticket | null) => Promise<Answering>): Promise<Response> => {
     if (open >= most) throw new CodedError('TOO_MANY_REQUESTS', `${most} requests are being answered already`);
+    const ticket = keys?.admit(c.req.header('authorization')) ?? null;
     open++;
+    const leave = () => {
+      open--;
+      ticket?.release();
+    };
     try {
-      const { response, finished } = await run();
-      void finished.finally(() => open--);
+      const { response, finished } = await run(ticket);
+      void finished.finally(leave);
       return response;
     } catch (thrown) {
-      open--;
+      leave();
       throw thrown;
     }
   };
 }
 
-type Answering = { response: Response; finished: Promise<void> };
-
 async function answer(
   deps: GatewayDeps,
   limits: GatewayLimits,
-  shape: Shape,
-  asked: Asked,
+  { asked, prefix, shape }: ReturnType<Door>,
+  ticket: Ticket | null,
   signal: AbortSignal,
 ): Promise<Answering> {
   const model = await modelFor(deps.client, asked.request.model);
-  const talk = new Conversation(deps.client, { ...asked.request, model }, limits.answerDeadlineMs);
+  const spend = (amount: bigint) => ticket?.spend(amount);
+  const talk = new Conversation(deps.client, { ...asked.request, model }, limits.answerDeadlineMs, spend);
   const leave = () => talk.cancel();
   if (signal.aborted) leave();
   signal.addEventListener('abort', leave, { once: true });
-  const head: Head = {
-    shape,
-    id: `${shape === 'chat' ? 'chatcmpl' : 'cmpl'}-${deps.randomId()}`,
-    created: Math.floor(deps.now() / 1000),
-    model,
-    includeUsage: asked.includeUsage,
-  };
+  const created = Math.floor(deps.now() / 1000);
+  const of = shape({ id: `${prefix}${deps.randomId()}`, created, model, includeUsage: asked.includeUsage });
   await talk.begin();
-  if (asked.stream) return streamed(head, talk);
-  let text = '';
-  for (let piece = await talk.next(); piece !== null; piece = await talk.next()) text += piece;
+  if (asked.stream) return streamed(of, talk);
+  for (let piece = await talk.next(); piece !== null; piece = await talk.next()) of.piece(piece);
   const done = talk.done;
   if (done === null) throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
   await talk.settle();
   const headers = { ...workerHeaders(talk.worker), 'x-chrysalis-receipt': done.receipt.id };
-  return {
-    response: Response.json(wholeAnswer(head, text, talk.worker, done), { headers }),
-    finished: Promise.resolve(),
-  };
+  return { response: Response.json(of.whole(talk.worker, done), { headers }), finished: Promise.resolve() };
 }
 
 /** Server-sent events, one text at a time as the reader takes them. */
-function streamed(head: Head, talk: Conversation): Answering {
+function streamed(of: AnswerShape, talk: Conversation): Answering {
   const finished = Promise.withResolvers<void>();
   const encoder = new TextEncoder();
+  const say = (out: ReadableStreamDefaultController<Uint8Array>, text: string) => {
+    if (text !== '') out.enqueue(encoder.encode(text));
+  };
   const body = new ReadableStream<Uint8Array>(
     {
-      start: (out) => out.enqueue(encoder.encode(openingChunk(head))),
+      start: (out) => say(out, of.opening()),
       async pull(out) {
         try {
-          const text = await talk.next();
-          if (text !== null) {
-            out.enqueue(encoder.encode(textChunk(head, text)));
-            return;
+          for (let said = ''; said === ''; ) {
+            const piece = await talk.next();
+            if (piece === null) break;
+            said = of.piece(piece);
+            say(out, said);
+            if (said !== '') return;
           }
           if (talk.done === null) throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
-          out.enqueue(encoder.encode(closingChunks(head, talk.worker, talk.done)));
+          say(out, of.closing(talk.worker, talk.done));
           await talk.settle();
-          out.enqueue(encoder.encode(DONE_CHUNK));
+          say(out, of.last);
         } catch (thrown) {
           talk.cancel();
-          out.enqueue(encoder.encode(errorChunk(thrown)));
+          say(out, of.error(thrown));
         }
         out.close();
         finished.resolve();
@@ -224,65 +234,4 @@ async function modelFor(client: Client, asked: string | undefined): Promise<stri
   if (found !== undefined) return asked ?? found.name;
   if (models.length === 0) throw new CodedError('PEER_UNREACHABLE', 'no worker offers any model now');
   throw new CodedError('MODEL_UNKNOWN', 'model: not offered; GET /v1/models lists what is', { param: 'model' });
-}
-
-function addModels(app: Hono, deps: GatewayDeps): void {
-  const shape = (one: Awaited<ReturnType<Client['models']>>[number]) => ({
-    id: one.name,
-    object: 'model',
-    created: 0,
-    owned_by: 'chrysalis',
-    digest: one.digest,
-    workers: one.workers,
-    context_length: one.contextTokensMax,
-  });
-  app.get('/v1/models', async (c) => c.json({ object: 'list', data: (await deps.client.models()).map(shape) }));
-  app.get('/v1/models/:id', async (c) => {
-    const id = c.req.param('id');
-    const found = (await deps.client.models()).find((one) => one.name === id || one.digest === id);
-    if (found === undefined) throw new CodedError('MODEL_UNKNOWN', 'model: not offered', { param: 'model' });
-    return c.json(shape(found));
-  });
-}
-
-function addFacts(app: Hono, deps: GatewayDeps, limits: GatewayLimits): void {
-  const { client } = deps;
-  app.get('/v1/attestation', (c) =>
-    c.json({
-      object: 'list',
-      simulated: deps.simulated,
-      policy: deps.policy,
-      data: client.verified().map(workerFacts),
-    }),
-  );
-  app.get('/v1/receipts', (c) => c.json({ object: 'list', data: client.receipts().map(receiptFacts) }));
-  app.get('/v1/receipts/:id', async (c) => {
-    const receipt = client.receipts().find((one) => one.id === c.req.param('id'));
-    if (receipt === undefined) throw new CodedError('RECEIPT_UNKNOWN', 'receipt: none of that id in this process');
-    const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(limits.waitMs)]);
-    const proof = await client.receiptInLog(receipt, { signal });
-    return c.json({ ...receiptFacts(receipt), log_proof: proofFacts(proof) });
-  });
-  app.get('/v1/payment', async (c) => {
-    const payment = await client.payment();
-    return c.json(payment === null ? null : paymentFacts(payment));
-  });
-  app.post('/v1/settle', async (c) => {
-    const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(limits.waitMs)]);
-    return c.json(paymentFacts(await client.settle({ signal })));
-  });
-}
-
-async function pageFacts(deps: GatewayDeps): Promise<PageFacts> {
-  const quietly = <T>(ask: Promise<T>): Promise<T | null> => ask.catch(() => null);
-  return {
-    version: deps.version,
-    policy: deps.policy,
-    simulated: deps.simulated,
-    at: deps.now(),
-    models: await quietly(deps.client.models()),
-    workers: deps.client.verified(),
-    receipts: deps.client.receipts().slice(-20).reverse(),
-    payment: await quietly(deps.client.payment()),
-  };
 }

@@ -1,7 +1,6 @@
 import { CodedError } from '../../core/index.ts';
 import type { ChatEvent, ChatRequest, Client, VerifiedWorker } from '../api.ts';
-
-type Done = Extract<ChatEvent, { kind: 'done' }>;
+import type { Done, Piece } from './answer-shape.ts';
 
 /**
  * One request to the client SDK, read up to its first text so that its verdict is known before the HTTP head is sent.
@@ -11,11 +10,14 @@ export class Conversation {
   readonly #abort = new AbortController();
   readonly #events: AsyncIterator<ChatEvent>;
   #worker: VerifiedWorker | null = null;
-  #ahead: string | null = null;
+  #ahead: Piece | null = null;
+  readonly #spend: (amount: bigint) => void;
   #done: Done | null = null;
   #ended = false;
 
-  constructor(client: Client, request: ChatRequest, deadlineMs: number) {
+  /** @param spend told of what each receipt costs, also of an answer that nobody reads any more */
+  constructor(client: Client, request: ChatRequest, deadlineMs: number, spend: (amount: bigint) => void) {
+    this.#spend = spend;
     const options = { signal: this.#abort.signal, deadlineMs };
     this.#events = client.chat(request, options)[Symbol.asyncIterator]();
   }
@@ -37,16 +39,20 @@ export class Conversation {
     void this.worker;
   }
 
-  /** The next text, null after the last; `done` is set then. */
-  async next(): Promise<string | null> {
+  /** The next piece, null after the last; `done` is set then. */
+  async next(): Promise<Piece | null> {
     const ahead = this.#ahead;
     this.#ahead = null;
     return ahead ?? (this.#done === null ? await this.#advance() : null);
   }
 
-  /** Reads what follows `done`: the voucher. Its failure does not touch an answer that was given. */
+  /** Reads what follows: the voucher. Its failure does not touch an answer that was given. */
   async settle(): Promise<void> {
-    while (!this.#ended) this.#ended = (await this.#events.next().catch(() => ({ done: true }))).done === true;
+    while (!this.#ended) {
+      const step = await this.#events.next().catch(() => null);
+      if (step === null || step.done === true) this.#ended = true;
+      else this.#note(step.value);
+    }
   }
 
   /** Ends the answer, unless it is complete; what was made of it is read on to its receipt and paid. */
@@ -55,7 +61,15 @@ export class Conversation {
     void this.settle();
   }
 
-  async #advance(): Promise<string | null> {
+  /** What is known from an event, whoever reads it. */
+  #note(event: ChatEvent): void {
+    if (event.kind === 'worker') this.#worker = event.worker;
+    if (event.kind !== 'done') return;
+    this.#done = event;
+    for (const { amount } of [...event.earlier, event.receipt]) this.#spend(amount);
+  }
+
+  async #advance(): Promise<Piece | null> {
     for (;;) {
       const step = await this.#events.next();
       if (step.done === true) {
@@ -63,13 +77,14 @@ export class Conversation {
         throw new CodedError('ANSWER_INCOMPLETE', 'the answer ended without its receipt');
       }
       const event = step.value;
-      if (event.kind === 'worker') this.#worker = event.worker;
-      else if (event.kind === 'text') {
-        if (event.text !== '') return event.text;
-      } else if (event.kind === 'done') {
-        this.#done = event;
-        return null;
+      this.#note(event);
+      if (
+        event.kind === 'toolCalls' ||
+        (event.kind === 'text' && (event.text !== '' || event.logprobs !== undefined))
+      ) {
+        return event;
       }
+      if (event.kind === 'done') return null;
     }
   }
 }

@@ -10,6 +10,13 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,
   USAGE_INVALID: 400,
   ENCODING_INVALID: 400,
+  REQUEST_MALFORMED: 400,
+  REQUEST_UNSUPPORTED: 400,
+  REQUEST_CONTEXT_EXCEEDED: 400,
+  API_KEY_REFUSED: 401,
+  PATH_UNKNOWN: 404,
+  BUDGET_EXHAUSTED: 429,
+  REQUEST_CANCELLED: 499,
   MODEL_UNKNOWN: 404,
   RECEIPT_UNKNOWN: 404,
   REQUEST_TOO_LARGE: 413,
@@ -26,6 +33,7 @@ export function statusOf(code: ErrorCode): number {
 }
 
 function typeOf(status: number): string {
+  if (status === 401) return 'authentication_error';
   if (status === 404) return 'not_found_error';
   if (status === 429) return 'rate_limit_error';
   if (status < 500) return 'invalid_request_error';

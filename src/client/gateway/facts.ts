@@ -131,11 +131,13 @@ export function answerFacts(worker: VerifiedWorker, receipt: AnswerReceipt): Ans
   };
 }
 
+/** OpenAI counts cached input among the prompt; a receipt counts it apart. */
 export function usageFacts(usage: Usage) {
+  const prompt = usage.tokensIn + usage.tokensCached;
   return {
-    prompt_tokens: usage.tokensIn,
+    prompt_tokens: prompt,
     completion_tokens: usage.tokensOut,
-    total_tokens: usage.tokensIn + usage.tokensOut,
+    total_tokens: prompt + usage.tokensOut,
     prompt_tokens_details: { cached_tokens: usage.tokensCached },
   };
 }

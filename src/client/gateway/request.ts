@@ -1,75 +1,97 @@
 import { z } from 'zod';
 import { CodedError } from '../../core/index.ts';
-import type { ChatMessage, ChatRequest } from '../api.ts';
+import type { ChatRequest, ToolChoice } from '../api.ts';
 import { invalid } from './errors.ts';
 
-const MESSAGES_MAX = 1_024;
-const PARTS_MAX = 256;
+/** What the bodies of OpenAI's paths have in common; each path's own schema is in a file of its own. */
 const STOPS_MAX = 4;
 const STOP_CHARACTERS_MAX = 256;
 const MODEL_CHARACTERS_MAX = 256;
+const TOOLS_MAX = 128;
+const BIASES_MAX = 1_024;
 /** What a person may ask for; a worker's own limit may be less. */
 const TOKENS_MAX = 1_000_000;
 
-const text = z.string();
-const part = z.object({ type: z.literal('text', { error: 'only text parts are supported' }), text });
-const content = z.union([text, z.array(part).max(PARTS_MAX)], { error: 'must be a string or an array of text parts' });
-const message = z.object({
-  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-  content,
-});
-const tokens = z.int().min(1).max(TOKENS_MAX);
+export const tokens = z.int().min(1).max(TOKENS_MAX);
 const stop = z.union([
   z.string().min(1).max(STOP_CHARACTERS_MAX),
   z.array(z.string().min(1).max(STOP_CHARACTERS_MAX)).max(STOPS_MAX),
 ]);
+export const model = z.string().min(1).max(MODEL_CHARACTERS_MAX).optional();
+export const temperature = z.number().min(0).max(2).nullish();
+export const topP = z.number().gt(0).max(1).nullish();
 
-const sampling = {
-  model: z.string().min(1).max(MODEL_CHARACTERS_MAX).optional(),
+export const sampling = {
+  model,
   max_tokens: tokens.nullish(),
-  temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
+  temperature,
+  top_p: topP,
   top_k: z.int().min(0).max(1_000_000).nullish(),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),
   stop: stop.nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().optional() }).nullish(),
   n: z.literal(1, { error: 'only 1 is supported' }).nullish(),
+  presence_penalty: z.number().min(-2).max(2).nullish(),
+  frequency_penalty: z.number().min(-2).max(2).nullish(),
+  logit_bias: z
+    .record(z.string().regex(/^\d{1,9}$/, 'must be a token id'), z.number().min(-100).max(100))
+    .refine((biases) => Object.keys(biases).length <= BIASES_MAX, `at most ${BIASES_MAX}`)
+    .nullish(),
 };
 
-const chatBody = z.object({
-  ...sampling,
-  messages: z.array(message).min(1).max(MESSAGES_MAX),
-  max_completion_tokens: tokens.nullish(),
+/** The name of a function or a schema, as OpenAI's API has it. */
+export const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -');
+export const jsonSchema = z.record(z.string(), z.unknown());
+export const toolFunction = z.object({
+  name,
+  description: z.string().optional(),
+  parameters: jsonSchema.optional(),
+  strict: z.boolean().nullish(),
 });
-const completionBody = z.object({
-  ...sampling,
-  prompt: z.union([text, z.array(text).length(1)], { error: 'must be one string' }),
-});
+export const tools = z
+  .array(z.object({ type: z.literal('function', { error: 'only functions' }), function: toolFunction }))
+  .max(TOOLS_MAX)
+  .nullish();
+export const toolChoice = z
+  .union([
+    z.enum(['none', 'auto', 'required']),
+    z.object({ type: z.literal('function'), function: z.object({ name }) }),
+  ])
+  .nullish();
+export const responseFormat = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('text') }),
+    z.object({ type: z.literal('json_object') }),
+    z.object({
+      type: z.literal('json_schema'),
+      json_schema: z.object({
+        name,
+        description: z.string().optional(),
+        schema: jsonSchema.optional(),
+        strict: z.boolean().nullish(),
+      }),
+    }),
+  ])
+  .nullish();
 
 /**
  * Parameters that would change the answer and that we don't have: refused unless they ask for what happens anyway.
  * Parameters in neither list are ignored, as other OpenAI-compatible servers do.
  */
 const UNSUPPORTED: Readonly<Record<string, (value: unknown) => boolean>> = {
-  tools: (value) => Array.isArray(value) && value.length === 0,
   functions: (value) => Array.isArray(value) && value.length === 0,
-  tool_choice: (value) => value === 'none' || value === 'auto',
   function_call: (value) => value === 'none' || value === 'auto',
-  logprobs: (value) => value === false || value === 0,
-  top_logprobs: (value) => value === 0,
-  logit_bias: (value) => typeof value === 'object' && value !== null && Object.keys(value).length === 0,
-  presence_penalty: (value) => value === 0,
-  frequency_penalty: (value) => value === 0,
-  response_format: (value) => (value as { type?: unknown })?.type === 'text',
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
   audio: () => false,
   echo: (value) => value === false,
   suffix: (value) => value === '',
   best_of: (value) => value === 1,
+  previous_response_id: () => false,
+  conversation: () => false,
+  background: (value) => value === false,
+  web_search_options: () => false,
 };
-
-export type Asked = Readonly<{ request: ChatRequest; stream: boolean; includeUsage: boolean }>;
 
 /** @throws CodedError REQUEST_INVALID */
 export function parseJson(body: string): unknown {
@@ -80,7 +102,8 @@ export function parseJson(body: string): unknown {
   }
 }
 
-function checked<Out>(schema: z.ZodType<Out>, body: unknown): Out {
+/** @throws CodedError REQUEST_INVALID, `facts.param` names the field */
+export function checked<Out>(schema: z.ZodType<Out>, body: unknown): Out {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new CodedError('REQUEST_INVALID', 'the body is not a JSON object');
   }
@@ -89,46 +112,72 @@ function checked<Out>(schema: z.ZodType<Out>, body: unknown): Out {
     const issue = read.error.issues[0];
     throw invalid(issue?.path.join('.') || 'body', issue?.message ?? 'invalid');
   }
-  for (const [name, harmless] of Object.entries(UNSUPPORTED)) {
-    const value = (body as Record<string, unknown>)[name];
-    if (value !== undefined && value !== null && !harmless(value)) throw invalid(name, 'not supported');
+  for (const [field, harmless] of Object.entries(UNSUPPORTED)) {
+    const value = (body as Record<string, unknown>)[field];
+    if (value !== undefined && value !== null && !harmless(value)) throw invalid(field, 'not supported');
   }
   return read.data;
 }
 
+/** One request, in the gateway's own words. */
+export type Asked = Readonly<{ request: ChatRequest; stream: boolean; includeUsage: boolean }>;
+
 type Sampling = z.infer<z.ZodObject<typeof sampling>>;
 
-function samplingOf(body: Sampling, maxTokens: number | null | undefined): Omit<ChatRequest, 'messages'> {
+export function samplingOf(body: Sampling, maxTokens: number | null | undefined): Omit<ChatRequest, 'messages'> {
+  const set = <Field extends string, Value>(field: Field, value: Value | null | undefined) =>
+    value === null || value === undefined ? {} : ({ [field]: value } as { [F in Field]: Value });
   return {
-    ...(body.model === undefined ? {} : { model: body.model }),
-    ...(maxTokens == null ? {} : { maxTokens }),
-    ...(body.temperature == null ? {} : { temperature: body.temperature }),
-    ...(body.top_p == null ? {} : { topP: body.top_p }),
-    ...(body.top_k == null ? {} : { topK: body.top_k }),
-    ...(body.seed == null ? {} : { seed: body.seed }),
-    ...(body.stop == null ? {} : { stop: typeof body.stop === 'string' ? [body.stop] : body.stop }),
+    ...set('model', body.model),
+    ...set('maxTokens', maxTokens),
+    ...set('temperature', body.temperature),
+    ...set('topP', body.top_p),
+    ...set('topK', body.top_k),
+    ...set('seed', body.seed),
+    ...set('stop', typeof body.stop === 'string' ? [body.stop] : body.stop),
+    ...set('presencePenalty', body.presence_penalty),
+    ...set('frequencyPenalty', body.frequency_penalty),
+    ...set('logitBias', body.logit_bias),
   };
 }
 
-function asked(body: Sampling, request: ChatRequest): Asked {
-  return { request, stream: body.stream === true, includeUsage: body.stream_options?.include_usage === true };
+type ToolFunction = z.infer<typeof toolFunction>;
+
+/** What of tools and formats was asked for; null where OpenAI's API lets it be. */
+export type Extras = Readonly<{
+  tools?: readonly ToolFunction[] | null | undefined;
+  toolChoice?: ToolChoice | null | undefined;
+  format?: z.infer<typeof responseFormat>;
+}>;
+
+/** @throws CodedError REQUEST_INVALID where a tool is chosen and none is given */
+export function extrasOf(of: Extras): Pick<ChatRequest, 'tools' | 'toolChoice' | 'responseFormat'> {
+  const given = of.tools ?? [];
+  const { toolChoice: choice, format } = of;
+  const forced = typeof choice === 'object' && choice !== null ? choice.function.name : null;
+  const missing = forced !== null && !given.some((tool) => tool.name === forced);
+  if (missing || (choice === 'required' && given.length === 0)) throw invalid('tool_choice', 'no such tool is given');
+  const withoutNull = ({ strict, description, parameters, name: named }: ToolFunction) => ({
+    type: 'function' as const,
+    function: {
+      name: named,
+      ...(description === undefined ? {} : { description }),
+      ...(parameters === undefined ? {} : { parameters }),
+      ...(strict == null ? {} : { strict }),
+    },
+  });
+  return {
+    ...(given.length === 0 ? {} : { tools: given.map(withoutNull) }),
+    ...(given.length === 0 || choice == null ? {} : { toolChoice: choice }),
+    ...(format == null || format.type === 'text' ? {} : { responseFormat: formatOf(format) }),
+  };
 }
 
-function messageOf(from: z.infer<typeof message>): ChatMessage {
-  const whole = typeof from.content === 'string' ? from.content : from.content.map((one) => one.text).join('');
-  return { role: from.role === 'developer' ? 'system' : from.role, content: whole };
-}
-
-/** Body of `POST /v1/chat/completions`. @throws CodedError REQUEST_INVALID, `facts.param` names the field */
-export function parseChatBody(json: unknown): Asked {
-  const body = checked(chatBody, json);
-  const maxTokens = body.max_completion_tokens ?? body.max_tokens;
-  return asked(body, { ...samplingOf(body, maxTokens), messages: body.messages.map(messageOf) });
-}
-
-/** Body of `POST /v1/completions`. @throws CodedError REQUEST_INVALID, `facts.param` names the field */
-export function parseCompletionBody(json: unknown): Asked {
-  const body = checked(completionBody, json);
-  const prompt = typeof body.prompt === 'string' ? body.prompt : (body.prompt[0] as string);
-  return asked(body, { ...samplingOf(body, body.max_tokens), messages: [], prompt });
+function formatOf(format: NonNullable<Extras['format']>): NonNullable<ChatRequest['responseFormat']> {
+  if (format.type !== 'json_schema') return format;
+  const { name: named, schema, strict } = format.json_schema;
+  return {
+    type: 'json_schema',
+    json_schema: { name: named, ...(schema === undefined ? {} : { schema }), ...(strict == null ? {} : { strict }) },
+  };
 }

@@ -3,7 +3,7 @@ import * as legacy from '@noble/hashes/legacy.js';
 import * as sha2 from '@noble/hashes/sha2.js';
 import * as sha3 from '@noble/hashes/sha3.js';
 import { createHkdf } from './hkdf.ts';
-import type { RunningHmac } from './shapes.ts';
+import type { RunningHash, RunningHmac } from './shapes.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -29,6 +29,12 @@ export function shake256(data: Uint8Array, length: number): Bytes {
 
 export function hmacSha256(key: Uint8Array, data: Uint8Array): Bytes {
   return hmac(sha2.sha256, key, data);
+}
+
+/** SHA-256 over what comes in pieces. */
+export function runningSha256(): RunningHash {
+  const running = sha2.sha256.create();
+  return { update: (piece) => void running.update(piece), digest: () => running.digest() };
 }
 
 /** HMAC-SHA-256 over a message that comes in pieces. */

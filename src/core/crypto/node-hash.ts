@@ -2,7 +2,7 @@ import * as crypto from 'node:crypto';
 import { secretBytes } from '../bytes.ts';
 import { createHkdf } from './hkdf.ts';
 import { type Bytes, bytes } from './node-buffer.ts';
-import type { RunningHmac } from './shapes.ts';
+import type { RunningHash, RunningHmac } from './shapes.ts';
 
 /** Broken for signatures: only for the names by which OCSP answers call certificates and keys. */
 export function sha1(data: Uint8Array): Bytes {
@@ -47,6 +47,12 @@ export function hmacSha256(key: Uint8Array, data: Uint8Array): Bytes {
   inner.fill(0);
   outer.fill(0);
   return mac;
+}
+
+/** SHA-256 over what comes in pieces. */
+export function runningSha256(): RunningHash {
+  const hash = crypto.createHash('sha256');
+  return { update: (piece) => void hash.update(piece), digest: () => bytes(hash.digest()) };
 }
 
 /** HMAC-SHA-256 over a message that comes in pieces. */

@@ -4,6 +4,7 @@ export type RsaHash = 'sha256' | 'sha384' | 'sha512';
 export type KemId = 0x647a | 0x0020;
 
 /** HMAC-SHA-256 over a message that comes in pieces. */
+export type RunningHash = { update(piece: Uint8Array): void; digest(): Uint8Array<ArrayBuffer> };
 export type RunningHmac = { update(piece: Uint8Array): void; digest(): Uint8Array<ArrayBuffer> };
 
 /** RSA moduli outside these bounds never verify: shorter ones are forgeable, longer ones are a way to waste time. */

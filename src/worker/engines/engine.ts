@@ -1,3 +1,4 @@
+import type { CodedError } from '../../core/index.ts';
 import type { ChatDelta, ChatMessage, ChatPayload, Finish, TokenLogprob } from '../../session/index.ts';
 import type { ModelManifest } from './manifest.ts';
 
@@ -60,6 +61,8 @@ export type Engine = Readonly<{
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
   /** @throws CodedError REQUEST_UNSUPPORTED where the model gives no embeddings */
   embed(request: EmbedRequest, signal: AbortSignal): Promise<Embeddings>;
+  /** Why no request can be answered now; null where all is well. An engine without it is always well. */
+  trouble?(): CodedError | null;
   /** Frees the model. Generations that run end with finish `cancelled`. */
   close(): Promise<void>;
 }>;

@@ -24,11 +24,23 @@ export function modelManifest(
   engine: ModelManifest['engine'],
   flags: ModelManifest['flags'],
 ): ModelManifest {
-  if (files.size === 0 || files.size > MODEL_FILES_MAX) {
-    throw new CodedError('MODEL_INVALID', `a model has 1 to ${MODEL_FILES_MAX} files`, { files: files.size });
+  return manifestOf(
+    [...files].map(([path, content]) => ({ path, bytes: content.length, sha256: toHex(sha256(content)) })),
+    engine,
+    flags,
+  );
+}
+
+/** As {@link modelManifest}, of files that were hashed already. */
+export function manifestOf(
+  files: readonly ModelFile[],
+  engine: ModelManifest['engine'],
+  flags: ModelManifest['flags'],
+): ModelManifest {
+  if (files.length === 0 || files.length > MODEL_FILES_MAX) {
+    throw new CodedError('MODEL_INVALID', `a model has 1 to ${MODEL_FILES_MAX} files`, { files: files.length });
   }
-  const listed = [...files].map(([path, content]) => ({ path, bytes: content.length, sha256: toHex(sha256(content)) }));
-  listed.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const listed = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
   return { v: 1, files: listed, engine, flags };
 }
 
