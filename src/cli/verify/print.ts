@@ -1,16 +1,19 @@
 import { labelled, type Paint, printable } from '../output.ts';
+import { nvidiaHeadline, nvidiaLines } from './print-nvidia.ts';
 import { snpNotes, snpTcbLines } from './print-snp.ts';
 import { ADVICE_OF_TCB_STATUS, tcbLines, tdNotes } from './print-tdx.ts';
 import type { Kind } from './request.ts';
 import type { CheckReport, VerifyResponse } from './response.ts';
 import { adviceOf, WORDS_OF_CHECK } from './words.ts';
+import { WORDS_OF_NVIDIA_CHECK } from './words-nvidia.ts';
 import { isPolicyCheck, WORDS_OF_POLICY_CHECK } from './words-policy.ts';
 
 const LABEL_WIDTH = 13;
 /** A set of many devices passes hundreds of checks: those go into one paragraph. */
 const PASSED_LINES_MAX = 40;
 
-function headline({ verdict, checks, tcb, claims, error }: VerifyResponse): string {
+function headline(kind: Kind, response: VerifyResponse): string {
+  const { verdict, checks, tcb, claims, error } = response;
   // Without a single check nothing was judged: the input could not be read, or not by this version.
   if (verdict === 'refused') {
     // Checks of genuineness come first: where one of the policy's is the first to fail, all of those held or were not run.
@@ -18,6 +21,9 @@ function headline({ verdict, checks, tcb, claims, error }: VerifyResponse): stri
     return Object.keys(checks).length === 0 ? 'REFUSED  not judged' : 'REFUSED  not genuine';
   }
   if (verdict === 'unavailable') return 'COULD NOT FIND OUT';
+  if (isOfDevices(kind)) return nvidiaHeadline(response);
+  if (kind === 'nvidia-rim') return 'VERIFIED  a genuine manifest';
+  if (kind === 'nras-token') return "VERIFIED  NVIDIA's opinion, which stands for no evidence";
   if (claims.replayedRtmrs !== undefined) return 'VERIFIED  the log leads to the registers given';
   const level = memberText(tcb, 'status') ?? 'not checked';
   const revocation = claims.revocation === 'checked' ? '' : ', revocation not checked';
@@ -42,8 +48,26 @@ function memberText(value: VerifyResponse['tcb'] | undefined, name: string): str
   return typeof member === 'string' ? member : null;
 }
 
-const WORDS: Readonly<Record<string, string>> = { ...WORDS_OF_CHECK, ...WORDS_OF_POLICY_CHECK };
-const wordsOf = (name: string) => WORDS[name] ?? name;
+const WORDS: Readonly<Record<string, string>> = {
+  ...WORDS_OF_NVIDIA_CHECK,
+  ...WORDS_OF_CHECK,
+  ...WORDS_OF_POLICY_CHECK,
+};
+/** Words for checks; those of devices of a set have their numbers before them, and are told once for all devices. */
+function wordsOf(names: readonly string[]): string[] {
+  const devices = new Map<string, string[]>();
+  for (const name of names) {
+    const [, device, check = name] = /^device(\d+)\.(\w+)$/.exec(name) ?? [];
+    const known = devices.get(check) ?? [];
+    devices.set(check, device === undefined ? known : [...known, device]);
+  }
+  return [...devices].map(([check, numbers]) => {
+    const words = WORDS[check] ?? check;
+    return numbers.length === 0 ? words : `${words} (device ${numbers.join(', ')})`;
+  });
+}
+
+const isOfDevices = (kind: Kind) => kind === 'nvidia-gpu' || kind === 'nvidia-devices';
 
 function checkLines(checks: VerifyResponse['checks'], paint: Paint, width: number): string[] {
   const of = (outcome: CheckReport['outcome']) =>
@@ -53,14 +77,15 @@ function checkLines(checks: VerifyResponse['checks'], paint: Paint, width: numbe
     return [`  ${style(label)}${(first ?? '').slice(2 + label.length)}`, ...more].join('\n');
   };
   const lines: string[] = [];
-  const passed = of('passed').map(([name]) => wordsOf(name));
+  const passed = wordsOf(of('passed').map(([name]) => name));
   const shown = passed.length > PASSED_LINES_MAX ? [passed.join(', ')] : passed;
   for (const words of shown) lines.push(line('✓ passed', words, paint.good));
-  for (const [name, { reason }] of of('failed')) lines.push(line('✗ failed', `${wordsOf(name)}: ${reason}`, paint.bad));
+  for (const [name, { reason }] of of('failed'))
+    lines.push(line('✗ failed', `${wordsOf([name]).join()}: ${reason}`, paint.bad));
   // Many checks need the same missing thing: one line for each reason.
   const unrun = Map.groupBy(of('notRun'), ([, { reason }]) => reason);
   for (const [reason, group] of unrun) {
-    const names = group.map(([name]) => wordsOf(name)).join(', ');
+    const names = wordsOf(group.map(([name]) => name)).join(', ');
     lines.push(line('– not run', `${names}: ${reason}`, paint.dim));
   }
   return lines;
@@ -75,7 +100,7 @@ function styleOf({ verdict, tcb }: VerifyResponse, paint: Paint): (text: string)
 /** The verdict first, then why, then what it means and what to do; never wider than `width`. */
 export function formatResponse(kind: Kind, response: VerifyResponse, paint: Paint, width: number): string {
   const { verdict, error, tcb } = response;
-  const first = headline(response);
+  const first = headline(kind, response);
   const code = error?.code ?? '';
   const gap = ' '.repeat(Math.max(2, Math.min(width, 76) - first.length - code.length));
   const lines = [`${styleOf(response, paint)(first)}${code === '' ? '' : gap + code}`];
@@ -85,6 +110,7 @@ export function formatResponse(kind: Kind, response: VerifyResponse, paint: Pain
   }
   if (kind === 'tdx-quote') lines.push(...tcbLines(response, width));
   if (kind === 'snp-report') lines.push(...snpTcbLines(response, width));
+  if (isOfDevices(kind)) lines.push(...nvidiaLines(response, width));
   if (verdict === 'verified') lines.push(...verifiedLines(kind, response, width));
   const status = verdict === 'verified' && kind === 'tdx-quote' ? memberText(tcb, 'status') : null;
   const advice = verdict === 'verified' ? ADVICE_OF_TCB_STATUS[status ?? ''] : adviceOf(kind, error);

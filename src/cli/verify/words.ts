@@ -2,6 +2,7 @@ import type { EventLogCheckName, SnpCheckName, TdxCheckName } from '../../attest
 import type { ErrorCode } from '../../core/index.ts';
 import type { Kind } from './request.ts';
 import type { VerifyError } from './response.ts';
+import { ADVICE_OF_NVIDIA_CODE } from './words-nvidia.ts';
 import { ADVICE_OF_POLICY, isPolicyCheck } from './words-policy.ts';
 import { ADVICE_OF_CODE_FOR_SNP, ADVICE_OF_SNP_CHECK, WORDS_OF_SNP_CHECK } from './words-snp.ts';
 
@@ -167,6 +168,9 @@ const ADVICE_OF_KIND: Partial<Record<Kind, Partial<Record<ErrorCode, Advice>>>> 
     },
   },
   'snp-report': ADVICE_OF_CODE_FOR_SNP,
+  'nvidia-gpu': ADVICE_OF_NVIDIA_CODE,
+  'nvidia-devices': ADVICE_OF_NVIDIA_CODE,
+  'nvidia-rim': ADVICE_OF_NVIDIA_CODE,
   ccel: ADVICE_OF_CODE_FOR_LOGS,
 };
 
