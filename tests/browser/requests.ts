@@ -42,9 +42,10 @@ export function snpRequests(): Request[] {
     crls: { file: string }[];
     cert_tables: { file: string }[];
     azure_hcl: { file: string; vector: string }[];
+    crl_cases: { id: string; crl: string; certificate: string; at: string }[];
   };
   const folder = vectorsFolder('snp') as string;
-  const { vectors, crls, cert_tables: tables, azure_hcl } = readVectorJson<Manifest>(folder, 'vectors.json');
+  const { vectors, crls, cert_tables: tables, azure_hcl, crl_cases } = readVectorJson<Manifest>(folder, 'vectors.json');
   const base64 = (file: string | undefined) => toBase64(readVector(folder, file as string));
   const lists = crls.map(({ file }) => base64(file));
   const reports = vectors.flatMap(({ id, files, parse_only, verification_time: at = SOME_TIME }) => {
@@ -65,7 +66,13 @@ export function snpRequests(): Request[] {
     id: file,
     evidence: base64(file),
   }));
-  return [...reports, ...fromTables, ...blobs];
+  const underLists = crl_cases.map(({ id, crl, certificate, at }) => {
+    const line = id.split('-')[1] as string;
+    const { files } = vectors.find((one) => one.files.leaf?.includes(`vcek-${line}`)) as Vector;
+    const certs = [files.leaf, certificate, files.root].map(base64);
+    return { id, kind: 'snp-report', evidence: base64(files.report), at, collateral: { certs, crls: [base64(crl)] } };
+  });
+  return [...reports, ...fromTables, ...blobs, ...underLists];
 }
 
 /** Every report of a device with its manifests, every collector's document, manifest, forged manifest and token. */
