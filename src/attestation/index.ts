@@ -6,4 +6,5 @@ export * from './evidence/nvidia/index.ts';
 export * from './evidence/snp/index.ts';
 export * from './evidence/tdx/index.ts';
 export * from './evidence/tpm/index.ts';
+export * from './measure/index.ts';
 export * from './verify/index.ts';

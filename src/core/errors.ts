@@ -62,6 +62,9 @@ export const KIND_OF_CODE = {
   PATH_UNKNOWN: 'rejected',
   API_KEY_REFUSED: 'rejected',
   BUDGET_EXHAUSTED: 'rejected',
+  // images and what they will measure to
+  IMAGE_MALFORMED: 'rejected',
+  IMAGE_UNSUPPORTED: 'rejected',
   // sessions (AIS/1)
   KEY_REFUSED: 'rejected',
   OFFER_REFUSED: 'rejected',

@@ -7,6 +7,7 @@ export * from './bytes.ts';
 export * from './canonical-json.ts';
 export * from './cursor.ts';
 export * from './der.ts';
+export * from './efi.ts';
 export * from './errors.ts';
 export * from './html.ts';
 export * from './merkle.ts';

@@ -1,5 +1,5 @@
 import { sha256, sha384 } from '#crypto';
-import { type Bytes, concat, equalBytes, toHex, utf8 } from '../../../core/index.ts';
+import { type Bytes, EFI_GLOBAL_VARIABLE, efiVariableData, equalBytes, toHex, utf8 } from '../../../core/index.ts';
 import { extendsRegister, type LoggedEvent, type RtmrNumber } from './event.ts';
 import { provenContentOf } from './proven.ts';
 
@@ -9,21 +9,8 @@ import { provenContentOf } from './proven.ts';
  */
 export const SEPARATORS_MAX: Readonly<Record<RtmrNumber, number>> = { 0: 3, 1: 5, 2: 8, 3: 0 };
 
-/** EFI_GLOBAL_VARIABLE 8be4df61-93ca-11d2-aa0d-00e098032b8c, as stored. */
-const GLOBAL_VARIABLE = Uint8Array.of(
-  ...[0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c],
-);
-
 function secureBootDigest(value: Uint8Array): string {
-  const name = 'SecureBoot';
-  const head = new Uint8Array(16 + 2 * name.length);
-  const view = new DataView(head.buffer);
-  view.setBigUint64(0, BigInt(name.length), true);
-  view.setBigUint64(8, BigInt(value.length), true);
-  [...name].forEach((char, at) => {
-    view.setUint16(16 + 2 * at, char.charCodeAt(0), true);
-  });
-  return toHex(sha384(concat(GLOBAL_VARIABLE, head, value)));
+  return toHex(sha384(efiVariableData(EFI_GLOBAL_VARIABLE, 'SecureBoot', value)));
 }
 
 const digestOfText = (text: string) => toHex(sha384(utf8(text)));

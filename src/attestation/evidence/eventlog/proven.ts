@@ -1,5 +1,15 @@
 import { sha384 } from '#crypto';
-import { type Bytes, Cursor, canonicalJson, concat, equalBytes, fromUtf8, toHex, utf8 } from '../../../core/index.ts';
+import {
+  type Bytes,
+  Cursor,
+  canonicalJson,
+  concat,
+  equalBytes,
+  fromUtf8,
+  guidText,
+  toHex,
+  utf8,
+} from '../../../core/index.ts';
 import { EVENT_TYPE, type LoggedEvent } from './event.ts';
 
 /** An EFI variable, every part of it under the digest. `guid` in its text form, `value` as stored. */
@@ -87,12 +97,6 @@ function parseVariable(data: Bytes): MeasuredVariable | null {
   } catch {
     return null; // not this structure: nothing is known of the data but its bytes
   }
-}
-
-function guidText(bytes: Uint8Array): string {
-  const part = (from: number, to: number, swapped: boolean) =>
-    toHex(swapped ? bytes.slice(from, to).reverse() : bytes.slice(from, to));
-  return [part(0, 4, true), part(4, 6, true), part(6, 8, true), part(8, 10, false), part(10, 16, false)].join('-');
 }
 
 /** Firmware hashes either the whole structure or the value alone; in the second case the name is anybody's. */

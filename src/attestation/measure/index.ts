@@ -1,0 +1,14 @@
+export * from './firmware-table.ts';
+export * from './id-block.ts';
+export * from './kernel-hashes.ts';
+export * from './launch-digest.ts';
+export * from './mrtd.ts';
+export * from './pe.ts';
+export * from './qemu.ts';
+export * from './rtmr.ts';
+export * from './snp-firmware.ts';
+export * from './td-hob.ts';
+export * from './tdvf.ts';
+export * from './uki.ts';
+export * from './vcpu.ts';
+export { VMMS, type Vmm } from './vmsa.ts';
