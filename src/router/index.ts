@@ -1,6 +1,7 @@
 export type { AppraiseEvidence } from './admission.ts';
 export { createAnchoring } from './anchoring.ts';
 export type { FromServe, ServeLink, ToServe, WorkerControl } from './links.ts';
+export type { Meter } from './meter.ts';
 export { createPayouts, type PayoutLimits } from './payouts.ts';
 export type {
   AnchoredLogPort,
@@ -15,3 +16,4 @@ export type {
 export { every } from './rounds.ts';
 export { createRouter, type RouterDeps } from './router.ts';
 export type { RouterService, WorkerRow } from './service.ts';
+export type { RouterSnapshot } from './snapshot.ts';

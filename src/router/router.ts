@@ -1,5 +1,5 @@
 import type { SigningKey } from '#crypto';
-import { type Bytes, CodedError, type Randomness, toHex, type UnixMs } from '../core/index.ts';
+import { type Bytes, CodedError, type MonotonicClock, type Randomness, toHex, type UnixMs } from '../core/index.ts';
 import {
   epochCertificateDigest,
   modelAlias,
@@ -16,12 +16,14 @@ import { type AppraiseEvidence, createAdmission } from './admission.ts';
 import { createBatches } from './batches.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
 import type { WorkerControl } from './links.ts';
+import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
 import { createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
 import { createRequests } from './requests.ts';
 import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
 import type { RouterService, WorkerRow } from './service.ts';
+import { snapshotOf } from './snapshot.ts';
 
 export type RouterDeps = Readonly<{
   log: LogPort;
@@ -33,6 +35,8 @@ export type RouterDeps = Readonly<{
   collateral: (bundle: Bytes) => Promise<string>;
   /** The policy in force, which may change while the router runs. */
   policy: () => Readonly<{ text: string; number: number; digest: Bytes }>;
+  monotonic: MonotonicClock;
+  meter?: Meter;
   /** Told of what went wrong beside requests; it is tried again. */
   failed: (what: string, error: unknown) => void;
   dispatchKey: SigningKey;
@@ -63,7 +67,8 @@ const CLAIM_ABOVE = 5_000_000n;
 export function createRouter(
   deps: RouterDeps,
 ): RouterService & Readonly<{ watchChannels: Accounts['watch']; close(): Promise<void> }> {
-  const { ledger, log, now, randomness } = deps;
+  const { ledger, log, now, randomness, meter = NO_METER } = deps;
+  const seconds = () => deps.monotonic() / 1000;
   const fleet = new Fleet();
   const dispatcher = new Dispatcher<Worker>({ now, random: () => uniform(randomness), schedule });
   const accounts = createAccounts(
@@ -81,7 +86,7 @@ export function createRouter(
   const admission = createAdmission({
     fleet,
     log,
-    appraise: deps.appraise,
+    appraise: timedAppraisal(deps.appraise, meter, seconds),
     beacon: deps.beacon,
     now,
     randomness,
@@ -217,7 +222,8 @@ export function createRouter(
       const offers = await Promise.all(asked.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
       return offers.filter((offer) => offer !== null);
     },
-    infer: requests.infer,
+    infer: (...of) => metered(requests.infer(...of), meter, seconds),
+    snapshot: () => snapshotOf(fleet.all(), dispatcher, now()),
     async getEvidence(evidenceDigest) {
       const bundle = fleet.bundle(evidenceDigest);
       if (bundle === undefined) throw new CodedError('NOT_FOUND', 'no evidence with this digest is held here');

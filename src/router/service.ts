@@ -2,6 +2,7 @@ import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.t
 import type { Bytes, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen, WorkerToRouter } from '../session/index.ts';
 import type { ServeLink, WorkerControl } from './links.ts';
+import type { RouterSnapshot } from './snapshot.ts';
 
 export type WorkerRow = Readonly<{
   workerId: Bytes;
@@ -45,4 +46,5 @@ export type RouterService = Readonly<{
   listWorkers(): readonly WorkerRow[];
   drainWorker(workerId: Bytes, reason: string): void;
   policy(): Readonly<{ policy: string; digest: Bytes }>;
+  snapshot(): RouterSnapshot;
 }>;

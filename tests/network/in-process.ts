@@ -40,7 +40,7 @@ import {
   parseNote,
 } from '../../src/log/index.ts';
 import { openLog } from '../../src/log/writer/index.ts';
-import { type BeaconSource, createRouter, type LogPort } from '../../src/router/index.ts';
+import { type BeaconSource, createRouter, type LogPort, type Meter } from '../../src/router/index.ts';
 import { attachToRouter, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { encodePriceSheet } from '../../src/session/index.ts';
 import { openSqliteLedger } from '../../src/store/index.ts';
@@ -99,6 +99,8 @@ type Serve = Parameters<RouterLink['serve']>[2];
 export type InProcessOptions = Readonly<{
   /** Stands between the router and what the worker of this number answers: a worker that misbehaves. */
   misbehave?: (serve: Serve, worker: number) => Serve;
+  /** Counts what the router does. */
+  meter?: Meter;
   /** Requests that each worker runs at the same time. */
   slots?: number;
   /** Of every worker, or of each its own. */
@@ -313,6 +315,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     feeBps: 0,
     source: 'router-test',
     now: Date.now,
+    monotonic: () => performance.now(),
+    ...(options.meter === undefined ? {} : { meter: options.meter }),
     randomness,
   });
   const server = await serveRouter(router, paymentHandlers, { host: '127.0.0.1', port: 0, now: Date.now });

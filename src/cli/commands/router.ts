@@ -5,6 +5,7 @@ type Options = Readonly<{
   host: string;
   port: string;
   adminPort?: string;
+  metricsPort?: string;
   data: string;
   name: string;
   chain: string;
@@ -39,12 +40,11 @@ function nanoTon(text: string): bigint {
 }
 
 async function run(options: Options): Promise<void> {
-  const [{ openRouter }, { paymentHandlers, serveAdministration, serveRouter }] = await Promise.all([
-    import('../compose/router.ts'),
-    import('../../rpc/index.ts'),
-  ]);
+  const [{ openRouter }, { createRouterMetrics, serveMetrics }, { paymentHandlers, serveAdministration, serveRouter }] =
+    await Promise.all([import('../compose/router.ts'), import('../compose/metrics.ts'), import('../../rpc/index.ts')]);
   const stop = stopSignal(options);
-  const opened = await openRouter(options);
+  const metrics = createRouterMetrics();
+  const opened = await openRouter(options, metrics.meter);
   const { host } = options;
   const server = await serveRouter(opened.router, paymentHandlers, { host, port: Number(options.port), now: Date.now });
   if (options.json === true) {
@@ -61,12 +61,15 @@ async function run(options: Options): Promise<void> {
     if (opened.simulated)
       console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
   }
-  const { adminPort } = options;
+  const { adminPort, metricsPort } = options;
+  const scraped =
+    metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
   const administration =
     adminPort === undefined
       ? null
       : await serveAdministration(opened.router, { port: Number(adminPort), now: Date.now });
   await aborted(stop);
+  await scraped?.close();
   await administration?.close(0);
   await server.close(DRAIN_MS);
   await opened.close();
@@ -81,6 +84,7 @@ export function registerRouter(program: Command): void {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port, 0 for any free one', '8443')
     .option('--admin-port <number>', 'administration on 127.0.0.1; nobody is served there without it')
+    .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
     .option('--data <folder>', 'where its ledger and keys are kept', '.chrysalis/router')
     .option('--name <name>', 'its name in the transparency log', 'router-local')
     .option('--chain <url>', 'toncenter version 2 JSON-RPC', 'http://127.0.0.1:8081/jsonRPC')

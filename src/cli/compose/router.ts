@@ -15,7 +15,7 @@ import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
 import { asCodedError, type Beacon, type Bytes, toHex, utf8 } from '../../core/index.ts';
 import { parseCheckpoint, parseNote } from '../../log/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
-import { type BeaconSource, createRouter, type LogPort, type RouterService } from '../../router/index.ts';
+import { type BeaconSource, createRouter, type LogPort, type Meter, type RouterService } from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
 import { openSqliteLedger } from '../../store/index.ts';
 import { chainPort, openChain } from './chain.ts';
@@ -53,7 +53,7 @@ const PRICE_LIFETIME_MS = 30 * 24 * 3_600_000;
 const PRICE_MARGIN_MS = 7 * 24 * 3_600_000;
 
 /** The router's parts put together: real clock, randomness, disk, chain and log. */
-export async function openRouter(options: RouterOptions): Promise<OpenedRouter> {
+export async function openRouter(options: RouterOptions, meter?: Meter): Promise<OpenedRouter> {
   const atStart = loadTrust(options);
   const collateral = await openCollateral(options, atStart.trust.trustAnchors);
   const chain = await openChain(options.chain, secretOf(options.data, 'wallet'));
@@ -102,6 +102,8 @@ export async function openRouter(options: RouterOptions): Promise<OpenedRouter> 
     feeBps: settlement.feeBps,
     source: options.name,
     now: Date.now,
+    monotonic: () => performance.now(),
+    ...(meter === undefined ? {} : { meter }),
     randomness: systemRandomness,
   });
   const rounds = settlement.start({ ledger, watch: router.watchChannels, failed: reportFailed });

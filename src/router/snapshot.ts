@@ -1,0 +1,31 @@
+import type { UnixMs } from '../core/index.ts';
+import type { Worker, WorkerState } from './fleet.ts';
+import type { Dispatcher } from './routing/index.ts';
+
+/** How the router stands now, in numbers. */
+export type RouterSnapshot = Readonly<{
+  workers: Readonly<Record<WorkerState, number>>;
+  /** Requests that run at workers, and that wait for a slot. */
+  running: number;
+  waiting: number;
+  breakers: Readonly<Record<'closed' | 'open' | 'half-open', number>>;
+  /** Milliseconds to the first lease that ends; null where nobody serves. */
+  nextLeaseEndsInMs: number | null;
+}>;
+
+export function snapshotOf(workers: readonly Worker[], dispatcher: Dispatcher<Worker>, now: UnixMs): RouterSnapshot {
+  const states = { joining: 0, admitted: 0, draining: 0, quarantined: 0, refused: 0, gone: 0 };
+  const breakers = { closed: 0, open: 0, 'half-open': 0 };
+  let running = 0;
+  let ends: number | null = null;
+  for (const worker of workers) {
+    states[worker.state] += 1;
+    running += dispatcher.load(worker)?.running ?? 0;
+    const breaker = dispatcher.breakerState(worker);
+    if (breaker !== undefined) breakers[breaker] += 1;
+    if (worker.state === 'admitted' && worker.admission !== null) {
+      ends = Math.min(ends ?? Number.POSITIVE_INFINITY, worker.admission.expiresAt - now);
+    }
+  }
+  return { workers: states, running, waiting: dispatcher.waiting, breakers, nextLeaseEndsInMs: ends };
+}
