@@ -3,7 +3,7 @@ import { CodedError } from './errors.ts';
 
 export const JSON_DEPTH_MAX = 64;
 /** Values of one document, nested ones too: a list of numbers makes a hundred times its length of work. */
-export const JSON_VALUES_MAX = 131_072;
+export const JSON_VALUES_MAX = 65_536;
 
 /** One member of a JSON object: its value, and where the value's text stands in the document. */
 export type JsonMember = Readonly<{ value: Json; start: number; end: number }>;

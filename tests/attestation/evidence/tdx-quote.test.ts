@@ -9,7 +9,7 @@ import {
   ZERO_FILL_BYTES_MAX,
 } from '../../../src/attestation/index.ts';
 import { createSimulatedIntel, openSimulatedIntel } from '../../../src/attestation/simulate/index.ts';
-import { CodedError, concat, toHex } from '../../../src/core/index.ts';
+import { CodedError, concat, toBase64, toHex, utf8 } from '../../../src/core/index.ts';
 
 const intel = openSimulatedIntel(createSimulatedIntel((length) => new Uint8Array(length).fill(3)));
 const machine = intel.machine({ name: 'alder' });
@@ -89,6 +89,14 @@ describe.each([4, 5] as const)('a quote of version %i', (version) => {
     expect(codeOf(changed(quote, 4, 0))).toBe('EVIDENCE_UNSUPPORTED');
     expect(codeOf(changed(quote, 0, 3))).toBe('EVIDENCE_MALFORMED');
     expect(codeOf(changed(quote, 0, 3, 0, 2, 0, 0, 0, 0, 0))).toBe('EVIDENCE_UNSUPPORTED');
+  });
+
+  test('a quote in hexadecimal or base64 is told to be text', () => {
+    for (const text of [toHex(quote), toBase64(quote)]) {
+      expect(() => parseTdxQuote(utf8(text))).toThrow(
+        expect.objectContaining({ message: expect.stringMatching(/text/) }),
+      );
+    }
   });
 
   test('hostile changes are refused with a code or parse', () => {

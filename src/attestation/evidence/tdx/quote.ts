@@ -88,7 +88,10 @@ function parseHeader(cursor: Cursor): { version: 4 | 5; userData: Bytes } {
   if (version === 3 && tee === TEE_TDX)
     throw cursor.error('EVIDENCE_MALFORMED', 'TEE_TYPE', 'TDX in a version 3 quote');
   if (version === 3) throw unsupported('VERSION', 'an SGX quote (version 3), not a TDX one');
-  if (version !== 4 && version !== 5) throw unsupported('VERSION', `quote version ${version}`);
+  if (version !== 4 && version !== 5) {
+    const isText = [version & 0xff, version >>> 8].every((byte) => byte > 0x20 && byte < 0x7f);
+    throw unsupported('VERSION', isText ? 'text where bytes belong: decode it first' : `quote version ${version}`);
+  }
   if (tee === TEE_SGX) throw unsupported('TEE_TYPE', `an SGX quote (version ${version}), not a TDX one`);
   if (tee !== TEE_TDX) throw unsupported('TEE_TYPE', `TEE type ${tee}`);
   if (keyType !== 2) throw unsupported('ATTESTATION_KEY_TYPE', `key type ${keyType}, only ECDSA P-256 (2) is known`);
