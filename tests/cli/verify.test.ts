@@ -148,6 +148,94 @@ describe('under a policy', () => {
   });
 });
 
+describe('what people see of a TDX verdict', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'chrysalis-verify-words-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const written = (name: string, content: Uint8Array | string) => {
+    const path = join(folder, name);
+    writeFileSync(path, content);
+    return path;
+  };
+  const good = written('good.json', JSON.stringify(request.collateral));
+  const ahead = { ...request.collateral, next: intel.collateral(NOW, { tcbRecovery: true }) };
+  const quoteFile = (name: string, machine: MachineOptions & { platformStatus?: PlatformStatus }, flip = -1) => {
+    const bytes = intel.machine({ name: 'alder', ...machine }).quote({ reportData: new Uint8Array(64), version: 5 });
+    if (flip >= 0) bytes[flip] = (bytes[flip] as number) ^ 1;
+    return written(name, bytes);
+  };
+  const see = async (...argv: readonly string[]) => {
+    const { exit, text } = await runVerify(['--kind', 'tdx-quote', '--trust-anchor', anchor, ...argv], NOW);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    return { exit, text: text.replace(/\s+/g, ' ') };
+  };
+
+  const CASES: [title: string, argv: () => string[], exit: number, words: string[]][] = [
+    [
+      'good',
+      () => [quoteFile('good', {}), '--collateral', good],
+      0,
+      ['VERIFIED genuine, TCB UpToDate ✓ passed', '✓ passed quote signature ✓ passed', 'platform UpToDate 2026-05-13'],
+    ],
+    [
+      'outdated: how far behind, and what to do',
+      () => [quoteFile('old', { platformStatus: 'OutOfDate', module: 'OutOfDate' }), '--collateral', good],
+      0,
+      [
+        'VERIFIED genuine, TCB OutOfDate',
+        'platform OutOfDate 2024-05-15 2026-05-13 CHRYSALIS-SIM-OutOfDate',
+        'platform, SGX component 1 (BIOS, Early Microcode Update): 6, newest 10',
+        'module TDX_01, ISVSVN: 5, newest 6',
+        'What to do Update what is behind',
+      ],
+    ],
+    [
+      'about to be outdated',
+      () => [quoteFile('next', {}), '--collateral', written('ahead.json', JSON.stringify(ahead))],
+      0,
+      ['TCB UpToDate', 'next set evaluation number 21 (today 20): then OutOfDate; behind: platform, SGX component 1'],
+    ],
+    [
+      'tampered',
+      () => [quoteFile('bad', {}, 300), '--collateral', good],
+      1,
+      [
+        'REFUSED not genuine EVIDENCE_SIGNATURE_INVALID',
+        '✗ failed quote signature',
+        'What it means These bytes were not signed',
+      ],
+    ],
+    [
+      'an enclave of somebody else’s',
+      () => [quoteFile('enclave', { qeMrSigner: new Uint8Array(32) }), '--collateral', good],
+      1,
+      ['EVIDENCE_QE_IDENTITY_MISMATCH', 'some enclave on a genuine machine', 'reinstall'],
+    ],
+    [
+      'without collateral',
+      () => [quoteFile('alone', {})],
+      3,
+      ['COULD NOT FIND OUT ENDORSEMENT_MISSING', '– not run', 'tcb_info is missing', 'Get it with --fetch'],
+    ],
+    [
+      'a debug TD',
+      () => [quoteFile('debug', { debug: true }), '--collateral', good],
+      0,
+      ['note a debug TD: its host can read everything in it'],
+    ],
+    [
+      'collateral past its end',
+      () => [quoteFile('late', {}), '--collateral', good, '--at', '2030-01-01T00:00:00Z'],
+      1,
+      ['ENDORSEMENT_NOT_CURRENT', 'not at 2030-01-01T00:00:00Z'],
+    ],
+  ];
+  test.each(CASES)('%s', async (_, argv, exit, words) => {
+    const seen = await see(...argv());
+    expect(seen.exit).toBe(exit);
+    for (const one of words) expect(seen.text).toContain(one);
+  });
+});
+
 describe('the command', () => {
   const folder = mkdtempSync(join(tmpdir(), 'chrysalis-verify-'));
   afterAll(() => rmSync(folder, { recursive: true }));

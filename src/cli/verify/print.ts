@@ -1,4 +1,5 @@
 import { labelled, type Paint, printable } from '../output.ts';
+import { logLines } from './print-ccel.ts';
 import { nvidiaHeadline, nvidiaLines } from './print-nvidia.ts';
 import { snpNotes, snpTcbLines } from './print-snp.ts';
 import { ADVICE_OF_TCB_STATUS, tcbLines, tdNotes } from './print-tdx.ts';
@@ -124,6 +125,7 @@ export function formatResponse(kind: Kind, response: VerifyResponse, paint: Pain
 }
 
 function verifiedLines(kind: Kind, response: VerifyResponse, width: number): string[] {
+  if (kind === 'ccel') return logLines(response, width);
   const said: [label: string, words: string][] = [];
   const anchor = response.claims.trustAnchor ?? null;
   if (anchor !== null) {

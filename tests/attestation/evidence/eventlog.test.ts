@@ -10,7 +10,9 @@ import {
   SHA384_ID,
   verifyEventLog,
 } from '../../../src/attestation/index.ts';
+import { painter } from '../../../src/cli/output.ts';
 import { createVerifier } from '../../../src/cli/verify/answer.ts';
+import { formatResponse } from '../../../src/cli/verify/print.ts';
 import { CodedError, concat, fromHex, toBase64, toHex, utf8 } from '../../../src/core/index.ts';
 
 type Entry = { index: number; type: number; data: Uint8Array; hashed?: Uint8Array; algorithm?: number };
@@ -295,5 +297,14 @@ describe('chrysalis verify --kind ccel', () => {
     [{ rtmrs }, { require: ['signature'] }, 'USAGE_INVALID'],
   ])('refused by a code: %j', async (collateral, more, code) => {
     expect(await ask(collateral, more)).toMatchObject({ verdict: 'refused', error: { code } });
+  });
+
+  test('people see what the log proves, and that the quote is another question', async () => {
+    const text = formatResponse('ccel', await ask({ rtmrs }), painter(false), 80);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    expect(text).toMatch(/secure boot +enabled/);
+    expect(text).toContain('“root=/dev/vda”');
+    expect(text.replace(/\s+/g, ' ')).toContain('verify it too');
+    expect(formatResponse('ccel', await ask(null), painter(false), 80)).toContain('{"rtmrs":');
   });
 });
