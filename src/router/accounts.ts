@@ -240,11 +240,13 @@ export function createAccounts(
         return best.cumulative;
       if (ask.newReceiptDigests.length > LEAVES_PER_VOUCHER_MAX) throw refused('too many receipts');
       const leaves = ledger.voucherLeaves(ask.channel);
+      const named = new Set(leaves.map(toHex));
       for (const digest of ask.newReceiptDigests) {
         const receipt = digest.length === 32 ? ledger.receipt(digest) : null;
         if (receipt === null || receipt.channel !== ask.channel)
           throw refused('names a receipt that is not of this channel');
-        if (leaves.some((leaf) => equalBytes(leaf, digest))) throw refused('pays a receipt twice');
+        if (named.has(toHex(digest))) throw refused('pays a receipt twice');
+        named.add(toHex(digest));
       }
       const all = [...leaves, ...ask.newReceiptDigests];
       if (!equalBytes(receiptsRoot(all), ask.receipts)) throw refused('the receipts root is of other receipts');

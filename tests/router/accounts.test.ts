@@ -1,0 +1,209 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ed25519Key } from '#crypto';
+import {
+  addressOfTerms,
+  type ChannelTerms,
+  DEVELOPMENT_NETWORK,
+  signVoucher,
+  voucherChannel,
+} from '../../src/chain/index.ts';
+import { CodedError, receiptsRoot, u64 } from '../../src/core/index.ts';
+import { createAccounts } from '../../src/router/accounts.ts';
+import type { ChannelView } from '../../src/router/index.ts';
+import { type Header, signDelegation } from '../../src/session/index.ts';
+import { type Ledger, openSqliteLedger } from '../../src/store/index.ts';
+
+/** Contracts section 6: what a router risks with a client that stops paying. */
+const clientKey = ed25519Key(new Uint8Array(32).fill(7));
+const PAYEE = `0:${'bb'.repeat(32)}`;
+const SESSION = new Uint8Array(32).fill(5);
+const PRICE = new Uint8Array(32).fill(6);
+const CAP = 3_000_000n;
+/** W of a channel that has paid nothing yet. */
+const CREDIT = 10_000_000n;
+const terms: ChannelTerms = {
+  network: DEVELOPMENT_NETWORK,
+  clientKey: clientKey.publicKey,
+  closeDelaySeconds: 86_400,
+  salt: 1n,
+  client: `0:${'aa'.repeat(32)}`,
+  payee: PAYEE,
+};
+const { raw: channel, workchain, account } = addressOfTerms(terms);
+
+let folder: string;
+let ledger: Ledger;
+let now: number;
+let onChain: ChannelView | CodedError;
+let reference: Uint8Array<ArrayBuffer>;
+let drawn = 0;
+let accounts: ReturnType<typeof createAccounts>;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'chrysalis-accounts-'));
+  ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
+  now = 1_800_000_000_000;
+  onChain = { state: 'open', deposited: 1_000_000_000n, claimed: 0n, closeAt: 0 };
+  const view = async () => {
+    if (onChain instanceof CodedError) throw onChain;
+    return onChain;
+  };
+  accounts = createAccounts(
+    {
+      ledger,
+      chain: {
+        head: async () => ({ network: DEVELOPMENT_NETWORK, seqno: 1, rootHash: SESSION }),
+        channel: view,
+        claim: view,
+      },
+      now: () => now,
+      randomness: (length) => new Uint8Array(length).fill(++drawn),
+    },
+    {
+      network: DEVELOPMENT_NETWORK,
+      payee: PAYEE,
+      priceId: PRICE,
+      creditMax: 100_000_000n,
+      claimAbove: 2n ** 100n,
+      feeBps: 0,
+    },
+  );
+  reference = await delegated();
+});
+afterEach(() => {
+  ledger.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function delegated(of: ChannelTerms = terms, sessionKey = SESSION, limit = 2_000_000_000n) {
+  const notAfter = now + 3_600_000;
+  const signature = await signDelegation(clientKey, { channel: { workchain, account }, sessionKey, limit, notAfter });
+  return accounts.delegate({ channel: of, sessionKey, limit, notAfter, signature });
+}
+const header = (priceCap = CAP): Header =>
+  ({ paymentRef: reference, sessionKey: SESSION, priceId: PRICE, priceCap }) as unknown as Header;
+const reserve = (cap = CAP) => accounts.reserve(header(cap));
+const refused = (code: string, reason?: string) =>
+  expect.objectContaining({ code, ...(reason === undefined ? {} : { facts: { reason } }) });
+
+let receipts = 0;
+function answered(amount: bigint): Uint8Array<ArrayBuffer> {
+  const digest = new Uint8Array(32).fill(++receipts);
+  const row = { digest, channel, sessionKey: SESSION, requestId: u64(receipts), kind: 2, amount, payee: null };
+  ledger.putReceipt({ ...row, object: new Uint8Array(1), signature: new Uint8Array(64), storedAt: now });
+  return digest;
+}
+async function pay(cumulative: bigint, digests: readonly Uint8Array<ArrayBuffer>[], key = clientKey) {
+  const leaves = [...ledger.voucherLeaves(channel), ...digests];
+  const voucher = { channel: voucherChannel(channel), cumulative, receipts: receiptsRoot(leaves) };
+  const signature = await signVoucher(voucher, key);
+  return accounts.submitVoucher({
+    channel,
+    cumulative,
+    receipts: voucher.receipts,
+    newReceiptDigests: digests,
+    signature,
+  });
+}
+
+describe('a client that stops paying', () => {
+  test('is served up to its credit and no further, until it sends a voucher', async () => {
+    const digests = [];
+    for (let i = 0; i < 3; i++) {
+      const held = reserve();
+      digests.push(answered(CAP));
+      held.release();
+    }
+    expect(() => reserve()).toThrow(refused('CREDIT_EXHAUSTED', 'credit'));
+    await pay(3n * CAP, digests);
+    expect(() => reserve()).not.toThrow();
+  });
+
+  test('cannot run its credit up with many requests at the same time: what is in flight counts', () => {
+    const held = [reserve(), reserve(), reserve()];
+    expect(3n * CAP <= CREDIT && 4n * CAP > CREDIT).toBe(true);
+    expect(() => reserve()).toThrow(refused('CREDIT_EXHAUSTED', 'credit'));
+    held[0]?.release();
+    held[0]?.release();
+    expect(() => reserve()).not.toThrow();
+    expect(() => reserve()).toThrow(refused('CREDIT_EXHAUSTED', 'credit'));
+  });
+
+  test('gets no more for a new channel than the channel locks for ever: 0.01 of 0.02 TON', () => {
+    expect(() => reserve(CREDIT)).not.toThrow();
+    expect(CREDIT).toBeLessThan(20_000_000n);
+    expect(() => reserve(1n)).toThrow(refused('CREDIT_EXHAUSTED', 'credit'));
+  });
+
+  test('is never served beyond its deposit, whatever its credit', async () => {
+    onChain = { state: 'open', deposited: 5_000_000n, claimed: 0n, closeAt: 0 };
+    await accounts.account(channel);
+    expect(() => reserve(4_000_000n)).not.toThrow();
+    expect(() => reserve(2_000_000n)).toThrow(refused('CREDIT_EXHAUSTED', 'deposit'));
+  });
+
+  test('that closes is served no more, and its vouchers stay good', async () => {
+    const digest = answered(CAP);
+    onChain = { state: 'closing', deposited: 1_000_000_000n, claimed: 0n, closeAt: 1 };
+    await accounts.account(channel);
+    expect(() => reserve()).toThrow(refused('CHANNEL_REFUSED', 'state'));
+    expect(await pay(CAP, [digest])).toBe(CAP);
+  });
+});
+
+describe('a voucher', () => {
+  test('of another key, for too little, for receipts of nobody, twice for one receipt, above the deposit: refused', async () => {
+    const [a, b] = [answered(CAP), answered(CAP)];
+    const other = ed25519Key(new Uint8Array(32).fill(8));
+    await expect(pay(2n * CAP, [a, b], other)).rejects.toEqual(refused('VOUCHER_REFUSED', 'signature'));
+    await expect(pay(CAP, [a, b])).rejects.toMatchObject({ code: 'VOUCHER_REFUSED' });
+    await expect(pay(CAP, [new Uint8Array(32).fill(99)])).rejects.toMatchObject({ code: 'VOUCHER_REFUSED' });
+    await expect(pay(2n * CAP, [a, a])).rejects.toMatchObject({ code: 'VOUCHER_REFUSED' });
+    await expect(pay(10_000_000_000n, [a])).rejects.toMatchObject({ code: 'VOUCHER_REFUSED' });
+    expect(await pay(CAP, [a])).toBe(CAP);
+    await expect(pay(2n * CAP, [a])).rejects.toMatchObject({ code: 'VOUCHER_REFUSED' });
+    expect(ledger.voucher(channel)).toMatchObject({ cumulative: CAP, leaves: 1 });
+  });
+});
+
+describe('the chain being away', () => {
+  test('stops nobody within ten minutes, then everybody, and nothing is lost', async () => {
+    onChain = new CodedError('CHAIN_UNREACHABLE', 'gone');
+    now += 9 * 60_000;
+    const held = reserve();
+    const digest = answered(CAP);
+    held.release();
+    expect(await pay(CAP, [digest])).toBe(CAP);
+    expect(await accounts.account(channel)).toMatchObject({ vouchered: CAP, state: 'open' });
+    now += 2 * 60_000;
+    expect(() => reserve()).toThrow(refused('CHAIN_UNREACHABLE'));
+    expect(await accounts.watch()).toMatchObject([{ channel, error: { code: 'CHAIN_UNREACHABLE' } }]);
+    onChain = { state: 'open', deposited: 1_000_000_000n, claimed: 0n, closeAt: 0 };
+    await accounts.watch();
+    expect(() => reserve()).not.toThrow();
+  });
+});
+
+describe('a delegation', () => {
+  test('of another channel, network, payee or close delay, or a key delegated elsewhere: refused', async () => {
+    const delegate = (of: Partial<ChannelTerms>) => delegated({ ...terms, ...of }, new Uint8Array(32).fill(6));
+    await expect(delegate({ network: -3 })).rejects.toEqual(refused('CHANNEL_REFUSED', 'network'));
+    await expect(delegate({ payee: `0:${'cc'.repeat(32)}` })).rejects.toEqual(refused('CHANNEL_REFUSED', 'payee'));
+    await expect(delegate({ closeDelaySeconds: 3600 })).rejects.toEqual(refused('CHANNEL_REFUSED', 'closeDelay'));
+    await expect(delegate({ clientKey: new Uint8Array(32) })).rejects.toEqual(refused('CHANNEL_REFUSED', 'clientKey'));
+    // Signed for this channel, and told of another one.
+    await expect(delegate({ salt: 2n })).rejects.toEqual(refused('DELEGATION_REFUSED', 'signature'));
+  });
+
+  test('bounds what its key can spend', async () => {
+    const key = new Uint8Array(32).fill(6);
+    reference = await delegated(terms, key, CAP);
+    const spend = (cap: bigint) =>
+      accounts.reserve({ ...header(cap), sessionKey: key, paymentRef: reference } as Header);
+    expect(() => spend(CAP + 1n)).toThrow(refused('CREDIT_EXHAUSTED', 'limit'));
+    expect(() => spend(CAP)).not.toThrow();
+    expect(() => spend(1n)).toThrow(refused('CREDIT_EXHAUSTED', 'limit'));
+  });
+});
