@@ -50,9 +50,7 @@ export class ContractCaller {
    */
   async account(name: ContractName, init: ContractInit): Promise<ContractAccount | null> {
     const address = addressOfInit(init);
-    const account = await this.#options.endpoint.ask(`state of the ${name}`, (client) =>
-      client.getContractState(address),
-    );
+    const account = await this.#options.endpoint.contractState(`state of the ${name}`, address);
     if (account.state !== 'active' || account.code === null || account.data === null) return null;
     if (!parseCell(account.code).equals(init.code)) {
       throw new CodedError('CONTRACT_MISMATCH', `the account does not run this version of the ${name}`);

@@ -9,8 +9,13 @@ const REASON_CHARACTERS_MAX = 200;
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
 export type EndpointOptions = Readonly<{
-  /** toncenter version 2 JSON-RPC, e.g. `https://toncenter.com/api/v2/jsonRPC` or the development chain's `url`. */
-  endpoint: string;
+  /**
+   * toncenter version 2 JSON-RPC, e.g. `https://toncenter.com/api/v2/jsonRPC` or the development chain's `url`. Several,
+   * of different operators, stand in for each other.
+   */
+  endpoint: string | readonly string[];
+  /** So many of them must agree on the state of a contract; 1 where absent. */
+  quorum?: number;
   requestMs?: number;
   apiKey?: string;
 }>;
@@ -21,30 +26,88 @@ export type MasterchainBlock = Readonly<{ seqno: number; rootHash: Bytes; fileHa
 const blockIdSchema = z.object({ seqno: z.number().int().nonnegative(), root_hash: z.string(), file_hash: z.string() });
 const answerSchema = z.object({ ok: z.boolean(), result: z.unknown().optional(), error: z.unknown().optional() });
 
-/** An unmodified TonClient and what it has no method for. All errors are coded. */
-export class ChainEndpoint {
-  readonly client: TonClient;
-  readonly #options: EndpointOptions;
+/** The state of a contract as TonClient reads it. */
+export type AccountState = Awaited<ReturnType<TonClient['getContractState']>>;
 
+type Provider = { readonly url: string; readonly client: TonClient; highest: number };
+
+/** Unmodified TonClients and what they have no method for. All errors are coded. */
+export class ChainEndpoint {
+  readonly #options: EndpointOptions;
+  readonly #providers: readonly Provider[];
+  readonly #quorum: number;
+  /** The one that answered last: the next question goes there first. */
+  #current = 0;
+
+  /** @throws CodedError CONFIG_INVALID for a quorum that these providers cannot reach */
   constructor(options: EndpointOptions) {
     this.#options = options;
-    const { endpoint, requestMs: timeout = REQUEST_MS_DEFAULT, apiKey } = options;
-    this.client = new TonClient({ endpoint, timeout, ...(apiKey === undefined ? {} : { apiKey }) });
+    const { endpoint, requestMs: timeout = REQUEST_MS_DEFAULT, apiKey, quorum = 1 } = options;
+    const urls = typeof endpoint === 'string' ? [endpoint] : [...new Set(endpoint)];
+    if (urls.length === 0 || quorum < 1 || quorum > urls.length) {
+      throw new CodedError('CONFIG_INVALID', `${urls.length} providers of the chain, and ${quorum} must agree`);
+    }
+    this.#quorum = quorum;
+    this.#providers = urls.map((url) => ({
+      url,
+      client: new TonClient({ endpoint: url, timeout, ...(apiKey === undefined ? {} : { apiKey }) }),
+      highest: 0,
+    }));
   }
 
-  /** Runs a TonClient call. @throws CodedError CHAIN_UNREACHABLE, CHAIN_REFUSED */
-  async ask<T>(what: string, call: (client: TonClient) => Promise<T>): Promise<T> {
-    try {
-      return await call(this.client);
-    } catch (error) {
-      throw chainError(what, error);
+  /** Asks one provider after the other, the one that answered last first; a refusal is an answer. */
+  async #firstOf<T>(ask: (provider: Provider) => Promise<T>): Promise<T> {
+    let last: unknown;
+    for (let i = 0; i < this.#providers.length; i++) {
+      const at = (this.#current + i) % this.#providers.length;
+      try {
+        const answer = await ask(this.#providers[at] as Provider);
+        this.#current = at;
+        return answer;
+      } catch (error) {
+        if (!(error instanceof CodedError) || error.code !== 'CHAIN_UNREACHABLE') throw error;
+        last = error;
+      }
     }
+    throw last;
+  }
+
+  /** Runs a TonClient call. @throws CodedError CHAIN_UNREACHABLE where no provider answers, CHAIN_REFUSED */
+  ask<T>(what: string, call: (client: TonClient) => Promise<T>): Promise<T> {
+    return this.#firstOf(({ client }) => called(what, call(client)));
+  }
+
+  /**
+   * The state of a contract on which enough providers agree: code and data, byte for byte.
+   * @throws CodedError CHAIN_UNCONFIRMED where they do not, CHAIN_UNREACHABLE, CHAIN_REFUSED
+   */
+  async contractState(what: string, address: Address): Promise<AccountState> {
+    const read = ({ client }: Provider) => called(what, client.getContractState(address));
+    if (this.#quorum === 1) return this.#firstOf(read);
+    const asked = await Promise.allSettled(this.#providers.map(read));
+    const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    for (const answer of answers) {
+      const agreeing = answers.filter((other) => sameState(answer, other));
+      if (agreeing.length < this.#quorum) continue;
+      return agreeing.reduce((newest, one) => (one.blockId.seqno > newest.blockId.seqno ? one : newest));
+    }
+    throw new CodedError('CHAIN_UNCONFIRMED', `${what}: no ${this.#quorum} providers agree`, {
+      providers: this.#providers.length,
+      answers: answers.length,
+    });
   }
 
   /** The newest block the endpoint knows. */
-  async head(): Promise<MasterchainBlock> {
-    const answer = await this.#call('getMasterchainInfo', {});
-    return read('getMasterchainInfo', () => toBlock(z.object({ last: blockIdSchema }).parse(answer).last));
+  head(): Promise<MasterchainBlock> {
+    return this.#firstOf(async (provider) => {
+      const answer = await this.#callAt(provider, 'getMasterchainInfo', {});
+      const block = read('getMasterchainInfo', () => toBlock(z.object({ last: blockIdSchema }).parse(answer).last));
+      if (block.seqno < provider.highest) {
+        throw new CodedError('CHAIN_UNREACHABLE', 'the provider goes back in its blocks', { seqno: block.seqno });
+      }
+      provider.highest = block.seqno;
+      return block;
+    });
   }
 
   /** A past block by its number. @throws CodedError CHAIN_REFUSED where the endpoint does not know it */
@@ -102,13 +165,17 @@ export class ChainEndpoint {
 
   /** Money from the development chain's faucet. @param amount nanoTON. @throws CodedError CHAIN_REFUSED elsewhere */
   async faucet(address: Address, amount: bigint): Promise<void> {
-    const url = new URL('/faucet', this.#options.endpoint);
+    const url = new URL('/faucet', (this.#providers[0] as Provider).url);
     await this.#post(url, { address: address.toRawString(), amount: amount.toString() }, 'faucet');
   }
 
-  async #call(method: string, params: Record<string, unknown>): Promise<unknown> {
+  #call(method: string, params: Record<string, unknown>): Promise<unknown> {
+    return this.#firstOf((provider) => this.#callAt(provider, method, params));
+  }
+
+  async #callAt({ url }: Provider, method: string, params: Record<string, unknown>): Promise<unknown> {
     const request = { id: '1', jsonrpc: '2.0', method, params };
-    return (await this.#post(new URL(this.#options.endpoint), request, method)).result;
+    return (await this.#post(new URL(url), request, method)).result;
   }
 
   async #post(url: URL, body: unknown, what: string): Promise<z.infer<typeof answerSchema>> {
@@ -136,6 +203,20 @@ export class ChainEndpoint {
     if (status === 200 && answer.ok) return answer;
     throw refusedOrUnreachable(what, status, answer.error);
   }
+}
+
+async function called<T>(what: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw chainError(what, error);
+  }
+}
+
+const sameBytes = (a: Buffer | null, b: Buffer | null) => (a === null || b === null ? a === b : a.equals(b));
+
+function sameState(a: AccountState, b: AccountState): boolean {
+  return a.state === b.state && sameBytes(a.code, b.code) && sameBytes(a.data, b.data);
 }
 
 async function boundedText(response: Response): Promise<string> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, type Cell, internal, SendMode, type StateInit } from '@ton/core';
-import { WalletContractV5R1 } from '@ton/ton';
+import { type TonClient, WalletContractV5R1 } from '@ton/ton';
 import { ed25519Sign, type SigningKey } from '#crypto';
 import { type Clock, CodedError } from '../core/index.ts';
 import type { ChainEndpoint } from './endpoint.ts';
@@ -54,7 +54,6 @@ export class Wallet {
   }
 
   async #send({ to, value, body, init, bounce = true }: OutgoingMessage): Promise<void> {
-    const provider = this.#endpoint.client.provider(this.address, this.#contract.init);
     const state = await this.#endpoint.ask('state of the wallet', (client) => client.getContractState(this.address));
     if (state.balance < value + WALLET_FEE_ALLOWANCE) {
       throw new CodedError('CHAIN_FUNDS_MISSING', 'the wallet holds less than the transfer and its fees', {
@@ -72,14 +71,19 @@ export class Wallet {
       signer: async (cell: Cell) => Buffer.from(await ed25519Sign(this.#key, cell.hash())),
     });
     this.#signed = { seqno, validUntil };
-    await this.#endpoint.ask('transfer', () => this.#contract.send(provider, transfer));
+    await this.#endpoint.ask('transfer', (client) => this.#contract.send(this.#provider(client), transfer));
+  }
+
+  #provider(client: TonClient) {
+    return client.provider(this.address, this.#contract.init);
   }
 
   /** Two messages with one number would be one message: waits while the last one may still be applied. */
   async #nextSeqno(chainTime: number): Promise<{ seqno: number; now: number }> {
-    const provider = this.#endpoint.client.provider(this.address, this.#contract.init);
     for (let at = chainTime; ; ) {
-      const seqno = await this.#endpoint.ask('sequence number of the wallet', () => this.#contract.getSeqno(provider));
+      const seqno = await this.#endpoint.ask('sequence number of the wallet', (client) =>
+        this.#contract.getSeqno(this.#provider(client)),
+      );
       const now = Math.max(Math.floor(this.#clock() / 1000), at);
       if (this.#signed === null || seqno > this.#signed.seqno || now > this.#signed.validUntil) return { seqno, now };
       await sleep(SEQNO_POLL_MS);

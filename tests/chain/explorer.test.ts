@@ -124,7 +124,8 @@ describe('a message body', () => {
 describe('faults on demand', () => {
   const transfer = () =>
     wallet.send({ to: channelAddress(config), value: toNano('0.01'), body: beginCell().endCell() });
-  const seqno = async () => endpoint.client.runMethod(wallet.address, 'seqno').then(({ stack }) => stack.readNumber());
+  const seqno = () =>
+    endpoint.ask('seqno', async (of) => (await of.runMethod(wallet.address, 'seqno')).stack.readNumber());
 
   test('a dropped message is acknowledged and never applied', async () => {
     const before = await seqno();

@@ -9,6 +9,7 @@ type Options = Readonly<{
   data: string;
   name: string;
   chain: string;
+  chainQuorum: number;
   log: string;
   logTokenFile: string;
   policy: string;
@@ -27,6 +28,12 @@ type Options = Readonly<{
 }>;
 
 const DRAIN_MS = 5_000;
+const DEFAULT_CHAIN = 'http://127.0.0.1:8081/jsonRPC';
+
+function count(text: string): number {
+  if (!/^[1-9]$/.test(text)) throw new InvalidArgumentError('a number from 1 to 9.');
+  return Number(text);
+}
 
 function seconds(text: string): number {
   const value = Number(text);
@@ -87,7 +94,8 @@ export function registerRouter(program: Command): void {
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
     .option('--data <folder>', 'where its ledger and keys are kept', '.chrysalis/router')
     .option('--name <name>', 'its name in the transparency log', 'router-local')
-    .option('--chain <url>', 'toncenter version 2 JSON-RPC', 'http://127.0.0.1:8081/jsonRPC')
+    .option('--chain <url,url…>', 'toncenter version 2 JSON-RPC; several stand in for each other', DEFAULT_CHAIN)
+    .option('--chain-quorum <number>', 'so many of them must agree on a channel', count, 1)
     .option('--log <url>', 'the transparency log', 'http://127.0.0.1:8082')
     .requiredOption('--log-token-file <file>', 'the secret with which it writes to the log')
     .requiredOption('--policy <file>', 'the appraisal policy in force')

@@ -24,9 +24,12 @@ export type OpenedChain = Readonly<{
   fund(least: bigint): Promise<void>;
 }>;
 
-/** @param url toncenter version 2 JSON-RPC. @throws CodedError CHAIN_UNREACHABLE */
-export async function openChain(url: string, walletSeed: Bytes): Promise<OpenedChain> {
-  const endpoint = new ChainEndpoint({ endpoint: url });
+/**
+ * @param urls toncenter version 2 JSON-RPC; several with commas between, of which `quorum` must agree on a contract's state
+ * @throws CodedError CHAIN_UNREACHABLE, CONFIG_INVALID
+ */
+export async function openChain(urls: string, walletSeed: Bytes, quorum = 1): Promise<OpenedChain> {
+  const endpoint = new ChainEndpoint({ endpoint: urls.split(','), quorum });
   const network = await endpoint.network();
   const wallet = new Wallet(endpoint, ed25519Key(walletSeed), network, Date.now);
   const caller = { endpoint, network, clock: Date.now, randomness: systemRandomness };

@@ -28,7 +28,7 @@ import { loadTrust, type TrustOptions } from './trust.ts';
 export type RouterOptions = TrustOptions &
   CollateralOptions &
   SettlementOptions &
-  Readonly<{ chain: string; log: string; logTokenFile: string }>;
+  Readonly<{ chain: string; chainQuorum: number; log: string; logTokenFile: string }>;
 
 export type OpenedRouter = Readonly<{
   router: RouterService & Readonly<{ close(): Promise<void> }>;
@@ -56,7 +56,7 @@ const PRICE_MARGIN_MS = 7 * 24 * 3_600_000;
 export async function openRouter(options: RouterOptions, meter?: Meter): Promise<OpenedRouter> {
   const atStart = loadTrust(options);
   const collateral = await openCollateral(options, atStart.trust.trustAnchors);
-  const chain = await openChain(options.chain, secretOf(options.data, 'wallet'));
+  const chain = await openChain(options.chain, secretOf(options.data, 'wallet'), options.chainQuorum);
   await chain.fund(WALLET_LEAST);
   const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
   const settlement = await openSettlement(options, chain, log, chain.network === DEVELOPMENT_NETWORK);
