@@ -18,6 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   client: ['core', 'attestation', 'session', 'log', 'chain'],
   audit: ['core', 'attestation', 'session', 'log', 'chain'],
   rpc: ['core', 'attestation', 'session', 'log', 'chain', 'store', 'worker', 'router', 'client', 'audit'],
+  sdk: ['core', 'attestation', 'log', 'client', 'rpc'],
   cli: ['core', 'attestation', 'session', 'log', 'chain', 'store', 'worker', 'router', 'client', 'audit', 'rpc'],
 };
 

@@ -57,6 +57,39 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     acknowledged = signed.leaves.length;
   };
 
+  type Waiting = Readonly<{
+    receiptDigest: Bytes;
+    amount: bigint;
+    resolve: () => void;
+    reject: (error: unknown) => void;
+  }>;
+  let waiting: Waiting[] = [];
+
+  const payWaiting = async (call: CallOptions): Promise<void> => {
+    const batch = waiting;
+    waiting = [];
+    if (batch.length === 0) return; // paid with one before
+    try {
+      book ??= await options.store.load();
+      let next = book;
+      for (const { receiptDigest, amount } of batch) {
+        if (amount === 0n || next.leaves.some((leaf) => equalBytes(leaf, receiptDigest))) continue;
+        if (next.leaves.length >= LEAVES_MAX) {
+          throw new CodedError('VOUCHER_REFUSED', 'the channel holds its most receipts: close it and open another');
+        }
+        next = { cumulative: next.cumulative + amount, leaves: [...next.leaves, receiptDigest] };
+      }
+      if (next !== book) {
+        await options.store.save(next);
+        book = next;
+        await send(next, call);
+      }
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  };
+
   return {
     channel: address.raw,
 
@@ -70,21 +103,14 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     },
 
     /**
-     * Pays for one receipt: the voucher is stored before it is sent, so a crash between the two repeats it and never
-     * makes another. A receipt that is paid already is not paid again.
+     * Pays for one receipt. Those that wait while a voucher is on its way are paid by the next one together. A voucher is
+     * stored before it is sent, so a crash between the two repeats it and never makes another. A receipt that is paid
+     * already is not paid again.
      */
     pay: (receiptDigest: Bytes, amount: bigint, call: CallOptions): Promise<void> =>
-      exclusively(async () => {
-        book ??= await options.store.load();
-        if (book.leaves.some((leaf) => equalBytes(leaf, receiptDigest))) return;
-        if (book.leaves.length >= LEAVES_MAX) {
-          throw new CodedError('VOUCHER_REFUSED', 'the channel holds its most receipts: close it and open another');
-        }
-        if (amount === 0n) return;
-        const next = { cumulative: book.cumulative + amount, leaves: [...book.leaves, receiptDigest] };
-        await options.store.save(next);
-        book = next;
-        await send(next, call);
+      new Promise((resolve, reject) => {
+        waiting.push({ receiptDigest, amount, resolve, reject });
+        void exclusively(() => payWaiting(call));
       }),
 
     /** Sends the stored voucher again: what a crash or an outage kept from arriving. */

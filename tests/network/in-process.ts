@@ -15,6 +15,7 @@ import {
   policyDigest,
   type Tee,
   type Trust,
+  type TrustAnchor,
   trustUnder,
 } from '../../src/attestation/index.ts';
 import {
@@ -27,7 +28,13 @@ import {
   type SnpReportRequest,
 } from '../../src/attestation/simulate/index.ts';
 import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
-import { type Client, createClient, type RouterTransport } from '../../src/client/index.ts';
+import {
+  type Client,
+  createClient,
+  type PaymentOptions,
+  type RouterTransport,
+  type VoucherBook,
+} from '../../src/client/index.ts';
 import { type Beacon, type Bytes, fromUtf8, type Randomness, toBase64, toHex, utf8 } from '../../src/core/index.ts';
 import {
   ed25519Cosigner,
@@ -148,6 +155,11 @@ export type InProcess = Readonly<{
   serve: () => Serve;
   /** Ends one worker's boot, at once: by its id, hex. */
   stopWorker(workerId: string): void;
+  /** C2SP tlog-policy of this network's log. */
+  logPolicyText: string;
+  /** Of the simulated vendors. */
+  anchors: readonly TrustAnchor[];
+  payments(): PaymentOptions;
   close(): Promise<void>;
 }>;
 
@@ -359,12 +371,9 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   );
   const running = workers.map((worker) => worker.run());
   const clients: Client[] = [];
-  const newClient = (
-    tamper?: InProcessOptions['tamper'],
-    pays = true,
-    endorsementsFor: EndorsementsFor = null,
-  ): Client => {
-    const transport = connectToRouter(address);
+  const logPolicyText = `log ${log.vkey}\nwitness w ${formatVkey(witness.key)}\nquorum w\n`;
+  /** A channel of its own, as each client has one. */
+  const payments = (): PaymentOptions => {
     const clientSeed = randomness(32);
     const terms: ChannelTerms = {
       network: DEVELOPMENT_NETWORK,
@@ -374,30 +383,36 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       client: `0:${'aa'.repeat(32)}`,
       payee,
     };
-    let book = { cumulative: 0n, leaves: [] as readonly Bytes[] };
+    let book: VoucherBook = { cumulative: 0n, leaves: [] };
+    return {
+      terms,
+      clientSeed,
+      store: {
+        load: async () => book,
+        save: async (next) => {
+          book = next;
+        },
+      },
+      onChain: async () => channelOf(terms),
+    };
+  };
+  const newClient = (
+    tamper?: InProcessOptions['tamper'],
+    pays = true,
+    endorsementsFor: EndorsementsFor = null,
+  ): Client => {
+    const transport = connectToRouter(address);
     const client = createClient({
       transport: tamper === undefined ? transport : tamper(transport),
       policy,
       policyDigest: policyDigest(policy),
       trust,
       endorsementsFor,
-      logPolicy: parseLogPolicy(`log ${log.vkey}\nwitness w ${formatVkey(witness.key)}\nquorum w\n`),
+      logPolicy: parseLogPolicy(logPolicyText),
       blockAt: async (seqno) => (seqno === block.seqno ? block : null),
       now: Date.now,
       randomness,
-      payments: pays
-        ? {
-            terms,
-            clientSeed,
-            store: {
-              load: async () => book,
-              save: async (next) => {
-                book = next;
-              },
-            },
-            onChain: async () => channelOf(terms),
-          }
-        : null,
+      payments: pays ? payments() : null,
     });
     clients.push(client);
     return client;
@@ -436,6 +451,9 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       if (serving === undefined) throw new Error('no worker was admitted');
       return serving;
     },
+    logPolicyText,
+    anchors: hosts.trustAnchors,
+    payments,
     stopWorker: (workerId) => workers.find((worker) => toHex(worker.workerId) === workerId)?.stop(),
     close: async () => {
       for (const client of clients) await client.close();
