@@ -106,7 +106,7 @@ describe.each(SUBJECTS)(isReal ? '%s' : '%s, simulated', (_, { report, collatera
       changed[at] = report[at] as number;
     }
     expect(passed).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   test('anything written over it: a coded refusal, or a report that writes back as the very bytes', async () => {
     const change = fc.tuple(fc.nat(REPORT_BYTES - 1), fc.uint8Array({ minLength: 1, maxLength: 16 }));

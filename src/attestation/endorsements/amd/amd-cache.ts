@@ -4,6 +4,7 @@ import {
   concat,
   parseCertificate,
   type RsaPssVerifier,
+  signedByRsaPss,
   toHex,
   utf8,
   type X509Certificate,
@@ -35,6 +36,15 @@ export class AmdCache {
     const parsed = parseCertificate(der, AMD_CERTIFICATE_PROFILE);
     this.#certificates.set(key, parsed);
     return parsed;
+  };
+
+  /** Whether the issuer's key signed the certificate, AMD's way; once per certificate and key. */
+  readonly issued = async (subject: X509Certificate, issuer: X509Certificate): Promise<boolean> => {
+    const key = `${toHex(subject.sha256)} ${toHex(issuer.spkiSha256)}`;
+    if (this.#signatures.get(key) === true) return true;
+    const holds = await signedByRsaPss(subject, issuer.spki);
+    if (holds) this.#signatures.set(key, true);
+    return holds;
   };
 
   /** `rsaPssVerify`, once per key, message and signature. */
