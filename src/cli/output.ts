@@ -30,6 +30,12 @@ const TODO_OF_CODE: Partial<Record<ErrorCode, string>> = {
   USAGE_INVALID: 'see --help for an example',
   DEADLINE_EXCEEDED: 'try again; if it happens again, look at the logs of the named part',
   PEER_UNREACHABLE: 'check that the named part is running, then try again',
+  CHAIN_FUNDS_MISSING: 'send TON to the wallet that `chrysalis keys` shows, then run this again',
+  CHAIN_NETWORK_MISMATCH: 'name an endpoint of the network that the contract is made for, with --chain',
+  CHAIN_UNREACHABLE:
+    'check the address of the chain, or name more providers: --chain URL,URL; nothing is lost meanwhile',
+  CHAIN_UNCONFIRMED: 'look at the state before trying again: chrysalis channel status, chrysalis chain status',
+  CONTRACT_MISMATCH: 'send nothing there: the account is not the contract that this configuration means',
   ENDORSEMENT_UNREACHABLE: 'check the network, or give the collateral as a file',
   INVARIANT_BROKEN: 'this is a defect of Chrysalis: run again with --debug and report what it prints',
 };

@@ -115,6 +115,24 @@ async function close(options: Options): Promise<void> {
   await show(options, channel, next);
 }
 
+type InvoiceOptions = Readonly<{ data: string; from?: string; to?: string; format: string; json?: boolean }>;
+
+async function invoice(options: InvoiceOptions): Promise<void> {
+  const [{ day, invoiceCsv, invoiceOf, invoiceText }, { receiptFile }] = await Promise.all([
+    import('../channel/invoice.ts'),
+    import('../compose/receipts.ts'),
+  ]);
+  const format = options.json === true ? 'json' : options.format;
+  if (!['text', 'csv', 'json'].includes(format)) {
+    throw new CodedError('USAGE_INVALID', 'a format is text, csv or json');
+  }
+  const today = new Date().toISOString().slice(0, 10);
+  const [from, to] = [day(options.from ?? `${today.slice(0, 8)}01`), day(options.to ?? today)];
+  const made = invoiceOf(receiptFile(join(options.data, 'receipts.jsonl')).load(), from, to);
+  if (format === 'csv') process.stdout.write(invoiceCsv(made));
+  else process.stdout.write(format === 'json' ? `${JSON.stringify(made)}\n` : invoiceText(made));
+}
+
 /** `chrysalis channel`: the client's side of its payment channel. */
 export function registerChannel(program: Command): void {
   const channel = program.command('channel').description('the payment channel: open it, add to it, close it');
@@ -141,5 +159,15 @@ export function registerChannel(program: Command): void {
   sub('top-up', 'add to the deposit')
     .requiredOption('--amount <TON>', 'how much', tonAmount)
     .action((options: Options & { amount: bigint }) => add(options, false));
+  channel
+    .command('invoice')
+    .description('what was answered and what it cost, receipt by receipt; each of them is signed by its worker')
+    .option('--data <folder>', 'where the client’s receipts are', '.chrysalis/gateway')
+    .option('--from <day>', 'first day, UTC (default: the first of this month)')
+    .option('--to <day>', 'last day, UTC (default: today)')
+    .option('--format <format>', 'text, csv or json', 'text')
+    .option('--json', 'the same as --format json')
+    .addHelpText('after', '\nExample:\n  $ npx chrysalis channel invoice --from 2026-11-01 --format csv > november.csv')
+    .action(invoice);
   sub('close', 'begin to close the channel, or end it when its time has come').action(close);
 }
