@@ -60,7 +60,9 @@ export function errorResponse(thrown: unknown): Response {
   const headers: Record<string, string> = {};
   // The official client retries 5xx by itself; a refusal does not get better by asking again at once.
   if (status === 502) headers['x-should-retry'] = 'false';
-  if (status === 429 || status === 503) headers['retry-after'] = '1';
+  const { retryAfterMs } = error.facts; // of a router that is full
+  const seconds = typeof retryAfterMs === 'number' ? Math.ceil(retryAfterMs / 1000) : 1;
+  if (status === 429 || status === 503) headers['retry-after'] = String(seconds);
   return Response.json(errorBody(error), { status, headers });
 }
 
