@@ -21,6 +21,8 @@ export const MANIFEST = 'manifest.json';
 export const RANGE = 'range-a.json';
 export const README = 'README.txt';
 const MANIFEST_BYTES_MAX = 128 * 1024 * 1024;
+/** Four for each file, which takes more than 100 bytes. */
+const MANIFEST_VALUES_MAX = MANIFEST_BYTES_MAX / 16;
 const SMALL_BYTES_MAX = 1024 * 1024;
 /** Whatever a bundle says of itself, not more than this is unpacked unless the caller allows it. */
 export const UNPACKED_BYTES_MAX = 64 * 1024 ** 3;
@@ -132,7 +134,7 @@ function text(value: Json | undefined): string {
 
 /** @throws CodedError BUNDLE_MALFORMED, ENCODING_INVALID */
 export function parseManifest(bytes: Uint8Array): Manifest {
-  const top = fieldsOf(parseStrictJson(fromUtf8(bytes, MANIFEST), MANIFEST), [
+  const top = fieldsOf(parseStrictJson(fromUtf8(bytes, MANIFEST), MANIFEST, MANIFEST_VALUES_MAX), [
     ...['format', 'origin', 'from', 'to', 'filters', 'made', 'purpose', 'files', 'absent'],
   ]);
   if (top.format !== BUNDLE_FORMAT) throw malformed('another format');

@@ -2,7 +2,7 @@ import type { Json } from './canonical-json.ts';
 import { CodedError } from './errors.ts';
 
 export const JSON_DEPTH_MAX = 64;
-/** Values of one document, nested ones too: a list of numbers makes a hundred times its length of work. */
+/** Values of one document, nested ones too, unless its reader allows more: each takes much more time than its bytes. */
 export const JSON_VALUES_MAX = 65_536;
 
 /** One member of a JSON object: its value, and where the value's text stands in the document. */
@@ -13,8 +13,8 @@ export type JsonMember = Readonly<{ value: Json; start: number; end: number }>;
  * integers beyond 2^53 and anything after the value are refused. Objects have no prototype.
  * @throws CodedError ENCODING_INVALID with `facts.offset` in UTF-16 units
  */
-export function parseStrictJson(text: string, field = 'json'): Json {
-  const scanner = new JsonScanner(text, field);
+export function parseStrictJson(text: string, field = 'json', valuesMax: number = JSON_VALUES_MAX): Json {
+  const scanner = new JsonScanner(text, field, valuesMax);
   const value = scanner.value(0);
   scanner.end();
   return value;
@@ -26,7 +26,7 @@ export function parseStrictJson(text: string, field = 'json'): Json {
  * @throws CodedError ENCODING_INVALID
  */
 export function strictJsonMembers(text: string, field = 'json'): ReadonlyMap<string, JsonMember> {
-  const scanner = new JsonScanner(text, field);
+  const scanner = new JsonScanner(text, field, JSON_VALUES_MAX);
   const members = scanner.members(0);
   scanner.end();
   return members;
@@ -56,17 +56,19 @@ const SHORT_INTEGER_DIGITS = 9;
 class JsonScanner {
   readonly #text: string;
   readonly #field: string;
+  readonly #valuesMax: number;
   #at = 0;
   #values = 0;
 
-  constructor(text: string, field: string) {
+  constructor(text: string, field: string, valuesMax: number) {
     this.#text = text;
     this.#field = field;
+    this.#valuesMax = valuesMax;
   }
 
   value(depth: number): Json {
     if (depth > JSON_DEPTH_MAX) throw this.#error(`nested deeper than ${JSON_DEPTH_MAX}`);
-    if (++this.#values > JSON_VALUES_MAX) throw this.#error(`more than ${JSON_VALUES_MAX} values`);
+    if (++this.#values > this.#valuesMax) throw this.#error(`more than ${this.#valuesMax} values`);
     this.#space();
     switch (this.#text[this.#at]) {
       case '{':

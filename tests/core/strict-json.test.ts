@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CodedError, cutJsonMember, parseStrictJson } from '../../src/core/index.ts';
+import { CodedError, cutJsonMember, JSON_VALUES_MAX, parseStrictJson } from '../../src/core/index.ts';
 
 const refused = (text: string) => {
   expect(() => parseStrictJson(text), text).toThrow(CodedError);
@@ -54,6 +54,13 @@ describe('strict JSON', () => {
   ])('%j is refused', refused);
 
   test('nesting is bounded', () => refused('['.repeat(100) + ']'.repeat(100)));
+
+  test('the number of values is bounded, for a reader that says so more widely', () => {
+    const list = (length: number) => `[${'1,'.repeat(length - 2)}1]`;
+    expect(parseStrictJson(list(JSON_VALUES_MAX))).toHaveLength(JSON_VALUES_MAX - 1);
+    refused(list(JSON_VALUES_MAX + 1));
+    expect(parseStrictJson(list(JSON_VALUES_MAX + 1), 'json', JSON_VALUES_MAX + 1)).toHaveLength(JSON_VALUES_MAX);
+  });
 
   test('a member is cut out as it stands, whatever strings hold', () => {
     const inner = '{ "b" : "}\\"{" , "c":[1, 2] }';

@@ -7,6 +7,8 @@ const KIND = 'chrysalis-collateral-bundle';
 const VERSION = 1;
 export const BUNDLE_CHARACTERS_MAX = 64 * 1024 * 1024;
 const PARTS_MAX = 8;
+/** Of each document the object, its fields, its parts and their contents. */
+export const BUNDLE_VALUES_MAX = DOCUMENTS_MAX * (4 + 2 * PARTS_MAX);
 const ID_CHARACTERS_MAX = 512;
 
 type Fields = { readonly [name: string]: Json | undefined };
@@ -41,7 +43,12 @@ export type BundledDocument = Readonly<{ id: string; fetchedAt: number; parts: P
  */
 export function parseCollateralBundle(text: string): BundledDocument[] {
   if (text.length > BUNDLE_CHARACTERS_MAX) throw malformed('too long');
-  const bundle = record(parseStrictJson(text, 'collateral bundle'), ['contents', 'documents', 'kind', 'version']);
+  const bundle = record(parseStrictJson(text, 'collateral bundle', BUNDLE_VALUES_MAX), [
+    'contents',
+    'documents',
+    'kind',
+    'version',
+  ]);
   if (bundle.kind !== KIND || bundle.version !== VERSION) throw malformed('another kind or version');
   const contents = new Map<string, string>();
   for (const [hash, content] of Object.entries(record(bundle.contents))) {

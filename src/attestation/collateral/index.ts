@@ -2,6 +2,7 @@
 export type { AmdEndorsementKey } from './amd-tcb.ts';
 export {
   BUNDLE_CHARACTERS_MAX,
+  BUNDLE_VALUES_MAX,
   type BundledDocument,
   encodeCollateralBundle,
   isCollateralBundle,

@@ -1,5 +1,6 @@
 import {
   BUNDLE_CHARACTERS_MAX,
+  BUNDLE_VALUES_MAX,
   type CollateralEvent,
   type CollateralService,
   documentsOfIntelSet,
@@ -112,7 +113,7 @@ function readInput(path: string): Uint8Array {
 /** A bundle, or one platform's collateral under the names that Intel's clients share. */
 async function importFile(service: CollateralService, path: string, common: Common): Promise<void> {
   const text = fromUtf8(readInput(path), 'collateral');
-  const value = parseStrictJson(text, 'collateral');
+  const value = parseStrictJson(text, 'collateral', BUNDLE_VALUES_MAX);
   const bundled = isCollateralBundle(value)
     ? text
     : encodeCollateralBundle(await documentsOfIntelSet(intelCollateralOf(value), anchorsOf(common) ?? PINNED_ANCHORS));

@@ -75,14 +75,15 @@ function policyOf(flag: string): Json {
 }
 
 /** @throws CodedError for a file that is too large, or no strict JSON */
-function readCollateral(path: string | undefined): Json {
+async function readCollateral(path: string | undefined): Promise<Json> {
   if (path === undefined) return null;
   const bytes = readBounded(path, COLLATERAL_FILE_BYTES_MAX);
   if (bytes === null) {
     const bytesMax = COLLATERAL_FILE_BYTES_MAX;
     throw new CodedError('COLLATERAL_MALFORMED', `collateral has at most ${bytesMax} bytes`, { bytesMax });
   }
-  return parseStrictJson(fromUtf8(bytes, 'collateral'), 'collateral');
+  const { BUNDLE_VALUES_MAX } = await import('../../attestation/collateral/index.ts');
+  return parseStrictJson(fromUtf8(bytes, 'collateral'), 'collateral', BUNDLE_VALUES_MAX);
 }
 
 /** What the files hold is judged; how the command was called, and files that are not there, are matters of usage. */
@@ -94,7 +95,7 @@ async function answerFile(kind: Kind, file: string, flags: VerifyFlags, io: Veri
   if (evidence === null) return refusal(null, evidenceTooLarge(kind));
   let collateral: Json;
   try {
-    collateral = readCollateral(flags.collateral);
+    collateral = await readCollateral(flags.collateral);
   } catch (thrown) {
     if (!(thrown instanceof CodedError) || exitCodeOf(thrown.code) !== EXIT.refused) throw thrown;
     return refusal(null, thrown);

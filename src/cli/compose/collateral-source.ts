@@ -1,4 +1,5 @@
 import {
+  BUNDLE_VALUES_MAX,
   type CollateralService,
   claimedAmdPlatform,
   claimedIntelPlatform,
@@ -67,7 +68,7 @@ const PLATFORMS_MAX = 256;
  * @throws CodedError ENDORSEMENT_MALFORMED, ENCODING_INVALID, CERTIFICATE_MALFORMED, CRL_MALFORMED
  */
 export async function sourceOfText(text: string, anchors: readonly TrustAnchor[]): Promise<CollateralSource> {
-  const value = parseStrictJson(text, 'collateral');
+  const value = parseStrictJson(text, 'collateral', BUNDLE_VALUES_MAX);
   if (isCollateralBundle(value)) {
     const service = await openService({ urls: null, anchors });
     await service.importBundle(text);
