@@ -1,5 +1,12 @@
 import { ed25519Verify } from '#crypto';
-import { loadPolicy, policyDigest } from '../attestation/index.ts';
+import {
+  approvalProblems,
+  diffPolicies,
+  loadPolicy,
+  parseApprovals,
+  policyDigest,
+  weakenings,
+} from '../attestation/index.ts';
 import {
   asCodedError,
   type Bytes,
@@ -23,12 +30,10 @@ import {
   parseLeaf,
   rootFromTiles,
 } from '../log/index.ts';
-import { approvalProblems, parseApprovals } from './approvals.ts';
 import type { Manifest } from './bundle.ts';
 import type { CheckId, Tallies } from './checks.ts';
 import { type Finding, finding, type RuleId } from './findings.ts';
 import { History, isAppraisal, type PolicyState } from './history.ts';
-import { diffPolicies, weakenings } from './policy-diff.ts';
 import { type AppraisalMaterial, blobsOf } from './reappraise.ts';
 import { entriesOf, type LogSource, mustTile } from './source.ts';
 import type { AuditDeps, AuditTrust, Seen } from './verify.ts';

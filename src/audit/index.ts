@@ -1,4 +1,3 @@
-export * from './approvals.ts';
 export * from './bundle.ts';
 export * from './checks.ts';
 export * from './entries.ts';
@@ -8,7 +7,6 @@ export * from './history.ts';
 export * from './http-source.ts';
 export * from './monitor.ts';
 export * from './openings.ts';
-export * from './policy-diff.ts';
 export * from './reappraise.ts';
 export * from './report/csv.ts';
 export * from './report/html.ts';

@@ -7,7 +7,7 @@ import {
   type TrustAnchor,
   trustUnder,
 } from '../attestation/index.ts';
-import { fromUtf8, type UnixMs } from '../core/index.ts';
+import { type Bytes, fromUtf8, type UnixMs } from '../core/index.ts';
 import type { AppraisalMaterial } from './reappraise.ts';
 
 /** What changes with time alone: evidence grows old, keys end, and the worker answers for that with new evidence. */
@@ -24,10 +24,25 @@ const OF_TIME: ReadonlySet<string> = new Set([
  * @throws CodedError where it cannot be judged
  */
 export async function failsToday(
-  { evidence, inputs, policyText }: AppraisalMaterial,
+  material: AppraisalMaterial,
   collateral: Uint8Array,
   anchors: readonly TrustAnchor[],
   now: UnixMs,
+): Promise<readonly string[]> {
+  const found = await failsUnder(material.policyText, { ...material, collateral: collateral as Bytes }, anchors, now);
+  return found.filter((name) => !OF_TIME.has(name));
+}
+
+/**
+ * What a policy says of recorded evidence: names of checks that stand in the way, none where it accepts it.
+ * @param now the instant to judge at; by default the one at which the evidence was judged
+ * @throws CodedError where it cannot be judged
+ */
+export async function failsUnder(
+  policyText: string,
+  { evidence, collateral, inputs }: AppraisalMaterial,
+  anchors: readonly TrustAnchor[],
+  now?: UnixMs,
 ): Promise<readonly string[]> {
   const policy = loadPolicy(policyText);
   const usable = policy.environment === 'production' ? anchors.filter(({ kind }) => kind === 'vendor') : anchors;
@@ -36,10 +51,10 @@ export async function failsToday(
   const made = await appraise({
     ...trustUnder(policy, usable),
     bundle: evidence,
-    endorsements: await loadVendorEndorsements(tee, fromUtf8(collateral, 'collateral'), anchors),
-    now,
+    endorsements: await loadVendorEndorsements(tee, fromUtf8(collateral, 'collateral'), usable),
+    now: now ?? recorded.judgedAt,
     expectedNonce: recorded.nonce,
     knownBlocks: recorded.knownBlocks,
   });
-  return made.status === 'affirming' ? [] : made.because.filter((name) => !OF_TIME.has(name));
+  return made.status === 'affirming' ? [] : made.because;
 }

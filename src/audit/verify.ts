@@ -1,5 +1,5 @@
 import { sha256 } from '#crypto';
-import type { TrustAnchor } from '../attestation/index.ts';
+import type { Approvers, TrustAnchor } from '../attestation/index.ts';
 import { asCodedError, type Bytes, CodedError, equalBytes, leafHash, merkleRoot, toHex } from '../core/index.ts';
 import {
   type Checkpoint,
@@ -10,7 +10,6 @@ import {
   rootFromTiles,
   verifyCheckpoint,
 } from '../log/index.ts';
-import type { Approvers } from './approvals.ts';
 import {
   type BundleFiles,
   bundleSource,

@@ -8,6 +8,7 @@ import { registerCollateral } from './commands/collateral.ts';
 import { registerGateway } from './commands/gateway.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerLog } from './commands/log.ts';
+import { registerPolicy } from './commands/policy.ts';
 import { registerRouter } from './commands/router.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVerify } from './commands/verify.ts';
@@ -22,6 +23,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerGateway,
   registerChat,
   registerVerify,
+  registerPolicy,
   registerCollateral,
   registerLog,
   registerAudit,

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { ed25519Key, ed25519Sign } from '#crypto';
-import { loadPolicy, policyDigest } from '../../src/attestation/index.ts';
-import { approvalMessage, encodeApprovals } from '../../src/audit/index.ts';
+import { approvalMessage, encodeApprovals, loadPolicy, policyDigest } from '../../src/attestation/index.ts';
 import { type Bytes, toHex } from '../../src/core/index.ts';
 import { encodeBundle, parseBundle } from '../../src/log/index.ts';
 import { fill, productionText } from '../attestation/appraise/scene.ts';
@@ -67,9 +66,13 @@ export const people = new Map([
 ]);
 export const approved = (by: readonly (readonly [string, typeof alice])[]) => async (made: Scene) => {
   const policy = loadPolicy(productionText);
-  const message = approvalMessage(policyDigest(policy), policy.number, 'approver');
+  const digest = policyDigest(policy);
   const approvals = await Promise.all(
-    by.map(async ([name, key]) => ({ name, role: 'approver' as const, signature: await ed25519Sign(key, message) })),
+    by.map(async ([name, key], place) => {
+      const role = place === 0 ? 'author' : 'approver';
+      const signature = await ed25519Sign(key, approvalMessage(digest, policy.number, role));
+      return { name, role, signature } as const;
+    }),
   );
   const blob = made.blob(encodeApprovals(approvals));
   await made.publish(productionText, { approvals: blob, replaces: digestOfPolicy(developmentText) }, [blob]);

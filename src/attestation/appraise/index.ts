@@ -1,4 +1,5 @@
 export * from './appraise.ts';
+export * from './approvals.ts';
 export type {
   ExpectedNonce,
   FreshnessCheckName,
@@ -11,6 +12,7 @@ export * from './device-registry.ts';
 export type { AttestedDevice, GpuBinding } from './gpu.ts';
 export type { GpuPolicy } from './gpu-schema.ts';
 export * from './policy.ts';
+export * from './policy-diff.ts';
 export * from './recorded.ts';
 export { type SnpPolicyCheckName, snpOptionsOf, snpPolicyChecks } from './snp-policy.ts';
 export type { SnpPolicy } from './snp-schema.ts';

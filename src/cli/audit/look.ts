@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { diffPolicies } from '../../attestation/index.ts';
 import {
   bundleSource,
-  diffPolicies,
   History,
   httpSource,
   type LogView,

@@ -1,4 +1,5 @@
-import type { Approvers, AuditTrust } from '../../audit/index.ts';
+import type { Approvers } from '../../attestation/index.ts';
+import type { AuditTrust } from '../../audit/index.ts';
 import { CodedError, fromHex, parseStrictJson } from '../../core/index.ts';
 import { readText } from '../compose/files.ts';
 import { auditAnchors } from '../compose/trust.ts';
@@ -23,8 +24,8 @@ export function loadAuditTrust(options: TrustOptions): AuditTrust {
   };
 }
 
-/** `{"name": "64 hex digits of an Ed25519 key", …}` */
-function readKeys(path: string): Approvers {
+/** `{"name": "64 hex digits of an Ed25519 key", …}`. @throws CodedError CONFIG_INVALID */
+export function readKeys(path: string): Approvers {
   const value = parseStrictJson(readText(path), path);
   const invalid = () => new CodedError('CONFIG_INVALID', `${path} is no list of Ed25519 keys by name`);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid();

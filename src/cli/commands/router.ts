@@ -13,6 +13,9 @@ type Options = Readonly<{
   log: string;
   logTokenFile: string;
   policy: string;
+  policyApprovers?: string;
+  policyApprovals?: string;
+  dangerouslyAllowUnapprovedPolicy?: boolean;
   collateral?: string;
   collateralUrl?: string;
   kdsUrl?: string;
@@ -102,6 +105,12 @@ export function registerRouter(program: Command): void {
     .option('--collateral <file>', 'the vendor’s collateral: one platform’s, or a bundle; read again when it changes')
     .option('--collateral-url <url>', 'or the service that has it: Intel’s, or a PCCS of your own')
     .option('--kds-url <url>', 'and AMD’s key distribution service, or a mirror of it (default: AMD’s)')
+    .option(
+      '--policy-approvers <file>',
+      'Ed25519 keys of people who sign policies: {"name": hex}; production needs two of them',
+    )
+    .option('--policy-approvals <file>', 'their signatures (default: beside the policy, .approvals.json)')
+    .option('--dangerously-allow-unapproved-policy', 'take a production policy that nobody signed')
     .option('--rim-url <url>', 'and NVIDIA’s manifest service, or a mirror of it (default: NVIDIA’s)')
     .option('--ocsp-url <url>', 'and NVIDIA’s OCSP responder, or a mirror of it (default: NVIDIA’s)')
     .option(

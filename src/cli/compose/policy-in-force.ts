@@ -4,23 +4,33 @@ import { type Policy, policyDigest } from '../../attestation/index.ts';
 import { CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
 import { isDigest, parseLeaf } from '../../log/index.ts';
 import type { LogPort } from '../../router/index.ts';
-import { readIfThere, writeDurably } from './files.ts';
+import { approvalsPath, unapproved } from '../policy/documents.ts';
+import { readIfThere, readText, writeDurably } from './files.ts';
 import { type Followed, followFile } from './followed-file.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
 export type InForce = ReturnType<typeof loadTrust>;
-type Options = TrustOptions & Readonly<{ data: string; name: string }>;
+export type PolicyOptions = TrustOptions &
+  Readonly<{
+    data: string;
+    name: string;
+    /** Keys of people who may sign policies. */
+    policyApprovers?: string;
+    /** Their signatures; beside the policy where absent. */
+    policyApprovals?: string;
+    dangerouslyAllowUnapprovedPolicy?: boolean;
+  }>;
 
 const LOOK_MS = 500;
 
 /**
  * The policy in the router's file, and a later one once the file holds it: same id, higher number, published in the log and
- * seen by its witnesses first (audit promise P2). Whatever else the file comes to hold is reported and changes nothing.
+ * seen by its witnesses first (audit promise P2); for production, signed by its author and another person. Whatever else the file comes to hold is reported and changes nothing.
  * @throws CodedError for what is wrong with it at the start
  */
 export async function followPolicy(
   log: LogPort,
-  options: Options,
+  options: PolicyOptions,
   report: (problem: string) => void,
 ): Promise<Followed<InForce>> {
   let last: Policy | null = null;
@@ -32,46 +42,88 @@ export async function followPolicy(
         field: 'number',
       });
     }
-    await log.proof(await publishPolicy(log, options, next.policy, next.text));
+    const approvals = await approvalsOf(next.policy, options);
+    await log.proof(await publishPolicy(log, options, next, approvals));
     last = next.policy;
     return next;
   };
   return followFile(options.policy, read, { everyMs: LOOK_MS, report });
 }
 
+/**
+ * The signatures under a production policy, which go into the log beside it; null for development.
+ * @throws CodedError USAGE_INVALID, POLICY_INVALID
+ */
+async function approvalsOf(policy: Policy, options: PolicyOptions): Promise<string | null> {
+  if (policy.environment !== 'production' || options.dangerouslyAllowUnapprovedPolicy === true) return null;
+  const { policyApprovers } = options;
+  if (policyApprovers === undefined) {
+    const why = 'a production policy is signed by two people: name their keys with --policy-approvers';
+    throw new CodedError('USAGE_INVALID', why, { field: 'policyApprovers' });
+  }
+  const path = options.policyApprovals ?? approvalsPath(options.policy);
+  const problems = await unapproved(policy, options.policy, policyApprovers, path);
+  if (problems.length === 0) return readText(path);
+  throw new CodedError('POLICY_INVALID', `${policy.id} #${policy.number} is not approved: ${problems.join('; ')}`, {
+    field: 'approvals',
+  });
+}
+
 /** Logs the policy, once for as long as it stays in force at this router. @returns index of its entry */
-async function publishPolicy(log: LogPort, options: Options, policy: Policy, text: string): Promise<number> {
+async function publishPolicy(
+  log: LogPort,
+  options: PolicyOptions,
+  { policy, text }: Pick<InForce, 'policy' | 'text'>,
+  approvals: string | null,
+): Promise<number> {
   const path = join(options.data, 'policy-in-force.txt');
   const digest = `sha256:${toHex(policyDigest(policy))}` as const;
   const [last = '', lastIndex = ''] = (readIfThere(path) ?? '').trim().split(' ');
-  if (last === digest && (await isPolicyEntry(log, Number(lastIndex), digest))) return Number(lastIndex);
+  const published = last === '' ? null : await publishedNumber(log, Number(lastIndex), last);
+  if (last === digest && published !== null) return Number(lastIndex);
+  if (policy.environment === 'production' && published !== null && published.id === policy.id) {
+    if (policy.number <= published.number) {
+      const why = `${policy.id} #${policy.number} does not follow #${published.number}, which this router has published`;
+      throw new CodedError('POLICY_INVALID', why, { field: 'number' });
+    }
+  }
+  const blobs = [text, ...(approvals === null ? [] : [approvals])].map(utf8);
+  const digests = blobs.map((blob) => `sha256:${toHex(sha256(blob))}` as const);
   const { index } = await log.append(
     {
       type: 'policy-published',
       src: options.name,
       subject: `policy:${policy.id}`,
-      blobs: [`sha256:${toHex(sha256(utf8(text)))}`],
+      blobs: digests,
       body: {
         policyDigest: digest,
         number: policy.number,
         replaces: isDigest(last) && last !== digest ? last : null,
         effectiveFromIndex: null,
         reason: 'in force at this router',
+        ...(digests[1] === undefined ? {} : { approvals: digests[1] }),
       },
     },
     // A crash before the file is written asks again with the same key; a policy that comes back later does not.
-    { idempotencyKey: `policy:${options.name}:${toHex(policyDigest(policy))}:after:${lastIndex}`, blobs: [utf8(text)] },
+    { idempotencyKey: `policy:${options.name}:${toHex(policyDigest(policy))}:after:${lastIndex}`, blobs },
   );
   writeDurably(path, `${digest} ${index}\n`);
   return index;
 }
 
-async function isPolicyEntry(log: LogPort, index: number, digest: string): Promise<boolean> {
+/** Id and number of the policy in an entry; null where the entry publishes no policy with this digest. */
+async function publishedNumber(
+  log: LogPort,
+  index: number,
+  digest: string,
+): Promise<{ id: string; number: number } | null> {
   try {
     const { leaf } = parseLeaf(await log.entry(index));
-    return leaf.type === 'policy-published' && (leaf.body as { policyDigest?: unknown }).policyDigest === digest;
+    if (leaf.type !== 'policy-published') return null;
+    const { policyDigest: named, number } = leaf.body as { policyDigest?: unknown; number?: unknown };
+    return named === digest ? { id: leaf.subject.replace(/^policy:/, ''), number: Number(number) } : null;
   } catch (error) {
-    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return false; // another log than then
+    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return null; // another log than then
     throw error;
   }
 }

@@ -21,11 +21,11 @@ import { openSqliteLedger } from '../../store/index.ts';
 import { chainPort, openChain } from './chain.ts';
 import { type Collateral, type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
-import { followPolicy } from './policy-in-force.ts';
+import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
 import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
-import { loadTrust, type TrustOptions } from './trust.ts';
+import { loadTrust } from './trust.ts';
 
-export type RouterOptions = TrustOptions &
+export type RouterOptions = PolicyOptions &
   CollateralOptions &
   SettlementOptions &
   Readonly<{ chain: string; chainQuorum: number; log: string; logTokenFile: string }>;

@@ -1,5 +1,14 @@
 import { ed25519Verify } from '#crypto';
-import { type Bytes, CodedError, fromBase64, fromUtf8, parseStrictJson, toBase64, toHex, utf8 } from '../core/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  fromBase64,
+  fromUtf8,
+  parseStrictJson,
+  toBase64,
+  toHex,
+  utf8,
+} from '../../core/index.ts';
 
 /** Keys of people who may write or approve policies, by name; brought by the auditor. */
 export type Approvers = ReadonlyMap<string, Bytes>;
@@ -39,8 +48,8 @@ export function encodeApprovals(approvals: readonly Approval[]): Bytes {
 }
 
 /**
- * What is wrong with the approvals of a policy; empty where two different people, neither twice and none of them its
- * author alone, signed it.
+ * What is wrong with the approvals of a policy; empty where its author signed it as its author, and another person, with
+ * another key, as its approver.
  */
 export async function approvalProblems(
   approvals: readonly Approval[],
@@ -48,15 +57,19 @@ export async function approvalProblems(
   approvers: Approvers,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const people = new Set<string>();
+  const people = new Map<string, Approval['role']>();
   for (const { name, role, signature } of approvals) {
     const key = approvers.get(name);
     if (key === undefined) continue; // counts for nothing
     const message = approvalMessage(policy.digest, policy.number, role);
     if (!(await ed25519Verify(key, message, signature))) problems.push(`the signature of ${name} does not hold`);
     else if (people.has(toHex(key))) problems.push(`${name} signed twice`);
-    else people.add(toHex(key));
+    else people.set(toHex(key), role);
   }
   if (people.size < APPROVALS_LEAST) problems.push(`${people.size} of ${APPROVALS_LEAST} people signed it`);
+  const roles = [...people.values()];
+  for (const role of ['author', 'approver'] as const) {
+    if (people.size >= APPROVALS_LEAST && !roles.includes(role)) problems.push(`nobody signed it as its ${role}`);
+  }
   return problems;
 }

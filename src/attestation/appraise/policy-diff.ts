@@ -1,4 +1,4 @@
-import type { Json } from '../core/index.ts';
+import type { Json } from '../../core/index.ts';
 
 export type PolicyChange = Readonly<{
   path: string;
@@ -19,6 +19,7 @@ const WORD_ORDERS: readonly (readonly string[])[] = [
   ['required', 'when-known', 'not-required'],
   ['require', 'prefer', 'allow', 'off'],
   ['refuse', 'accept'],
+  ['refuse', 'allow'],
   ['production', 'development'],
 ];
 /** What names a policy, not what it demands. */
@@ -72,6 +73,11 @@ function effectOf(path: string, before: Json | undefined, after: Json | undefine
     if (LOWER_BOUND.test(path)) return after < before ? 'weaker' : 'stronger';
     return 'unknown';
   }
+  // A rule that is null takes nothing of its kind.
+  if (before === null || after === null) return before === null ? 'weaker' : 'stronger';
+  if (LOWER_BOUND.test(path) && isVersion(before) && isVersion(after)) {
+    return compareVersions(after, before) < 0 ? 'weaker' : 'stronger';
+  }
   // A list became "any", or the other way round.
   if (after === 'any') return 'weaker';
   if (before === 'any') return 'stronger';
@@ -81,6 +87,20 @@ function effectOf(path: string, before: Json | undefined, after: Json | undefine
     if (from >= 0 && to >= 0) return to > from ? 'weaker' : 'stronger';
   }
   return 'unknown';
+}
+
+const isVersion = (value: Json | undefined): value is string =>
+  typeof value === 'string' && /^[0-9A-F]{1,5}(\.[0-9A-F]{1,5})+$/.test(value);
+
+/** Part by part; decimal and hexadecimal numbers alike, for parts of one length have one order as text. */
+function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((text) =>
+    text
+      .split('.')
+      .map((part) => part.padStart(5, '0'))
+      .join('.'),
+  ) as [string, string];
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 /** The changes for the worse, and those that a person must judge. */
