@@ -5,6 +5,8 @@ import {
   channelMessage,
   channelStateInit,
   DEVELOPMENT_NETWORK,
+  jettonChannelInit,
+  jettonChannelMessage,
   type LogAnchorConfig,
   logAnchorInit,
   logAnchorMessage,
@@ -55,6 +57,7 @@ export async function benchChain(): Promise<BenchLine[]> {
     });
   };
   await channelLines(emulator, { gas });
+  await jettonLines(emulator, { gas });
   await poolLines(emulator, { gas });
   await anchorLines(emulator, { gas });
   await registryLines(emulator, { gas });
@@ -193,6 +196,30 @@ export function stepOf(hashes: number) {
     [fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)];
   }
   return { first, second, firstRoot: fr, secondRoot: sr, proof };
+}
+
+/** Without what the jetton's own wallets take. */
+async function jettonLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const [master, wallet] = [party(5), party(6)];
+  const config = {
+    network: DEVELOPMENT_NETWORK,
+    clientKey: key.publicKey,
+    closeDelaySeconds: 86_400,
+    salt: 1n,
+    client,
+    payee,
+    master,
+  };
+  const bench = new ContractBench(emulator, jettonChannelInit(config), () => null);
+  const value = toNano('0.2');
+  await bench.send(client, value, jettonChannelMessage.initWallet());
+  const answer = beginCell().storeUint(0xd1735400, 32).storeUint(0, 64).storeAddress(wallet).storeMaybeRef(null);
+  await bench.send(master, value, answer.endCell());
+  const came = beginCell().storeUint(0x7362d09c, 32).storeUint(0, 64).storeCoins(1000).storeAddress(client).storeBit(0);
+  await gas('channel-j transfer_notification', null, bench, { from: wallet, body: came.endCell(), value });
+  const voucher = { channel: bench.address, cumulative: 500n, receipts: new Uint8Array(32).fill(1) };
+  const claim = jettonChannelMessage.claim(voucher, await signVoucher(voucher, key));
+  await gas('channel-j claim', null, bench, { from: stranger, body: claim, value });
 }
 
 /** With a hundred images in it. */

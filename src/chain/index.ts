@@ -4,6 +4,7 @@ export * from './account.ts';
 export { type CallerOptions, ContractCaller } from './caller.ts';
 export * from './channel.ts';
 export * from './channel-client.ts';
+export * from './channel-j.ts';
 export * from './contract.ts';
 export type { DevelopmentChain, DevelopmentChainOptions } from './dev/server.ts';
 export * from './endpoint.ts';

@@ -108,6 +108,10 @@ export const GETTERS: Readonly<Record<string, Readonly<Record<string, string>>>>
     channel_state: 'version state deposited claimed close_at',
     channel_config: 'network client_key close_delay salt client payee',
   },
+  'channel-j': {
+    channel_state: 'version state deposited_tokens claimed_tokens close_at wallet',
+    channel_config: 'network client_key close_delay salt master client payee',
+  },
   pool: {
     pool_state:
       'version root root_sum prev_root prev_sum root_paid epoch covers pending_root pending_sum pending_epoch pending_covers pending_at seen fee withdrawn paid bond unbond unbond_at bps next_bps next_at',
