@@ -6,6 +6,7 @@ import { registerChannel } from './commands/channel.ts';
 import { registerChat } from './commands/chat.ts';
 import { registerCollateral } from './commands/collateral.ts';
 import { registerGateway } from './commands/gateway.ts';
+import { registerImage } from './commands/image.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerLog } from './commands/log.ts';
 import { registerPolicy } from './commands/policy.ts';
@@ -25,6 +26,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerVerify,
   registerPolicy,
   registerCollateral,
+  registerImage,
   registerLog,
   registerAudit,
   registerChain,

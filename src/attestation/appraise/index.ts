@@ -17,4 +17,5 @@ export * from './recorded.ts';
 export { type SnpPolicyCheckName, snpOptionsOf, snpPolicyChecks } from './snp-policy.ts';
 export type { SnpPolicy } from './snp-schema.ts';
 export { type TdxPolicyCheckName, tdxPolicyChecks } from './tdx-policy.ts';
+export type { ReferenceImage } from './tdx-schema.ts';
 export { mayVouch, PINNED_ANCHORS, type PinnedAnchor, type Trust, trustUnder } from './trust.ts';

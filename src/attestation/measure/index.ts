@@ -1,3 +1,6 @@
+export * from './explain-snp.ts';
+export * from './explain-tdx.ts';
+export type { Difference, Explanation, Others } from './explanation.ts';
 export * from './firmware-table.ts';
 export * from './id-block.ts';
 export * from './kernel-hashes.ts';

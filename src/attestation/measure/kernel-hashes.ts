@@ -22,12 +22,17 @@ export type KernelHashes = Readonly<{ kernel: Bytes; initrd: Bytes; commandLine:
  * @throws CodedError IMAGE_MALFORMED for a command line that no kernel takes
  */
 export function kernelHashes(kernel: Uint8Array, initrd: Uint8Array | null, commandLine: string): KernelHashes {
+  return { kernel: sha256(kernel), initrd: initrdHash(initrd), commandLine: commandLineHash(commandLine) };
+}
+
+export function initrdHash(initrd: Uint8Array | null): Bytes {
+  return sha256(initrd ?? new Uint8Array(0));
+}
+
+/** @throws CodedError as {@link requireCommandLine} */
+export function commandLineHash(commandLine: string): Bytes {
   requireCommandLine(commandLine);
-  return {
-    kernel: sha256(kernel),
-    initrd: sha256(initrd ?? new Uint8Array(0)),
-    commandLine: sha256(concat(utf8(commandLine), Uint8Array.of(0))),
-  };
+  return sha256(concat(utf8(commandLine), Uint8Array.of(0)));
 }
 
 /** @throws CodedError IMAGE_MALFORMED */

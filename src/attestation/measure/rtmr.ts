@@ -51,6 +51,10 @@ export const BOOT_VARIABLES: BootVariables = [
   { name: 'Boot0000', value: UI_APP },
 ];
 
+export function handOffEvent(firmware: TdvfFirmware, memoryBytes: number): PredictedEvent {
+  return computed('TD hand-off block', sha384(tdHandOffBlock(firmware, memoryBytes)));
+}
+
 /**
  * The events of RTMR0 in OVMF builds before edk2-stable202505, without Secure Boot keys: hand-off block, configuration
  * volume, Secure Boot variables, separator, ACPI, boot variables. Later builds measure others as well.
@@ -70,7 +74,7 @@ export function rtmr0Events(
   const given = (name: string, digest: Bytes): PredictedEvent => ({ name, digest, from: 'given' });
   const volume = firmware.sections.filter(({ kind }) => kind === 'cfv');
   return [
-    computed('TD hand-off block', sha384(tdHandOffBlock(firmware, memoryBytes))),
+    handOffEvent(firmware, memoryBytes),
     ...volume.map(({ data }) => computed('configuration volume', sha384(data))),
     variable(EFI_GLOBAL_VARIABLE, 'SecureBoot', secureBoot),
     variable(EFI_GLOBAL_VARIABLE, 'PK'),
