@@ -42,7 +42,13 @@ export type MachineOptions = Readonly<{
   /** RTMR3 before any event of ours, 48 bytes. */
   rtmr3?: Uint8Array;
   /** Fields of the TD report that only the TDX module sets, as a module of somebody else's would set them. */
-  report?: Readonly<{ teeTcbSvn?: Uint8Array; mrSignerSeam?: Uint8Array; seamAttributes?: Uint8Array }>;
+  report?: Readonly<{
+    teeTcbSvn?: Uint8Array;
+    mrSignerSeam?: Uint8Array;
+    seamAttributes?: Uint8Array;
+    /** Version 5 only. */
+    teeTcbSvn2?: Uint8Array;
+  }>;
 }>;
 
 export type QuoteRequest = Readonly<{
@@ -174,7 +180,11 @@ function tdReportBody(
   );
   const serviceTd = measurement('mrServiceTd');
   if (request.version === 5) {
-    const body15 = concat(body, teeTcbSvn(request.runningModule ?? module), serviceTd);
+    const body15 = concat(
+      body,
+      exactly(set.teeTcbSvn2 ?? teeTcbSvn(request.runningModule ?? module), 16, 'teeTcbSvn2'),
+      serviceTd,
+    );
     return request.bodyType === 4 ? concat(body15, new Uint8Array(TD_REPORT_15EX_BYTES - body15.length)) : body15;
   }
   if (!isZero(serviceTd)) throw new CodedError('INVARIANT_BROKEN', 'MRSERVICETD needs a version 5 quote');

@@ -111,6 +111,14 @@ const RELAUNCH: [PlatformStatus, ComponentStatus, ComponentStatus, string][] = [
   ['unsupported', 'UpToDate', 'UpToDate', 'NotSupported'],
 ];
 
+const fill = (length: number, byte: number) => new Uint8Array(length).fill(byte);
+/** TEE_TCB_SVN: module ISVSVN, module version, SEAM loader. */
+const svn = (module: number, version: number, loader = 6) => {
+  const bytes = new Uint8Array(16);
+  bytes.set([module, version, loader]);
+  return bytes;
+};
+
 describe('relaunch', () => {
   test.each(RELAUNCH)('platform %s, running module %s, enclave %s: %s', async (platformStatus, running, qe, status) => {
     const machine = { platformStatus, module: 'OutOfDate', qe } as const;
@@ -119,6 +127,20 @@ describe('relaunch', () => {
       expect(verdict.tcb?.status).toBe(status);
       expect(verdict.verdict).toBe(status === 'Revoked' || status === 'NotSupported' ? 'refused' : 'verified');
     }
+  });
+
+  const RUNNING: [title: string, running: Uint8Array, status: string][] = [
+    ['the newest of its version', svn(6, 1), 'TDRelaunchAdvised'],
+    ['one below it', svn(5, 1), 'OutOfDate'],
+    ['the newest, on an old loader', svn(6, 1, 5), 'OutOfDate'],
+    ['a version that TCB info does not know', svn(6, 9), 'OutOfDate'],
+    ['no version, component 0 at the newest level', svn(6, 0), 'TDRelaunchAdvised'],
+    ['no version, component 0 below it', svn(5, 0), 'OutOfDate'],
+    ['no version, on an old loader', svn(6, 0, 5), 'OutOfDate'],
+  ];
+  test.each(RUNNING)('what runs now is %s', async (_, teeTcbSvn2, status) => {
+    const machine = { module: 'OutOfDate', report: { teeTcbSvn2 } } as const;
+    expect((await judge({ machine, quote: { version: 5 } })).tcb?.status).toBe(status);
   });
 
   test('a version 4 quote does not say what runs now, and an up-to-date module needs no relaunch', async () => {
@@ -150,14 +172,6 @@ const otherChain = new TextDecoder().decode(
 const seen = await judge({});
 const floorsOf = (crlNumber: number, now: number) =>
   judge({ collateral: intel.collateral(now, { crlNumber }), now }).then(({ crls }) => crls);
-
-const fill = (length: number, byte: number) => new Uint8Array(length).fill(byte);
-/** TEE_TCB_SVN: module ISVSVN, module version, SEAM loader. */
-const svn = (module: number, version: number, loader = 6) => {
-  const bytes = new Uint8Array(16);
-  bytes.set([module, version, loader]);
-  return bytes;
-};
 
 const CASES: [title: string, given: Case, failed: TdxCheckName[]][] = [
   ['nothing wrong, version 4', {}, []],
