@@ -49,7 +49,8 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 /** A string that stands for itself: no escape, no control character. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these
 const PLAIN_STRING = /"[^"\\\u0000-\u001f]*"/y;
-const CODE = { tab: 0x09, lineFeed: 0x0a, return: 0x0d, space: 0x20, nine: 0x39, zero: 0x30 } as const;
+const BLANKS = /[ \t\n\r]+/y;
+const CODE = { space: 0x20, nine: 0x39, zero: 0x30 } as const;
 /** Integers of fewer digits are exact. */
 const SHORT_INTEGER_DIGITS = 9;
 
@@ -218,12 +219,9 @@ class JsonScanner {
   }
 
   #space(): void {
-    for (;;) {
-      const code = this.#text.charCodeAt(this.#at);
-      if (code > CODE.space) return;
-      if (code !== CODE.space && code !== CODE.lineFeed && code !== CODE.return && code !== CODE.tab) return;
-      this.#at++;
-    }
+    if (this.#text.charCodeAt(this.#at) > CODE.space) return; // as a rule
+    BLANKS.lastIndex = this.#at;
+    if (BLANKS.test(this.#text)) this.#at = BLANKS.lastIndex;
   }
 
   #take(character: string): boolean {

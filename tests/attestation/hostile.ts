@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { CodedError } from '../../src/core/index.ts';
 
 /** What every parser of hostile input owes: an answer or a coded refusal, within this. */
-export const MILLISECONDS_MAX = 50;
+const MILLISECONDS_MAX = 50;
 const ATTEMPTS_MAX = 5;
 
 type Edit = Readonly<{
@@ -48,10 +48,18 @@ export function hostileText(good: string): fc.Arbitrary<string> {
 
 export type Answer<T> = Readonly<{ code: null; value: T } | { code: string; value: null }>;
 
-/**
- * The parser's answer, or the code of its refusal. Anything else it throws is a defect; so is an answer that does not
- * come in time, asked again a few times because the machine has other work too.
- */
+/** Throws where an answer took too long; one that did is asked again, because the machine has other work too. */
+export async function inTime<T>(ask: () => T | Promise<T>, attemptsMax = ATTEMPTS_MAX): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const start = performance.now();
+    const answer = await ask();
+    const spent = performance.now() - start;
+    if (spent <= MILLISECONDS_MAX) return answer;
+    if (attempt === attemptsMax) throw new Error(`an answer after ${spent.toFixed(0)} ms: ${JSON.stringify(answer)}`);
+  }
+}
+
+/** {@link inTime} of a parser: its answer, or the code of its refusal. Anything else it throws is a defect. */
 export function answerOf<T>(parse: () => T): Answer<T> {
   for (let attempt = 1; ; attempt++) {
     const start = performance.now();

@@ -26,7 +26,7 @@ export const EVIDENCE_BYTES_MAX: Readonly<Record<Kind, number>> = {
   'tdx-quote': 64 * 1024,
   'snp-report': 64 * 1024,
   'nvidia-gpu': 64 * 1024,
-  'nvidia-devices': 4 * 1024 * 1024,
+  'nvidia-devices': 2 * 1024 * 1024,
   'nvidia-rim': 256 * 1024,
   'nras-token': 512 * 1024,
   ccel: 4 * 1024 * 1024,
