@@ -9,6 +9,7 @@ export type {
 } from './binding.ts';
 export type { CheckGroup, IdentityBinding } from './cpu.ts';
 export * from './device-registry.ts';
+export * from './ear.ts';
 export type { AttestedDevice, GpuBinding } from './gpu.ts';
 export type { GpuPolicy } from './gpu-schema.ts';
 export * from './policy.ts';

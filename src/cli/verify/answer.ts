@@ -1,6 +1,7 @@
 import { CACHE_CHAINS_MAX, CACHE_SIGNATURES_MAX, VerificationCache } from '../../attestation/index.ts';
-import { asCodedError, CodedError, type Json } from '../../core/index.ts';
+import { asCodedError, type Json } from '../../core/index.ts';
 import { verifyCcel } from './ccel.ts';
+import { createCompositeVerifier } from './composite.ts';
 import { verifyNrasToken } from './nras-token.ts';
 import { createNvidiaDevicesVerifier } from './nvidia-devices.ts';
 import { createNvidiaGpuVerifier } from './nvidia-gpu.ts';
@@ -20,12 +21,6 @@ export type Verifier = Readonly<{
 
 type AnswerKind = (request: VerifyRequest) => Promise<VerifyResponse>;
 
-const notYet: AnswerKind = async ({ kind }) => {
-  throw new CodedError('EVIDENCE_KIND_UNSUPPORTED', `evidence of kind ${kind} can't be verified by this version`, {
-    kind,
-  });
-};
-
 const turnOfEventLoop = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 /** One verifier holds its caches; make one per process. @param policies those that a request may name; none by default */
@@ -39,7 +34,7 @@ export function createVerifier(policies: ShippedPolicies = () => null): Verifier
     'nvidia-rim': createNvidiaRimVerifier(nvidiaCache),
     'nras-token': verifyNrasToken,
     ccel: verifyCcel,
-    composite: notYet,
+    composite: createCompositeVerifier(policies),
   };
   const answer = async (request: VerifyRequest) => {
     try {

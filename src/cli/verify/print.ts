@@ -23,6 +23,7 @@ function headline(kind: Kind, response: VerifyResponse): string {
   }
   if (verdict === 'unavailable') return 'COULD NOT FIND OUT';
   if (isOfDevices(kind)) return nvidiaHeadline(response);
+  if (kind === 'composite') return 'VERIFIED  a worker that the policy accepts';
   if (kind === 'nvidia-rim') return 'VERIFIED  a genuine manifest';
   if (kind === 'nras-token') return "VERIFIED  NVIDIA's opinion, which stands for no evidence";
   if (claims.replayedRtmrs !== undefined) return 'VERIFIED  the log leads to the registers given';
@@ -58,7 +59,7 @@ const WORDS: Readonly<Record<string, string>> = {
 function wordsOf(names: readonly string[]): string[] {
   const devices = new Map<string, string[]>();
   for (const name of names) {
-    const [, device, check = name] = /^device(\d+)\.(\w+)$/.exec(name) ?? [];
+    const [, device, check = name] = /^(?:device(\d+)|cpu|gpu|binding)\.(\w+)$/.exec(name) ?? [];
     const known = devices.get(check) ?? [];
     devices.set(check, device === undefined ? known : [...known, device]);
   }

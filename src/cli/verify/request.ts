@@ -34,6 +34,8 @@ export const EVIDENCE_BYTES_MAX: Readonly<Record<Kind, number>> = {
 };
 
 export const TRUST_ANCHORS_MAX = 16;
+/** What an anchor may vouch for in composite evidence, apart from CPUs. */
+const PURPOSES = ['nvidia-device', 'nvidia-manifest'] as const;
 export const REVOCATION_MODES = ['require', 'prefer', 'off'] as const;
 
 /** One question to `chrysalis verify`; its JSON form is in the README of the command. */
@@ -140,9 +142,10 @@ function parseTrustAnchors(value: Json | undefined): readonly TrustAnchor[] | nu
     throw malformed('trustAnchors', `not a list of at most ${TRUST_ANCHORS_MAX}`);
   }
   return value.map((item: Json) => {
-    const { spkiSha256 } = recordOf(item, 'trustAnchors');
+    const { spkiSha256, purpose } = recordOf(item, 'trustAnchors');
     if (typeof spkiSha256 !== 'string') throw malformed('trustAnchors', 'spkiSha256 is not hexadecimal');
-    return callerAnchor(spkiSha256);
+    if (purpose === undefined) return callerAnchor(spkiSha256);
+    return { ...callerAnchor(spkiSha256), purpose: oneOf(PURPOSES, purpose, 'trustAnchors.purpose') };
   });
 }
 
