@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   nvidia: async () => (await import('./nvidia.ts')).benchNvidia,
   session: async () => (await import('./session.ts')).benchSession,
   router: async () => (await import('./router.ts')).benchRouter,
+  gateway: async () => (await import('./gateway.ts')).benchGateway,
   engine: async () => (await import('./engine.ts')).benchEngine,
   log: async () => (await import('./log.ts')).benchLog,
   'log-latency': async () => (await import('./log-latency.ts')).benchLogLatency,

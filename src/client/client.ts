@@ -30,6 +30,8 @@ const DEADLINE_DEFAULT_MS = 60_000;
 /** How long an answer that was asked to end may take to do so, receipt included. */
 const STOP_GRACE_MS = 3_000;
 const PAYMENT_MS = 15_000;
+/** Each request asks which models there are: not the router each time. */
+const MODELS_KEPT_MS = 1_000;
 const LOG_WAIT_MS = 15_000;
 const LOG_POLL_MS = 200;
 /** Tries of one request: the first, another session, and one more. */
@@ -71,6 +73,7 @@ export function createClient(deps: ClientDeps): Client {
   const receipts = openReceipts(deps.receipts ?? NO_RECEIPT_STORE);
   /** Answers that nobody reads any more, and that are still to be paid. */
   const ending = new Set<Promise<void>>();
+  let listed: Readonly<{ at: number; models: readonly ModelInfo[] }> | null = null;
   let terms: Promise<Readonly<{ price: PriceSheet }>> | null = null;
 
   const live = createLiveSessions(async (ask, avoid, call): Promise<LiveSession> => {
@@ -93,13 +96,22 @@ export function createClient(deps: ClientDeps): Client {
     return terms;
   };
 
-  const models = async (call: CallOptions): Promise<ModelInfo[]> =>
-    (await transport.listModels(call)).map(({ modelDigest, ...model }) => ({ ...model, digest: toHex(modelDigest) }));
+  const models = async (call: CallOptions): Promise<readonly ModelInfo[]> => {
+    if (listed !== null && now() - listed.at < MODELS_KEPT_MS) return listed.models;
+    const models = (await transport.listModels(call)).map(({ modelDigest, ...model }) => ({
+      ...model,
+      digest: toHex(modelDigest),
+    }));
+    // What is not there may be there at once: an empty list is never kept.
+    listed = models.length === 0 ? null : { at: now(), models };
+    return models;
+  };
 
   const findModel = async (wanted: string | undefined, call: CallOptions): Promise<Bytes> => {
     const offered = await models(call);
     const found = offered.find(({ digest, name }) => wanted === undefined || digest === wanted || name === wanted);
     if (found !== undefined) return fromHex(found.digest, 'model digest');
+    listed = null;
     const code = offered.length === 0 ? 'NO_WORKER' : 'MODEL_UNKNOWN';
     throw new CodedError(code, 'no admitted worker serves this model', {
       offered: offered.map(({ name }) => name).join(' '),

@@ -10,6 +10,24 @@ export const FRAMES_MAX = 2 ** 20;
 
 const FLAGS = Array.from({ length: 256 }, (_, flags) => Uint8Array.of(flags));
 
+const SLAB_BYTES = 65_536;
+/** Frames up to this length are cut from shared memory: making memory for each costs as much as encrypting it. */
+const SLAB_FRAME_MAX = 4096;
+let slab: Bytes = new Uint8Array(0);
+let slabUsed = 0;
+
+/** Room for one frame. Ciphertext alone: what is secret has memory of its own. */
+function ciphertextBytes(length: number): Bytes {
+  if (length > SLAB_FRAME_MAX) return new Uint8Array(length);
+  if (slabUsed + length > slab.length) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const bytes = slab.subarray(slabUsed, slabUsed + length);
+  slabUsed += length;
+  return bytes;
+}
+
 /** The key of one direction of one request, imported once. Seals and opens without promises. */
 export class FrameKey {
   #key: AeadKey | null;
@@ -36,7 +54,7 @@ export class FrameKey {
   }
 
   seal(index: number, flags: number, plaintext: Uint8Array): Bytes {
-    const frame = new Uint8Array(plaintext.length + FRAME_OVERHEAD);
+    const frame = ciphertextBytes(plaintext.length + FRAME_OVERHEAD);
     frame[0] = flags;
     if (this.#key === null) throw erased();
     aeadSealInto(this.#key, this.#nonceOf(index), FLAGS[flags] as Bytes, plaintext, frame, 1);

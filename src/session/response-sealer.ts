@@ -1,5 +1,5 @@
 import { runningHmacSha256 } from '#crypto';
-import { type Bytes, type Clock, CodedError, concat, type UnixMs } from '../core/index.ts';
+import { type Bytes, type Clock, CodedError, concat, secretBytes, type UnixMs } from '../core/index.ts';
 import type { SignedReceipt } from './exchange.ts';
 import { FRAMES_MAX, FrameKey } from './frames.ts';
 import type { Padding } from './header.ts';
@@ -60,6 +60,7 @@ export class ResponseSealer {
   readonly #signer: ReceiptSigner;
   readonly #now: Clock;
   #pending: Bytes = new Uint8Array(0);
+  #plaintext: Bytes = new Uint8Array(0);
 
   constructor(terms: ResponseTerms, signer: ReceiptSigner, now: Clock) {
     this.preface = encodePreface(terms.preface);
@@ -144,7 +145,7 @@ export class ResponseSealer {
     if (this.ended) throw broken('a frame after the last one');
     // Room for the last frame is always kept: a stream without one counts as cut.
     if (flags === FRAME_DATA && this.frames >= FRAMES_MAX - 1) throw broken('too many frames');
-    const plaintext = new Uint8Array(paddedBytes(message.length, this.padding));
+    const plaintext = this.#room(paddedBytes(message.length, this.padding));
     plaintext[0] = message.length >>> 24;
     plaintext[1] = message.length >>> 16;
     plaintext[2] = message.length >>> 8;
@@ -155,6 +156,12 @@ export class ResponseSealer {
     this.#chain.push(frame);
     if (flags === FRAME_DATA) this.#commitment.update(message);
     return frame;
+  }
+
+  /** Zeros to lay a message out in; overwritten again once it is sealed. */
+  #room(length: number): Bytes {
+    if (this.#plaintext.length < length) this.#plaintext = secretBytes(length);
+    return this.#plaintext.length === length ? this.#plaintext : this.#plaintext.subarray(0, length);
   }
 
   #amount(counts: TokenCounts): bigint {

@@ -173,7 +173,8 @@ export class ResponseReader {
     const refused = (name: string, why: string) =>
       new CodedError('RESPONSE_REFUSED', why, { check: name, frame: index });
     if (plaintext.length < 4) throw refused('length', 'a frame without a length');
-    const length = new DataView(plaintext.buffer, plaintext.byteOffset).getUint32(0, false);
+    const [a, b, c, d] = plaintext as unknown as readonly [number, number, number, number];
+    const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
     if (length > plaintext.length - 4) throw refused('length', 'a message longer than its frame');
     for (let i = 4 + length; i < plaintext.length; i++) {
       if (plaintext[i] !== 0) throw refused('zeros', 'padding that is not zero');

@@ -28,14 +28,18 @@ const BLOCK = 64;
 /** Longer messages are worth a streaming context; for short ones two one-shot hashes are several times faster. */
 const ONE_SHOT_MAX = 4096;
 
+/** Room that is made once: the calls below run to their end, and overwrite what they put here. */
+const INNER = secretBytes(BLOCK + ONE_SHOT_MAX);
+const OUTER = secretBytes(BLOCK + 32);
+
 export function hmacSha256(key: Uint8Array, data: Uint8Array): Bytes {
   if (data.length > ONE_SHOT_MAX) {
     return bytes(crypto.createHmac('sha256', crypto.createSecretKey(key)).update(data).digest());
   }
   // RFC 2104: H(key ⊕ opad ‖ H(key ⊕ ipad ‖ data)).
   const short = key.length > BLOCK ? sha256(key) : key;
-  const inner = secretBytes(BLOCK + data.length).fill(0x36, 0, BLOCK);
-  const outer = secretBytes(BLOCK + 32).fill(0x5c, 0, BLOCK);
+  const inner = INNER.subarray(0, BLOCK + data.length).fill(0x36, 0, BLOCK);
+  const outer = OUTER.fill(0x5c, 0, BLOCK);
   for (let i = 0; i < short.length; i++) {
     const byte = short[i] as number;
     inner[i] = 0x36 ^ byte;

@@ -60,6 +60,12 @@ export class Batch {
     }));
   }
 
+  /** Room for the longest row, which may be about to have so many tokens. */
+  #reserve(tokens: number): void {
+    const longest = Math.max(tokens, ...this.#rows.map(({ length }) => length + 1));
+    this.#caches.reserve(this.#rows.length, longest, this.#rows.length);
+  }
+
   #admit(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       if (this.#running || this.#rows.length >= this.#limits.rowsMax) return; // rows move between steps only
@@ -67,7 +73,6 @@ export class Batch {
       const bytes = this.#caches.bytesFor(this.#rows.length + 1, tokens);
       if (this.#rows.length > 0 && bytes > this.#limits.cacheBytesMax) return;
       this.#waiting.shift();
-      this.#caches.reserve(this.#rows.length + 1, first.lengthMax, this.#rows.length);
       const row: Row = { place: this.#rows.length, length: 0, lengthMax: first.lengthMax, lastId: 0, ask: null };
       this.#rows.push(row);
       first.begin(row);
@@ -124,6 +129,7 @@ export class Batch {
   /** One prompt, in a run of its own over its row. */
   async #prompt(row: Row): Promise<void> {
     const { ids } = row.ask as Ask;
+    this.#reserve(ids.length);
     const { Tensor } = this.#runtime;
     const dims = [1, ids.length];
     const feeds: Record<string, Tensor> = {
@@ -146,6 +152,7 @@ export class Batch {
     const rows = this.#rows.slice(0, count);
     const { Tensor } = this.#runtime;
     const total = 1 + Math.max(...rows.map(({ length }) => length));
+    this.#reserve(total);
     const mask = new BigInt64Array(count * total);
     const ids = new BigInt64Array(count);
     rows.forEach((row, i) => {

@@ -1,7 +1,11 @@
 import type { Tensor } from 'onnxruntime-node';
 import type { DecoderGraph, Runtime } from './decoder-graph.ts';
 
-const TOKENS_LEAST = 64;
+/**
+ * Room for tokens grows by so many: the runtime's binding copies what it gives out, so that a step costs as much as the
+ * room it has, not as the tokens in it.
+ */
+const TOKENS_STEP = 16;
 
 /**
  * The key-value caches of several sequences, one row each, in memory that the runtime writes in place: a step appends
@@ -31,22 +35,22 @@ export class CacheRows {
   /** Bytes that so many rows of so many tokens take, once room for them was made. */
   bytesFor(rows: number, tokens: number): number {
     const perToken = this.#graph.caches.reduce((sum, { dims }) => sum + 4 * width(dims), 0);
-    return powerOfTwo(rows) * this.#roomFor(tokens) * perToken;
+    return rows * this.#roomFor(tokens) * perToken;
   }
 
   #roomFor(tokens: number): number {
-    return Math.min(this.#tokensMax, Math.max(TOKENS_LEAST, powerOfTwo(tokens)));
+    return Math.min(this.#tokensMax, Math.ceil(tokens / TOKENS_STEP) * TOKENS_STEP);
   }
 
-  /** Makes room; what rows hold stays. Without rows in use (`used` 0) it may also shrink. */
+  /**
+   * Makes room, and gives back what is not needed; what the first `used` rows hold stays.
+   * @param tokens of the longest row
+   */
   reserve(rows: number, tokens: number, used: number): void {
-    const [wantedRows, wantedTokens] = [powerOfTwo(rows), this.#roomFor(tokens)];
-    const enough = wantedRows <= this.#rows && wantedTokens <= this.#tokens;
-    if (enough && (used > 0 || (wantedRows === this.#rows && wantedTokens === this.#tokens))) return;
-    const [newRows, newTokens] =
-      used === 0
-        ? [wantedRows, wantedTokens]
-        : [Math.max(wantedRows, this.#rows), Math.max(wantedTokens, this.#tokens)];
+    const newTokens = this.#roomFor(tokens);
+    const newRows = Math.max(rows, this.#rows);
+    if (newTokens === this.#tokens && newRows === this.#rows) return;
+    const kept = Math.min(this.#tokens, newTokens);
     const grown = new Map<string, Float32Array>();
     for (const { past, dims } of this.#graph.caches) {
       const [, heads, , size] = dims as [number, number, number, number];
@@ -55,7 +59,7 @@ export class CacheRows {
       if (old !== undefined) {
         for (let strip = 0; strip < used * heads; strip++) {
           const at = strip * this.#tokens * size;
-          next.set(old.subarray(at, at + this.#tokens * size), strip * newTokens * size);
+          next.set(old.subarray(at, at + kept * size), strip * newTokens * size);
         }
       }
       grown.set(past, next);
@@ -106,8 +110,4 @@ export class CacheRows {
 /** Values of one token in one cache. */
 function width(dims: readonly number[]): number {
   return (dims[1] as number) * (dims[3] as number);
-}
-
-function powerOfTwo(value: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, value)));
 }
