@@ -108,8 +108,10 @@ async function again(
 
 function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
   const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}`;
+  const failed = made.status === 'affirming' ? [] : made.because;
+  const found = failed.length === 0 ? made.status : `${made.status} (${failed.join(', ')})`;
   const pairs: [string, unknown, unknown][] = [
-    ['verdict', body.verdict, made.status],
+    ['verdict', body.verdict, body.verdict === made.status ? made.status : found],
     ['worker', body.workerKey, digest(made.workerId)],
     ['evidence', body.evidence, digest(made.evidenceDigest)],
     ['model', body.model, digest(made.modelDigest)],
@@ -118,7 +120,6 @@ function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
     ['platform', body.platform, platformName(made)],
   ];
   if (type === 'worker-rejected') {
-    const failed = made.status === 'affirming' ? [] : made.because;
     pairs.push(['failed checks', String(body.failedChecks), String(failed.length === 0 ? ['unknown'] : failed)]);
   }
   const differences = pairs

@@ -39,8 +39,13 @@ export type AuditTrust = Readonly<{
   signers: Approvers | null;
 }>;
 
+/** The newest head that a log's anchor on chain holds. @property address raw, of the contract */
+export type AnchoredHead = Readonly<{ address: string; size: number; root: Bytes; at: number }>;
+
 export type AuditDeps = Readonly<{
   reappraise: Reappraise;
+  /** What the chain holds, where somebody looks; null where nothing was anchored. The contract takes no tree that does not extend the one before. */
+  anchored?: () => Promise<AnchoredHead | null>;
   /** Appraisals under way at once. */
   parallel?: number;
   progress?: (done: number, of: number) => void;

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { sha256 } from '#crypto';
-import { blobPath } from '../../src/audit/index.ts';
-import { concat, utf8 } from '../../src/core/index.ts';
+import { type AuditDeps, blobPath } from '../../src/audit/index.ts';
+import { concat, toBase64, utf8 } from '../../src/core/index.ts';
+import { fill } from '../attestation/appraise/scene.ts';
 import {
   type Attack,
   alice,
@@ -18,7 +19,7 @@ import {
   weaker,
   worker,
 } from './attack.ts';
-import { developmentText, honest, NOW, problemsOf, repack, Scene } from './scene.ts';
+import { audit, developmentText, honest, NOW, problemsOf, repack, Scene } from './scene.ts';
 
 const ENTRIES: readonly Attack[] = [
   { what: 'an entry that is no leaf', bundle: scene(async (made) => made.raw(utf8('not json'))), finds: ['V6'] },
@@ -355,4 +356,28 @@ test('two approvers are enough', async () => {
   )();
   const { checks } = await problemsOf(bundle, { approvers: people });
   expect(checks.find(({ id }) => id === 'V10')?.problems).toEqual([]);
+});
+
+test('V15: the chain is asked where it is given; another tree, another contract, none and a smaller one are found', async () => {
+  const made = await begun();
+  const { root, size } = { root: made.tree.root(), size: made.entries.length };
+  const body = { size, root: toBase64(root), address: '0:aa', transaction: 'x' };
+  await made.add({ type: 'anchor', subject: 'anchor', body });
+  await made.checkpoint();
+  const bundle = await made.bundle();
+  const outcome = async (anchored?: AuditDeps['anchored']) => {
+    const { checks } = await audit(bundle, {}, anchored === undefined ? {} : { anchored });
+    return checks.find(({ id }) => id === 'V15')?.outcome;
+  };
+  const head = { address: '0:aa', size, root, at: NOW };
+  expect(await outcome()).toBe('notChecked');
+  expect(await outcome(async () => head)).toBe('passed');
+  for (const wrong of [
+    null,
+    { ...head, address: '0:bb' },
+    { ...head, size: size - 1 },
+    { ...head, root: fill(9, 32) },
+  ]) {
+    expect(await outcome(async () => wrong)).toBe('failed');
+  }
 });

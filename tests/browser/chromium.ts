@@ -14,6 +14,8 @@ function findChromium(): string | null {
 }
 
 const executablePath = findChromium();
+/** Where the browser is, or null. */
+export const CHROMIUM = executablePath;
 /** Whether tests in a browser are left out; never where CHRYSALIS_REQUIRE_BROWSER says that they must run. */
 export const WITHOUT_BROWSER = executablePath === null && process.env.CHRYSALIS_REQUIRE_BROWSER !== '1';
 export const WHY_NO_BROWSER = 'no Chromium found: install one, or name it in CHRYSALIS_CHROMIUM';

@@ -12,6 +12,7 @@ export * from './intel/qe-identity.ts';
 export * from './intel/tcb-info.ts';
 export * from './judged.ts';
 export * from './nvidia/index.ts';
+export * from './simulated-anchors.ts';
 export * from './trust-anchor.ts';
 export * from './vendors.ts';
 export * from './verification-cache.ts';

@@ -19,12 +19,14 @@ import {
 import { CodedError, rfc3339 } from '../../core/index.ts';
 import { writeDurably } from '../compose/files.ts';
 import { EXIT, type ExitCode, labelled, type Paint, printable, processSink } from '../output.ts';
+import { type AnchorOptions, anchorReader } from './anchor.ts';
 import { openBundle } from './open-bundle.ts';
 import { createReappraisalPool } from './pool.ts';
 import { progressBar } from './progress.ts';
 import { loadAuditTrust, type TrustOptions } from './trust.ts';
 
 export type VerifyOptions = TrustOptions &
+  AnchorOptions &
   Readonly<{
     report?: string;
     oscal?: string;
@@ -42,12 +44,14 @@ const MARK: Readonly<Record<CheckOutcome, string>> = { passed: 'âœ“', failed: 'â
 export async function runVerify(path: string, options: VerifyOptions): Promise<ExitCode> {
   const packs = (options.pack ?? []).map(packOf);
   const trust = loadAuditTrust(options);
+  const anchored = anchorReader(options);
   const bundle = await openBundle(path, options.maxUnpackedBytes);
   const pool = createReappraisalPool(trust.anchors);
   const bar = progressBar(options.json === true ? null : process.stderr, 'verifying');
   try {
     const { reappraise, parallel } = pool;
-    const { report, source } = await verifyBundle(bundle.files, trust, { reappraise, parallel, progress: bar.show });
+    const deps = { reappraise, parallel, progress: bar.show, ...(anchored === undefined ? {} : { anchored }) };
+    const { report, source } = await verifyBundle(bundle.files, trust, deps);
     bar.clear();
     await writeReports(report, source, options, packs);
     if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);

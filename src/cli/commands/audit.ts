@@ -28,6 +28,7 @@ export function registerAudit(program: Command): void {
   registerExport(audit);
   registerVerify(audit);
   registerLooks(audit);
+  registerPage(audit);
 }
 
 function registerExport(audit: Command): void {
@@ -53,11 +54,13 @@ function registerVerify(audit: Command): void {
     .command('verify <bundle>')
     .summary('check a bundle offline, each appraisal at the instant it was made')
     .description(
-      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No network, no clock. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
+      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No clock, and no network but for --chain. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
     )
     .requiredOption(...POLICY)
     .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
     .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
+    .option('--chain <url>', 'look at the anchors on this chain (toncenter API); everything else stays offline')
+    .option('--anchor <file>', 'configuration of the log’s anchor contract, as JSON')
     .option('--report <file>', 'write a report for people (HTML, one file)')
     .option('--oscal <file>', 'write OSCAL assessment results')
     .option('--csv <file>', 'write the entries as a table')
@@ -119,4 +122,25 @@ function registerLooks(audit: Command): void {
   ).action(async (openings: string, options: LookOptions) => {
     process.exitCode = await (await import('../audit/look.ts')).runOpen(openings, options);
   });
+}
+
+function registerPage(audit: Command): void {
+  audit
+    .command('page')
+    .description(
+      'write the auditor’s console, one HTML file that asks for nothing: open it from your disk, drop a bundle into it',
+    )
+    .option('--out <file>', 'the file to write', 'auditor.html')
+    .addHelpText('after', '\nExample:\n  $ npx chrysalis audit page --out auditor.html')
+    .action(async ({ out }: { out: string }) => {
+      const [{ consolePage }, { writeDurably }, { CodedError }] = await Promise.all([
+        import('../log/console.ts'),
+        import('../compose/files.ts'),
+        import('../../core/index.ts'),
+      ]);
+      const page = await consolePage();
+      if (page === null) throw new CodedError('CONFIG_INVALID', 'the console is not built and cannot be built here');
+      writeDurably(out, page.html);
+      console.log(out);
+    });
 }

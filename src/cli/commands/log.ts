@@ -121,6 +121,8 @@ function registerMonitor(log: Command): void {
     )
     .requiredOption('--log <url>', 'the log to follow')
     .requiredOption('--policy <file>', 'C2SP tlog-policy: keys of the log, its witnesses and their quorum')
+    .option('--chain <url>', 'look at the log’s anchor on this chain too')
+    .option('--anchor <file>', 'configuration of that anchor contract, as JSON')
     .option('--mirror <url...>', 'copies of the log to compare with')
     .option('--gossip <folder>', 'checkpoints that clients saw, one a file')
     .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')

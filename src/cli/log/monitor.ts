@@ -4,6 +4,7 @@ import { createMonitor, createReappraiser, type Finding, httpSource, type OtherV
 import { asCodedError, type Bytes, fromUtf8, KIND_OF_CODE, rfc3339, utf8 } from '../../core/index.ts';
 import { encodeEquivocation, type LogPolicy, NOTE_BYTES_MAX } from '../../log/index.ts';
 import { createWitnessClient } from '../../log/witness/index.ts';
+import { type AnchorOptions, anchorReader } from '../audit/anchor.ts';
 import { loadAuditTrust, type TrustOptions } from '../audit/trust.ts';
 import { announce, stopSignal } from '../child.ts';
 import { openCollateral } from '../compose/collateral.ts';
@@ -12,6 +13,7 @@ import { EXIT, type ExitCode, printable, processSink } from '../output.ts';
 import { sleepUntil } from './waiting.ts';
 
 export type MonitorOptions = TrustOptions &
+  AnchorOptions &
   Readonly<{
     log: string;
     data: string;
@@ -40,7 +42,9 @@ export async function runMonitor(options: MonitorOptions): Promise<ExitCode> {
     options.collateral === undefined && options.collateralUrl === undefined
       ? null
       : await openCollateral(options, trust.anchors);
+  const anchored = anchorReader(options);
   const monitor = createMonitor({
+    ...(anchored === undefined ? {} : { anchored }),
     source: httpSource(options.log, fetch),
     trust,
     reappraise: createReappraiser(trust.anchors),

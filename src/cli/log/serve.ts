@@ -14,6 +14,7 @@ import {
 } from '../../log/writer/index.ts';
 import { aborted, announce, stopSignal } from '../child.ts';
 import { readText, systemRandomness } from '../compose/files.ts';
+import { consolePage } from './console.ts';
 import { logVkeyIn, readLogPolicy } from './keys.ts';
 
 export type ServeOptions = Readonly<{
@@ -105,7 +106,9 @@ export async function serveLog(options: ServeOptions): Promise<void> {
       log,
       port: options.port,
       token,
+      console: consolePage,
       ...(witnessing === null ? {} : { witnessing }),
+      ...(options.policy === undefined ? {} : { policyText: readText(options.policy) }),
     });
     announceReady(options, log, server.url, own?.policy.witnesses.size ?? 0);
     const stopHeartbeat = startHeartbeat(log, options.data);

@@ -8,7 +8,7 @@ import type { SettlementContracts } from '../compose/settlement.ts';
 import { codedFromSystem } from '../output.ts';
 import type { Ports } from './ports.ts';
 import { readSettlement, type SettlementReader, type SettlementSources } from './settled.ts';
-import { type Layout, readOrMake, writeLogPolicy } from './state.ts';
+import { type Layout, readOrMake, writeLogAnchor, writeLogPolicy } from './state.ts';
 import { Child, type Event } from './supervisor.ts';
 import { prepareVendors, type SimulatedWorker } from './vendors.ts';
 
@@ -191,6 +191,8 @@ export class Network {
     // In production an hour lies between a root and its payments; here somebody is looking on.
     args.push('--pool-post-delay', '1', '--pay-above', '1', '--settle-every', '1');
     this.#router = await this.#child('router', 'router', args).start();
+    const { anchor } = (this.#router.contracts ?? {}) as Partial<SettlementContracts>;
+    if (anchor !== undefined) writeLogAnchor(layout, anchor);
     return { where: this.urls.router, what: `policy ${optional(this.#router, 'policy') || 'development-simulated'}` };
   }
 

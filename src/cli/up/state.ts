@@ -18,6 +18,8 @@ export type Layout = Readonly<{
   /** Seed of the wallet that a worker's pay goes to; no part of the worker. */
   payout(worker: string): string;
   logFile(part: string): string;
+  /** Configuration of the log's anchor contract, for auditors. */
+  logAnchor: string;
   /** Which log clients believe, and the witnesses that must have seen its heads. */
   logPolicy: string;
   part(name: 'chain' | 'witness' | 'log' | 'router' | 'gateway'): string;
@@ -36,6 +38,7 @@ export function layoutOf(folder: string): Layout {
     trustAnchors: join(at, 'trust-anchors.json'),
     network: join(at, 'network.json'),
     logPolicy: join(at, 'log-policy.txt'),
+    logAnchor: join(at, 'log-anchor.json'),
     machine: (worker) => join(at, 'machines', `${worker}.json`),
     devices: (worker) => join(at, 'machines', `${worker}-devices.json`),
     payout: (worker) => join(at, 'payouts', `${worker}.seed`),
@@ -48,6 +51,11 @@ export function layoutOf(folder: string): Layout {
 export function writeLogPolicy(layout: Layout, log: string, witness: Readonly<{ vkey: string; url: string }>): void {
   const lines = [`log ${log}`, `witness local ${witness.vkey} ${witness.url}`, 'quorum local'];
   writeDurably(layout.logPolicy, `${lines.join('\n')}\n`);
+}
+
+/** Writes how the log's anchor contract is configured: its address follows from it. */
+export function writeLogAnchor(layout: Layout, anchor: object): void {
+  writeDurably(layout.logAnchor, `${JSON.stringify(anchor, null, 2)}\n`);
 }
 
 /** Reads a small text file; makes it, for this user alone, where there is none. @throws CodedError as `makeFolders` */

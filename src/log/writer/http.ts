@@ -17,8 +17,14 @@ export const HTML = 'text/html; charset=utf-8';
 export const IMMUTABLE = 'public, max-age=31536000, immutable';
 export const FRESH = 'no-store';
 
-/** @property status 200 where absent */
-export type Answer = Readonly<{ status?: number; type: string; cache: string; body: string | Uint8Array }>;
+/** @property status 200 where absent @property rules Content-Security-Policy of a page with a script; none may run where absent */
+export type Answer = Readonly<{
+  status?: number;
+  type: string;
+  cache: string;
+  body: string | Uint8Array;
+  rules?: string;
+}>;
 export type Route = Readonly<{ path: RegExp; answer: (match: readonly string[]) => Promise<Answer> }>;
 export type HttpServer = Readonly<{ url: string; port: number; close(): Promise<void> }>;
 
@@ -96,9 +102,16 @@ const SECURITY = {
   'access-control-allow-origin': '*',
 };
 
-function send(request: IncomingMessage, response: ServerResponse, { status = 200, type, cache, body }: Answer): void {
+function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  const { status = 200, type, cache, body, rules } = answer;
   const bytes = typeof body === 'string' ? utf8(body) : body;
-  const headers = { ...SECURITY, 'content-type': type, 'cache-control': cache, 'content-length': bytes.length };
+  const headers = {
+    ...SECURITY,
+    ...(rules === undefined ? {} : { 'content-security-policy': rules }),
+    'content-type': type,
+    'cache-control': cache,
+    'content-length': bytes.length,
+  };
   // A body that was not read to its end: say so and hang up instead of reading on.
   if (!request.complete) response.shouldKeepAlive = false;
   response.writeHead(status, status === 503 ? { ...headers, 'retry-after': '1' } : headers);

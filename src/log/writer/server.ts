@@ -35,6 +35,10 @@ export type LogServerOptions = Readonly<{
   host?: string;
   token?: string;
   witnessing?: Witnessing;
+  /** The tlog-policy that this log claims for itself, for readers to compare with the one they were given. */
+  policyText?: string;
+  /** The auditor's console; where it is null the plain page is shown. */
+  console?: () => Promise<Readonly<{ html: string; rules: string }> | null>;
 }>;
 
 /**
@@ -44,7 +48,7 @@ export type LogServerOptions = Readonly<{
  */
 export async function startLogServer(options: LogServerOptions): Promise<LogServer> {
   const { log, port, host, token, witnessing } = options;
-  const routes = [...publishedRoutes(log, witnessing), ...readRoutes(log)];
+  const routes = [...pageRoutes(options), ...publishedRoutes(log, witnessing), ...readRoutes(log)];
   let appending = 0;
   const append = async (request: IncomingMessage): Promise<Answer> => {
     requireToken(request, token);
@@ -65,15 +69,25 @@ export async function startLogServer(options: LogServerOptions): Promise<LogServ
   return startHttpServer(answerOf, { port, host });
 }
 
+function pageRoutes({ log, policyText, console }: LogServerOptions): readonly Route[] {
+  return [
+    {
+      path: /^\/$/,
+      answer: async () => {
+        const page = (await console?.()) ?? null;
+        if (page === null) return { type: HTML, cache: FRESH, body: await renderPage(log) };
+        return { type: HTML, cache: FRESH, body: page.html, rules: page.rules };
+      },
+    },
+    { path: /^\/policy$/, answer: async () => ({ type: TEXT, cache: FRESH, body: found(policyText ?? null) }) },
+  ];
+}
+
 /** What changes with each published head. A log with witnesses shows nothing that their quorum has not cosigned. */
 function publishedRoutes(log: Log, witnessing: Witnessing | undefined): readonly Route[] {
   const checkpoint = async () => (witnessing === undefined ? log.checkpoint() : witnessing.checkpoint());
   const proof = (index: number) => (witnessing === undefined ? log.proof(index) : witnessing.proof(index));
   return [
-    {
-      path: /^\/$/,
-      answer: async () => ({ type: HTML, cache: FRESH, body: await renderPage(log) }),
-    },
     { path: /^\/checkpoint$/, answer: async () => ({ type: TEXT, cache: FRESH, body: await checkpoint() }) },
     {
       path: /^\/proof\/([0-9]{1,16})$/,
