@@ -3,7 +3,7 @@ import { CodedError } from '../../src/core/index.ts';
 
 /** What every parser of hostile input owes: an answer or a coded refusal, within this. */
 const MILLISECONDS_MAX = 50;
-const ATTEMPTS_MAX = 5;
+const ATTEMPTS_MAX = 20;
 
 type Edit = Readonly<{
   kind: 'flip' | 'set' | 'insert' | 'remove' | 'repeat' | 'cut';

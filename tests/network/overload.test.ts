@@ -29,12 +29,11 @@ test('one channel asks for far more than there is: the others are served, and wh
     const refused = results.filter(({ code }) => code !== null);
     expect(served.length).toBeGreaterThan(3);
     expect(refused.length).toBeGreaterThan(CROWD / 4);
-    for (const { code, retryAfterMs } of refused) {
-      expect(['DEADLINE_EXCEEDED', 'ROUTER_BUSY']).toContain(code);
-      expect(retryAfterMs).toBeGreaterThan(0);
-    }
-    // Long before their deadlines: most of what would have waited in vain never waited.
-    expect(refused.filter(({ ms }) => ms < 3_000).length).toBeGreaterThan(refused.length / 2);
+    for (const { code } of refused) expect(['DEADLINE_EXCEEDED', 'ROUTER_BUSY']).toContain(code);
+    // Long before their deadlines: most of what would have waited in vain never waited, and knows when to come again.
+    const early = refused.filter(({ ms }) => ms < 3_000);
+    expect(early.length).toBeGreaterThan(refused.length / 2);
+    for (const { retryAfterMs } of early) expect(retryAfterMs).toBeGreaterThan(0);
   } finally {
     await network.close();
   }

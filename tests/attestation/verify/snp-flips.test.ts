@@ -158,7 +158,7 @@ test('a bag full of certificates that fit almost is searched in time', async () 
   const intermediates = Array.from({ length: 8 }, () => forged('intermediate', 1));
   const report = parseSnpReport(amd.machine(host).report({ reportData: new Uint8Array(64) }));
   let fastest = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < 5 && fastest > MILLISECONDS_MAX; attempt++) {
+  for (let attempt = 0; attempt < 20 && fastest > MILLISECONDS_MAX; attempt++) {
     const from = loadAmdEndorsements({ certs: [...leaves, ...intermediates, good[2]!] }, new AmdCache());
     const start = performance.now();
     expect((await verifySnpReport(report, from, amd.trustAnchors, NOW)).verdict).toBe('refused');
