@@ -1,9 +1,12 @@
 import { Address, beginCell, type Cell, toNano } from '@ton/core';
+import { createSimulatedIntel, openSimulatedIntel } from '../src/attestation/simulate/index.ts';
 import { Emulator } from '../src/chain/dev/emulator.ts';
 import {
   type ChannelConfig,
   channelMessage,
   channelStateInit,
+  checkQuoteMessage,
+  courtInit,
   DEVELOPMENT_NETWORK,
   jettonChannelInit,
   jettonChannelMessage,
@@ -19,6 +22,7 @@ import {
   registryOrder,
   type SumProof,
   SumTree,
+  signedQuoteOf,
   signVoucher,
   signWorkerVoucher,
   stakeInit,
@@ -61,6 +65,7 @@ export async function benchChain(): Promise<BenchLine[]> {
   await poolLines(emulator, { gas });
   await anchorLines(emulator, { gas });
   await registryLines(emulator, { gas });
+  await courtLines(emulator, { gas });
   await stakeLines(emulator, { gas });
   return lines;
 }
@@ -220,6 +225,16 @@ async function jettonLines(emulator: Emulator, { gas }: Lines): Promise<void> {
   const voucher = { channel: bench.address, cumulative: 500n, receipts: new Uint8Array(32).fill(1) };
   const claim = jettonChannelMessage.claim(voucher, await signVoucher(voucher, key));
   await gas('channel-j claim', null, bench, { from: stranger, body: claim, value });
+}
+
+/** A simulated TDX quote: its signature is as any other's. */
+async function courtLines(emulator: Emulator, { gas }: Lines): Promise<void> {
+  const bench = new ContractBench(emulator, courtInit(DEVELOPMENT_NETWORK), () => null);
+  const randomness = (length: number) => crypto.getRandomValues(new Uint8Array(length)) as Bytes;
+  const machine = openSimulatedIntel(createSimulatedIntel(randomness)).machine({ name: 'court' });
+  const quote = signedQuoteOf(await machine.quote({ reportData: new Uint8Array(64) }));
+  const body = checkQuoteMessage(quote);
+  await gas('court, signature of a TDX quote', 697_184, bench, { from: stranger, body, value: toNano('0.1') });
 }
 
 /** With a hundred images in it. */

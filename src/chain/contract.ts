@@ -13,7 +13,7 @@ import {
 import { CodedError } from '../core/index.ts';
 
 /** What the contracts have in common (contracts section 0.1). Amounts are nanoTON, times unix seconds. */
-export type ContractName = 'channel' | 'channel-j' | 'log-anchor' | 'pool' | 'registry' | 'stake';
+export type ContractName = 'channel' | 'channel-j' | 'court' | 'log-anchor' | 'pool' | 'registry' | 'stake';
 
 /** What the wrappers attach to an operation; what it does not cost comes back. */
 export const OPERATION_VALUE = toNano('0.05');

@@ -6,6 +6,7 @@ export * from './channel.ts';
 export * from './channel-client.ts';
 export * from './channel-j.ts';
 export * from './contract.ts';
+export * from './court.ts';
 export type { DevelopmentChain, DevelopmentChainOptions } from './dev/server.ts';
 export * from './endpoint.ts';
 export * from './log-anchor.ts';

@@ -112,6 +112,7 @@ export const GETTERS: Readonly<Record<string, Readonly<Record<string, string>>>>
     channel_state: 'version state deposited_tokens claimed_tokens close_at wallet',
     channel_config: 'network client_key close_delay salt master client payee',
   },
+  court: { court_info: 'version network' },
   pool: {
     pool_state:
       'version root root_sum prev_root prev_sum root_paid epoch covers pending_root pending_sum pending_epoch pending_covers pending_at seen fee withdrawn paid bond unbond unbond_at bps next_bps next_at',
