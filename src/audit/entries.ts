@@ -22,6 +22,7 @@ import {
 } from '../core/index.ts';
 import { type Digest, isDigest, type Leaf, leafSignedBytes, type ParsedLeaf, parseLeaf } from '../log/index.ts';
 import { Anchors } from './anchors.ts';
+import { ArchivedFiles } from './archived.ts';
 import type { Manifest } from './bundle.ts';
 import type { CheckId, Tallies } from './checks.ts';
 import { type Finding, finding, type RuleId } from './findings.ts';
@@ -78,14 +79,13 @@ export class EntriesWalk {
   readonly #tallies: Tallies;
   readonly #underWay = new Set<Promise<void>>();
   readonly #policyTexts = new Map<Digest, string>();
-  readonly #absent: ReadonlySet<Digest>;
-  readonly #removed = new Set<Digest>();
+  readonly #files: ArchivedFiles;
   readonly #anchors: Anchors;
 
   constructor(input: EntriesInput, tallies: Tallies) {
     this.#input = input;
     this.#tallies = tallies;
-    this.#absent = new Set(input.manifest.absent);
+    this.#files = new ArchivedFiles(input, tallies.V8);
     this.history = new History(input.manifest.from);
     this.#anchors = new Anchors(input, tallies.V15);
   }
@@ -108,7 +108,7 @@ export class EntriesWalk {
     V17.look();
     this.#times(index, parsed.leaf as Leaf);
     await this.#signatures(index, parsed);
-    await this.#blobs(index, parsed);
+    await this.#files.entry(index, parsed.leaf as Leaf);
     if (!parsed.known) return;
     const { leaf } = parsed;
     if (leaf.type === 'policy-published') await this.#policy(index, leaf as Leaf<'policy-published'>, before);
@@ -123,9 +123,12 @@ export class EntriesWalk {
     if (leaf.type === 'image-registered') this.#image(index, leaf as Leaf<'image-registered'>);
   }
 
-  /** Until all appraisals under way are made. */
+  /** Until all appraisals under way are made, and it is known what was removed. */
   async settled(): Promise<void> {
     await Promise.all(this.#underWay);
+    for (const { index, subject, digest, why } of this.#files.missing()) {
+      this.#find('M9', index, subject, `${digest} is ${why}`);
+    }
   }
 
   async end(): Promise<void> {
@@ -193,34 +196,6 @@ export class EntriesWalk {
       const holds = await ed25519Verify(known, leafSignedBytes(leaf as Leaf), fromBase64(s, 'signature'));
       V6.require(holds, `entry ${index}: the signature of ${key} does not hold`);
     }
-  }
-
-  /** V8. */
-  async #blobs(index: number, { leaf }: ParsedLeaf): Promise<void> {
-    const { V8 } = this.#tallies;
-    for (const digest of leaf.blobs) {
-      const bytes = await this.#input.source.blob(digest);
-      V8.look();
-      if (bytes !== null) continue;
-      if (this.#removed.has(digest)) V8.note(`removed by a logged retention run: ${digest}`);
-      else {
-        const why = this.#absent.has(digest)
-          ? 'the log no longer had it, and no entry says that it was removed'
-          : 'missing or altered';
-        V8.fail(`entry ${index}: ${digest} is ${why}`);
-        this.#find('M9', index, leaf.subject, `${digest} is ${why}`);
-      }
-    }
-    if (leaf.type === 'retention-run') await this.#retention(index, leaf as unknown as Leaf<'retention-run'>);
-  }
-
-  async #retention(index: number, { body, blobs }: Leaf<'retention-run'>): Promise<void> {
-    const list = blobs[0] === undefined ? null : await this.#input.source.blob(blobs[0]);
-    const digests = list === null ? [] : fromUtf8(list, 'removed digests').split('\n').filter(isDigest);
-    const root = toHex(merkleRoot(digests.map((digest) => leafHash(fromHex(digest.slice(7), 'digest')))));
-    const holds = digests.length === body.count && body.root === `sha256:${root}`;
-    this.#tallies.V8.require(holds, `entry ${index}: the list of removed files is not the one it names`);
-    if (holds) for (const digest of digests) this.#removed.add(digest);
   }
 
   async #policyText(policy: PolicyState): Promise<string> {

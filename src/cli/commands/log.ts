@@ -56,6 +56,7 @@ function registerServe(log: Command): void {
     .option('--data <folder>', 'where its tiles, lock store and key are kept', '.chrysalis/log')
     .option('--origin <name>', 'what its checkpoints say they are of: its URL without scheme', DEFAULT_ORIGIN)
     .option('--policy <file>', 'C2SP tlog-policy: its own key, witnesses with URLs, and the quorum that must cosign')
+    .option('--retention <file>', 'how long archived files are kept, by type of entry (JSON); for ever without it')
     .option('--token-file <file>', 'secret that appending asks for (default: append.token in the data folder)')
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError } from '../../core/index.ts';
+import { asCodedError, CodedError } from '../../core/index.ts';
 import { formatVkey, type LogPolicy } from '../../log/index.ts';
 import {
   askKnownHeads,
@@ -9,6 +9,8 @@ import {
   type Log,
   openAppendToken,
   openLog,
+  parseRetentionPolicy,
+  runRetention,
   startLogServer,
   type Witnessing,
 } from '../../log/writer/index.ts';
@@ -23,6 +25,7 @@ export type ServeOptions = Readonly<{
   origin: string;
   policy?: string;
   tokenFile?: string;
+  retention?: string;
   json?: boolean;
   supervised?: boolean;
 }>;
@@ -55,6 +58,23 @@ function startHeartbeat(log: Log, folder: string): () => void {
       })
       .catch(() => {}); // a log that cannot write answers through `failed`
   }, HEARTBEAT_MS);
+  return () => clearInterval(timer);
+}
+
+const RETENTION_MS = 24 * 3_600_000;
+
+/** Removes what is past its time, at once and each day. A policy that can't be read stops the start, not a night later. */
+function startRetention(log: Log, path: string): () => void {
+  parseRetentionPolicy(readText(path));
+  const run = () =>
+    runRetention(log, readText(path), Date.now()).then(
+      (removed) => {
+        if (removed > 0) console.error(`retention: ${removed} files removed, as an entry says`);
+      },
+      (thrown: unknown) => console.error(`retention: ${asCodedError(thrown).message}`),
+    );
+  void run();
+  const timer = setInterval(run, RETENTION_MS);
   return () => clearInterval(timer);
 }
 
@@ -112,8 +132,10 @@ export async function serveLog(options: ServeOptions): Promise<void> {
     });
     announceReady(options, log, server.url, own?.policy.witnesses.size ?? 0);
     const stopHeartbeat = startHeartbeat(log, options.data);
+    const stopRetention = options.retention === undefined ? () => {} : startRetention(log, options.retention);
     const failure = await Promise.race([aborted(stop).then(() => null), log.failed]);
     stopHeartbeat();
+    stopRetention();
     await server.close();
     if (failure !== null) throw failure;
   } finally {

@@ -11,6 +11,8 @@ export type BlobStore = Readonly<{
   put(bytes: Uint8Array): Promise<Digest>;
   /** The bytes, hashed again, or null. @throws CodedError LOG_INCONSISTENT where the file holds other bytes */
   get(digest: Digest): Promise<Bytes | null>;
+  /** Removes a file; not being there is fine. Only a retention run that was logged may ask for it. */
+  remove(digest: Digest): Promise<void>;
 }>;
 
 export function digestOf(bytes: Uint8Array): Digest {
@@ -42,6 +44,7 @@ export function createBlobStore(files: DurableFiles): BlobStore {
       writing.set(digest, underWay);
       return underWay;
     },
+    remove: (digest) => files.remove(pathOf(digest)),
     async get(digest) {
       const bytes = await files.read(pathOf(digest), BLOB_BYTES_MAX);
       if (bytes === null) return null;

@@ -5,6 +5,7 @@ export * from './log.ts';
 export * from './mirror.ts';
 export type { LogEntry } from './reader.ts';
 export type { KnownHead } from './recovery.ts';
+export * from './retention.ts';
 export type { Appended, BatchStep } from './sequencer.ts';
 export * from './server.ts';
 export * from './signer.ts';
