@@ -6,6 +6,7 @@ import { registerChannel } from './commands/channel.ts';
 import { registerChat } from './commands/chat.ts';
 import { registerCollateral } from './commands/collateral.ts';
 import { registerGateway } from './commands/gateway.ts';
+import { registerHost } from './commands/host.ts';
 import { registerImage } from './commands/image.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerLog } from './commands/log.ts';
@@ -26,6 +27,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerVerify,
   registerPolicy,
   registerCollateral,
+  registerHost,
   registerImage,
   registerLog,
   registerAudit,

@@ -6,6 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { eventsOf, parseDstackLog, parseFirmwareLog, parseTdxQuote } from '../../../src/attestation/index.ts';
 import {
+  explainTdMeasurements,
   type PredictedEvent,
   parseTdvf,
   registerOf,
@@ -65,6 +66,32 @@ describe.skipIf(folder === null)(`recorded TDs${folder === null ? `: ${WHY_SKIPP
       expect(whole.map(({ digest }) => toHex(digest))).toEqual(recorded?.map(({ digest }) => toHex(digest as never)));
       expect(toHex(registerOf(whole))).toBe(toHex(register));
     }
+  });
+
+  test('the memory of a recorded TD is found from its log, and what is not at hand is named', () => {
+    const sample = sampleOf('dstack-quote-report.json');
+    const { events } = parseDstackLog(utf8(sample.event_log));
+    const { report } = parseTdxQuote(fromHex(sample.quote), { trailingBytes: 'report' });
+    const digests = ([0, 1, 2] as const).map((register) =>
+      eventsOf(events, register).map(({ digest }) => digest as never),
+    );
+    const none = { firmwares: [], kernels: [], initrds: [], commandLines: [] };
+    const boot = { kind: 'linux', kernel: linuxKernel(), initrd: Uint8Array.of(1), commandLine: 'x' } as const;
+    const given = {
+      firmware: parseTdvf(firmware()),
+      memoryBytes: 16 * GIB,
+      rules: RULES,
+      boot,
+      acpi: null,
+      others: none,
+    };
+    const { mrTd, rtmr0, rtmr1, rtmr2 } = explainTdMeasurements(given, report, digests);
+    expect(rtmr0.differences[0]).toEqual({ input: 'memory', given: '16384 MiB', found: '65536 MiB' });
+    expect(rtmr0.differences.slice(1).map(({ input }) => input)).toEqual(['firmware']);
+    expect(rtmr1.differences.map(({ input }) => input)).toEqual(['kernel']);
+    expect(rtmr2.differences.map(({ input }) => input)).toEqual(['commandLine', 'initrd']);
+    // Firmware and kernel of this machine are not at hand: nothing of it is called explained.
+    for (const one of [mrTd, rtmr0, rtmr1, rtmr2]) expect(one.outcome).toBe('unexplained');
   });
 
   test('another log: everything that its firmware measured before the ACPI tables', () => {

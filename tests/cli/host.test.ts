@@ -1,0 +1,232 @@
+/** `chrysalis host doctor` over hosts as their files would be recorded, each with one thing wrong; written for these tests. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { HOST_COMMANDS } from '../../src/cli/host/check.ts';
+import { runHere } from './in-process.ts';
+
+type Files = Readonly<Record<string, string>>;
+
+const folder = mkdtempSync(join(tmpdir(), 'chrysalis-hosts-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+let hosts = 0;
+
+function record(files: Files): string {
+  const root = join(folder, `host-${++hosts}`);
+  mkdirSync(root);
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+
+/** Path, size and time of everything in a tree. */
+function snapshot(root: string): string {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((path) => {
+      const { size, mtimeMs, mode } = statSync(join(root, path));
+      return `${path} ${size} ${mtimeMs} ${mode}`;
+    })
+    .join('\n');
+}
+
+async function doctor(files: Files) {
+  const root = record(files);
+  const before = snapshot(root);
+  const { code, out } = await runHere('host', 'doctor', '--root', root, '--json');
+  expect(snapshot(root)).toBe(before);
+  const answer = JSON.parse(out);
+  const of = (outcome: string) =>
+    answer.checks
+      .filter((check: { outcome: string }) => check.outcome === outcome)
+      .map((check: { id: string }) => check.id);
+  return { code, answer, failed: of('failed'), unknown: of('unknown') };
+}
+
+const without = (files: Files, ...paths: readonly string[]): Files =>
+  Object.fromEntries(Object.entries(files).filter(([path]) => !paths.includes(path)));
+const cpu = (vendor: string, name: string, family: number, model: number, flags: string) =>
+  `processor\t: 0\nvendor_id\t: ${vendor}\ncpu family\t: ${family}\nmodel\t\t: ${model}\nmodel name\t: ${name}\nflags\t\t: fpu ${flags}\n`;
+
+const COMMON: Files = { 'sys/class/iommu/dmar0/name': '', 'dev/vhost-vsock': '' };
+const GPU: Files = {
+  'sys/bus/pci/devices/0000:17:00.0/vendor': '0x10de\n',
+  'sys/bus/pci/devices/0000:17:00.0/class': '0x030200\n',
+  'commands/gpu-cc-mode.txt': 'CC status: ON\n',
+  'commands/gpu-list.txt': 'NVIDIA H100 80GB HBM3, 570.86.15, 96.00.AF.00.01\n',
+};
+const TDX: Files = {
+  ...COMMON,
+  ...GPU,
+  'proc/cpuinfo': cpu('GenuineIntel', 'INTEL(R) XEON(R) PLATINUM 8580', 6, 207, 'sgx tme'),
+  'proc/sys/kernel/osrelease': '6.17.0-generic\n',
+  'sys/module/kvm_intel/parameters/tdx': 'Y\n',
+  'dev/sgx_enclave': '',
+  'dev/sgx_provision': '',
+  'run/tdx-qgs/qgs.socket': '',
+  'commands/kernel-log.txt':
+    '[1.0] virt/tdx: BIOS enabled: private KeyID range [64, 128)\n' +
+    '[2.0] virt/tdx: TDX module: attributes 0x0, vendor_id 0x8086, major_version 1, minor_version 5, build_date 20250101, build_num 900\n' +
+    '[3.0] virt/tdx: module initialized\n',
+  'commands/qemu-version.txt': 'QEMU emulator version 10.1.0\n',
+};
+const SNP: Files = {
+  ...COMMON,
+  ...GPU,
+  'proc/cpuinfo': cpu('AuthenticAMD', 'AMD EPYC 9354 32-Core Processor', 25, 17, 'sev sev_es sev_snp'),
+  'proc/sys/kernel/osrelease': '6.14.2\n',
+  'sys/module/kvm_amd/parameters/sev_snp': 'Y\n',
+  'dev/sev': '',
+  'commands/kernel-log.txt':
+    '[0.1] SEV-SNP: RMP table physical range [0x0000000085c00000 - 0x00000000863fffff]\n[9.0] ccp 0000:01:00.5: SEV-SNP API:1.55 build:32\n',
+  'commands/qemu-version.txt': 'QEMU emulator version 9.2.0\n',
+};
+
+test.each([
+  ['TDX', TDX],
+  ['SEV-SNP', SNP],
+] as const)('a healthy %s host with a GPU is ready', async (name, files) => {
+  const { code, answer, failed, unknown } = await doctor(files);
+  expect([code, failed, unknown, answer.ready]).toEqual([0, [], [], { tee: true, gpu: true }]);
+  expect(answer.summary).toBe(`Ready for ${name}. Ready for the GPU.`);
+  expect(answer.checks.every(({ remedy }: { remedy: unknown }) => remedy === null)).toBe(true);
+});
+
+const cases: readonly [what: string, files: Files, failed: readonly string[], advice: RegExp][] = [
+  [
+    'GPU with confidential computing off',
+    { ...TDX, 'commands/gpu-cc-mode.txt': 'CC status: OFF\n' },
+    ['gpu-cc-mode'],
+    /set-cc-mode=on/,
+  ],
+  [
+    'GPU with an old VBIOS',
+    { ...SNP, 'commands/gpu-list.txt': 'NVIDIA H100, 570.86.15, 96.00.5E.00.01\n' },
+    ['gpu-firmware'],
+    /VBIOS/,
+  ],
+  [
+    'an old kernel under TDX',
+    {
+      ...without(TDX, 'sys/module/kvm_intel/parameters/tdx'),
+      'proc/sys/kernel/osrelease': '5.15.0-91-generic\n',
+      'commands/kernel-log.txt': '[0] Linux\n',
+    },
+    ['kernel'],
+    /update the kernel to 6\.16/,
+  ],
+  [
+    'an old kernel under SEV-SNP',
+    {
+      ...without(SNP, 'sys/module/kvm_amd/parameters/sev_snp'),
+      'proc/sys/kernel/osrelease': '6.1.0-30-amd64\n',
+      'commands/kernel-log.txt': '[0] Linux\n',
+    },
+    ['kernel'],
+    /update the kernel to 6\.11/,
+  ],
+  [
+    'no TDX module',
+    {
+      ...TDX,
+      'sys/module/kvm_intel/parameters/tdx': 'N\n',
+      'commands/kernel-log.txt':
+        '[1.0] virt/tdx: BIOS enabled: private KeyID range [64, 128)\n[3.0] virt/tdx: module initialization failed (-19)\n',
+    },
+    ['tdx-module', 'kvm'],
+    /BIOS to one that carries the TDX module/,
+  ],
+  [
+    'TDX off in the BIOS',
+    { ...TDX, 'sys/module/kvm_intel/parameters/tdx': 'N\n', 'commands/kernel-log.txt': '[0] Linux\n' },
+    ['bios', 'kvm'],
+    /in the BIOS set .*TME/,
+  ],
+  [
+    'SEV-SNP off in the BIOS',
+    {
+      ...SNP,
+      'proc/cpuinfo': cpu('AuthenticAMD', 'AMD EPYC 9354', 25, 17, 'sev'),
+      'sys/module/kvm_amd/parameters/sev_snp': 'N\n',
+      'commands/kernel-log.txt': '[0] SEV-SNP API:1.55 build:32\n',
+    },
+    ['bios', 'kvm'],
+    /in the BIOS enable SMEE/,
+  ],
+  [
+    'no memory for the RMP table',
+    {
+      ...SNP,
+      'sys/module/kvm_amd/parameters/sev_snp': 'N\n',
+      'commands/kernel-log.txt':
+        '[0] SEV-SNP: Memory for the RMP table has not been reserved by BIOS\n[9] SEV-SNP API:1.55 build:32\n',
+    },
+    ['bios', 'kvm'],
+    /RMP table\) coverage/,
+  ],
+  [
+    'old SEV firmware',
+    { ...SNP, 'commands/kernel-log.txt': SNP['commands/kernel-log.txt']?.replace('1.55', '1.51') ?? '' },
+    ['snp-firmware'],
+    /amd_sev_/,
+  ],
+  [
+    'a processor without TDX',
+    { ...TDX, 'proc/cpuinfo': cpu('GenuineIntel', 'Xeon Gold 6338', 6, 106, 'sgx') },
+    ['cpu'],
+    /another machine/,
+  ],
+  [
+    'a processor of somebody else',
+    { ...COMMON, 'proc/cpuinfo': cpu('HygonGenuine', 'C86', 24, 0, '') },
+    ['cpu'],
+    /another machine/,
+  ],
+];
+test.each(cases)('%s: what is wrong and what to do', async (_, files, expected, advice) => {
+  const { code, answer, failed } = await doctor(files);
+  expect([code, failed]).toEqual([1, expected]);
+  const worst = answer.checks[0];
+  expect(worst.outcome).toBe('failed');
+  expect(worst.remedy).toMatch(advice);
+  expect(answer.summary).toMatch(advice);
+});
+
+test('without root the kernel log is not shown: unknown, neither ready nor refused', async () => {
+  const hidden = without(SNP, 'commands/kernel-log.txt', 'commands/gpu-cc-mode.txt');
+  const { code, answer, failed } = await doctor(hidden);
+  expect([code, failed, answer.ready]).toEqual([3, [], { tee: null, gpu: null }]);
+});
+
+test('a folder with nothing in it is no host, and none at all is a mistake of usage', async () => {
+  const { code, answer } = await doctor({});
+  expect([answer.tee, answer.ready.tee]).toEqual([null, false]);
+  expect(code).toBe(1);
+  expect((await runHere('host', 'doctor', '--root', join(folder, 'nowhere'), '--json')).code).toBe(2);
+});
+
+test('control characters in what a host says of itself are not printed', async () => {
+  const control = String.fromCharCode(27);
+  const root = record({ ...SNP, 'proc/cpuinfo': cpu('AuthenticAMD', `EPYC${control}[2J`, 25, 17, 'sev_snp') });
+  const { out } = await runHere('host', 'doctor', '--root', root);
+  expect(out).toContain('EPYC');
+  expect(out).not.toContain(control);
+});
+
+test('what it runs only shows things, and nothing under src/cli/host writes', () => {
+  expect(Object.values(HOST_COMMANDS).map((line) => line.join(' '))).toEqual([
+    'dmesg',
+    'qemu-system-x86_64 --version',
+    'nvidia-smi conf-compute -f',
+    'nvidia-smi --query-gpu=name,driver_version,vbios_version --format=csv,noheader',
+  ]);
+  const source = new URL('../../src/cli/host/', import.meta.url);
+  for (const file of readdirSync(source)) {
+    expect(readFileSync(new URL(file, source), 'utf8')).not.toMatch(
+      /write(File|Durably)|mkdir|unlink|rename|appendFile/,
+    );
+  }
+});
