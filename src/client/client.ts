@@ -246,7 +246,7 @@ export function createClient(deps: ClientDeps): Client {
   const stopping = (options: AskOptions) => {
     const stop = new AbortController();
     const cut = new AbortController();
-    stop.signal.addEventListener('abort', () => setTimeout(() => cut.abort(), STOP_GRACE_MS), { once: true });
+    stop.signal.addEventListener('abort', () => setTimeout(() => cut.abort(), STOP_GRACE_MS).unref?.(), { once: true });
     const leave = () => stop.abort();
     if (options.signal?.aborted) leave();
     options.signal?.addEventListener('abort', leave, { once: true });

@@ -73,11 +73,6 @@ export function encodeChatPayload(payload: ChatPayload): Bytes {
 }
 
 /** @throws CodedError REQUEST_MALFORMED naming the field, never its content */
-export function parseChatPayload(message: Uint8Array): ChatPayload {
-  return chatPayloadOf(jsonRecord(message));
-}
-
-/** @throws CodedError REQUEST_MALFORMED */
 export function chatPayloadOf(record: JsonRecord): ChatPayload {
   onlyFields(record, FIELDS);
   if (record.v !== 1) throw malformed('v');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CodedError } from '../../core/index.ts';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { openKeyRing } from '../compose/gateway-keys.ts';
@@ -10,10 +10,23 @@ import { VERSION } from '../version.ts';
 import { addClientOptions, type ClientOptions, policyName } from './client-options.ts';
 import { registerGatewayKey } from './gateway-key.ts';
 
-type GatewayOptions = ClientOptions & { port: number; keys?: string; json?: boolean; supervised?: boolean };
+type GatewayOptions = ClientOptions & {
+  port: number;
+  keys?: string;
+  candidates?: 1 | 2 | 3;
+  padding?: 'off' | 'bucket' | 'tick';
+  quote?: boolean;
+  json?: boolean;
+  supervised?: boolean;
+};
 
 /** How long answers in progress may go on after a stop was asked for, in milliseconds. */
 const CLOSE_GRACE_MS = 2_000;
+
+function candidateCount(text: string): number {
+  if (!/^[123]$/.test(text)) throw new InvalidArgumentError('1, 2 or 3.');
+  return Number(text);
+}
 
 function portNumber(text: string): number {
   const port = Number(text);
@@ -34,6 +47,15 @@ export function registerGateway(program: Command): void {
       '--keys <file>',
       'API keys with budgets and limits (made by `gateway key`); without it anyone who reaches it may ask',
     )
+    .option(
+      '--candidates <number>',
+      'workers (1 to 3) that each request is sealed to, and that can all read it',
+      candidateCount,
+    )
+    .addOption(
+      new Option('--padding <kind>', 'of answers: tick also hides when tokens came').choices(['bucket', 'tick', 'off']),
+    )
+    .option('--quote', 'ask each worker for evidence made for this very session (mode 2)')
     .option('--data <folder>', 'where its keys, vouchers and receipts are kept', '.chrysalis/gateway');
   registerGatewayKey(command);
   addClientOptions(command)
@@ -62,6 +84,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
         version: VERSION,
         policy,
         simulated,
+        carry: carryOf(options),
         ...(options.keys === undefined ? {} : { keys: openKeyRing(options.keys, options.data) }),
       },
       GATEWAY_LIMITS,
@@ -79,6 +102,14 @@ async function runGateway(options: GatewayOptions): Promise<void> {
     await client.close();
   }
   if (options.json === true) announce({ event: 'stopped' });
+}
+
+function carryOf({ candidates, padding, quote }: GatewayOptions) {
+  return {
+    ...(candidates === undefined ? {} : { candidates }),
+    ...(padding === undefined ? {} : { padding }),
+    ...(quote === true ? { mode: 2 as const } : {}),
+  };
 }
 
 async function listen(app: { fetch: (request: Request) => Response | Promise<Response> }, port: number) {

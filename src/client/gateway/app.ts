@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { type Clock, CodedError } from '../../core/index.ts';
-import type { Client } from '../api.ts';
+import type { AskOptions, Client } from '../api.ts';
 import { type AnswerShape, type Head, workerHeaders } from './answer-shape.ts';
 import { chatAnswer, completionAnswer } from './chat-answer.ts';
 import { parseChatBody, parseCompletionBody } from './chat-request.ts';
@@ -25,6 +25,8 @@ export type GatewayDeps = Readonly<{
   policy: string;
   /** True where the composition accepts a simulated vendor. */
   simulated: boolean;
+  /** How requests are carried: freshness, readers, padding; the client's own defaults without it. */
+  carry?: Pick<AskOptions, 'mode' | 'candidates' | 'padding'>;
   /** Who may ask; without it whoever reaches the gateway is its one user. */
   keys?: KeyRing;
 }>;
@@ -105,7 +107,7 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
     const { request, base64 } = parseEmbeddingsBody(parseJson(await jsonBody(c)));
     return gate(c, async (ticket) => {
       const model = await modelFor(deps.client, request.model);
-      const options = { signal: c.req.raw.signal, deadlineMs: limits.answerDeadlineMs };
+      const options = { ...deps.carry, signal: c.req.raw.signal, deadlineMs: limits.answerDeadlineMs };
       const embedded = await deps.client.embed({ ...request, model }, options);
       ticket?.spend(embedded.receipt.amount);
       const headers = { ...workerHeaders(embedded.worker), 'x-chrysalis-receipt': embedded.receipt.id };
@@ -170,7 +172,8 @@ async function answer(
 ): Promise<Answering> {
   const model = await modelFor(deps.client, asked.request.model);
   const spend = (amount: bigint) => ticket?.spend(amount);
-  const talk = new Conversation(deps.client, { ...asked.request, model }, limits.answerDeadlineMs, spend);
+  const options = { ...deps.carry, deadlineMs: limits.answerDeadlineMs };
+  const talk = new Conversation(deps.client, { ...asked.request, model }, options, spend);
   const leave = () => talk.cancel();
   if (signal.aborted) leave();
   signal.addEventListener('abort', leave, { once: true });

@@ -1,5 +1,5 @@
 import { CodedError } from '../../core/index.ts';
-import type { ChatEvent, ChatRequest, Client, VerifiedWorker } from '../api.ts';
+import type { AskOptions, ChatEvent, ChatRequest, Client, VerifiedWorker } from '../api.ts';
 import type { Done, Piece } from './answer-shape.ts';
 
 /**
@@ -16,10 +16,14 @@ export class Conversation {
   #ended = false;
 
   /** @param spend told of what each receipt costs, also of an answer that nobody reads any more */
-  constructor(client: Client, request: ChatRequest, deadlineMs: number, spend: (amount: bigint) => void) {
+  constructor(
+    client: Client,
+    request: ChatRequest,
+    options: Omit<AskOptions, 'signal'>,
+    spend: (amount: bigint) => void,
+  ) {
     this.#spend = spend;
-    const options = { signal: this.#abort.signal, deadlineMs };
-    this.#events = client.chat(request, options)[Symbol.asyncIterator]();
+    this.#events = client.chat(request, { ...options, signal: this.#abort.signal })[Symbol.asyncIterator]();
   }
 
   /** Verified before anything was sent. @throws CodedError INVARIANT_BROKEN before it is known */

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import {
+  createGateway,
+  createKeyRing,
+  encodeKeyFile,
+  type KeyRing,
+  keyDigest,
+  parseKeyFile,
+} from '../../src/client/gateway/index.ts';
+import { CodedError } from '../../src/core/index.ts';
+import { type Script, scriptedClient } from './scripted-client.ts';
+
+const messages = [{ role: 'user' as const, content: 'Write one sentence about the sea.' }];
+const chatPath = '/v1/chat/completions';
+
+function gateway(changes: Partial<Script>, keys: KeyRing) {
+  const { client, script } = scriptedClient(changes);
+  const deps = { client, now: () => 0, randomId: () => 'id', version: '0.0.0', policy: 'p', simulated: true, keys };
+  return { app: createGateway(deps), script };
+}
+
+function post(
+  app: ReturnType<typeof gateway>['app'],
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+) {
+  return app.request(`http://127.0.0.1${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', host: '127.0.0.1', ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+function get(app: ReturnType<typeof gateway>['app'], path: string) {
+  return app.request(`http://127.0.0.1${path}`, { headers: { host: '127.0.0.1' } });
+}
+
+const keyed = (changes: Partial<Parameters<typeof createKeyRing>[0][number]> = {}, spent = 0n) => {
+  const kept = new Map([['alice', spent]]);
+  let now = 1_000_000;
+  const base = { budget: null, requestsPerMinute: null, concurrentMax: null, admin: false };
+  const keys = createKeyRing(
+    [
+      { ...base, id: 'alice', sha256: keyDigest('sk-alice'), ...changes },
+      { ...base, id: 'root', sha256: keyDigest('sk-root'), admin: true },
+    ],
+    { load: () => kept, save: (next) => next.forEach((amount, id) => void kept.set(id, amount)) },
+    () => now,
+  );
+  return { keys, kept, later: (ms: number) => (now += ms) };
+};
+const withKey = (key: string) => ({ authorization: `Bearer ${key}` });
+
+test('with API keys: none, a wrong one and a missing right are refused; what a key spends is kept', async () => {
+  const { keys, kept } = keyed();
+  const { app, script } = gateway({}, keys);
+  expect((await post(app, chatPath, { messages })).status).toBe(401);
+  const wrong = await post(app, chatPath, { messages }, withKey('sk-other'));
+  expect(wrong.status).toBe(401);
+  expect(await wrong.json()).toMatchObject({ error: { type: 'authentication_error', code: 'API_KEY_REFUSED' } });
+  expect(script.asked).toEqual([]);
+  expect((await post(app, chatPath, { messages }, withKey('sk-alice'))).status).toBe(200);
+  expect(kept.get('alice')).toBe(21_000n);
+  const at = (path: string, key: string) =>
+    app.request(`http://127.0.0.1${path}`, { headers: { host: '127.0.0.1', ...withKey(key) } });
+  expect((await at('/v1/receipts', 'sk-alice')).status).toBe(401);
+  expect((await at('/v1/receipts', 'sk-root')).status).toBe(200);
+  expect(await (await at('/v1/usage', 'sk-alice')).json()).toMatchObject({ key: 'alice', spent: '21000', running: 0 });
+  expect(await (await get(app, '/')).text()).not.toContain('r_0000000000000001');
+});
+
+test('a key’s budget, rate and number at the same time hold', async () => {
+  const poor = keyed({ budget: 30_000n });
+  const { app } = gateway({}, poor.keys);
+  const asks = () => post(app, chatPath, { messages }, withKey('sk-alice'));
+  expect([(await asks()).status, (await asks()).status, (await asks()).status]).toEqual([200, 200, 429]);
+  expect(await (await asks()).json()).toMatchObject({ error: { code: 'BUDGET_EXHAUSTED' } });
+  const hasty = keyed({ requestsPerMinute: 2 });
+  const second = gateway({}, hasty.keys).app;
+  const hurry = () => post(second, chatPath, { messages }, withKey('sk-alice'));
+  expect([(await hurry()).status, (await hurry()).status, (await hurry()).status]).toEqual([200, 200, 429]);
+  hasty.later(60_001);
+  expect((await hurry()).status).toBe(200);
+  const narrow = keyed({ concurrentMax: 1 });
+  const third = gateway({ answer: ['The ', 'wait'] }, narrow.keys).app;
+  const held = await post(third, chatPath, { messages, stream: true }, withKey('sk-alice'));
+  expect((await post(third, chatPath, { messages }, withKey('sk-alice'))).status).toBe(429);
+  await held.body?.cancel();
+});
+
+test('a key file is read back, and anything else is refused', () => {
+  const key = { id: 'a', sha256: keyDigest('k'), budget: 5n, requestsPerMinute: 1, concurrentMax: null, admin: true };
+  expect(parseKeyFile(encodeKeyFile([key]))).toEqual([key]);
+  for (const text of ['{}', '{"version":1,"keys":[{}]}', encodeKeyFile([key, key]), 'x']) {
+    expect(() => parseKeyFile(text)).toThrow(CodedError);
+  }
+});
