@@ -1,4 +1,4 @@
-import { type Bytes, toHex } from '../bytes.ts';
+import { type Bytes, equalBytes, toHex } from '../bytes.ts';
 import { DER_TAG, DerReader } from '../der.ts';
 import { CodedError } from '../errors.ts';
 import type { UnixSeconds } from '../time.ts';
@@ -87,22 +87,31 @@ function refuseCritical(extensions: X509Extensions): void {
 
 function parseEntries(list: DerReader): Set<string> {
   const revoked = new Set<string>();
+  let fine: Uint8Array | null = null;
   do {
     if (revoked.size === CRL_ENTRIES_MAX) throw wrong('revokedCertificates', 'too many entries');
     const entry = list.sequence('revokedCertificate');
     const serial = toHex(entry.magnitude('userCertificate', SERIAL_BYTES_MAX));
     entry.time('revocationDate');
     if (!entry.done) {
-      const extensions = parseExtensions(entry, 'crlEntryExtensions');
-      refuseCritical(extensions);
-      const reason = extensionReader(entry, extensions, EXTENSION.reasonCode);
-      // removeFromCRL (8) belongs to delta lists, which are refused as a whole.
-      if (reason?.smallInteger('reasonCode', 10, DER_TAG.enumerated) === 8) throw wrong('reasonCode', 'removeFromCRL');
-      reason?.end();
+      const { whole } = entry.element('crlEntryExtensions', DER_TAG.sequence);
+      // The same few bytes in nearly every entry: read once.
+      if (fine === null || !equalBytes(whole, fine)) readEntryExtensions(entry.inside('crlEntryExtensions', whole));
+      fine = whole;
     }
     entry.end();
     if (revoked.has(serial)) throw wrong('revokedCertificates', 'a serial number twice');
     revoked.add(serial);
   } while (!list.done);
   return revoked;
+}
+
+function readEntryExtensions(reader: DerReader): void {
+  const extensions = parseExtensions(reader, 'crlEntryExtensions');
+  reader.end();
+  refuseCritical(extensions);
+  const reason = extensionReader(reader, extensions, EXTENSION.reasonCode);
+  // removeFromCRL (8) belongs to delta lists, which are refused as a whole.
+  if (reason?.smallInteger('reasonCode', 10, DER_TAG.enumerated) === 8) throw wrong('reasonCode', 'removeFromCRL');
+  reason?.end();
 }
