@@ -76,8 +76,7 @@ export function createAccounts(
   /** What a voucher names has been earned once the chain shows that it was paid. */
   const collected = (voucher: VoucherRow, claimed: bigint): void => {
     if (claimed < voucher.cumulative) return;
-    const share = (amount: bigint) => (amount * BigInt(10_000 - terms.feeBps)) / 10_000n;
-    ledger.markCollected(voucher.channel, voucher.leaves, share);
+    ledger.markCollected(voucher.channel, voucher.leaves, (amount) => workersShare(amount, terms.feeBps));
   };
 
   const refresh = (channel: string, of: ChannelTerms): Promise<ChannelRow> => {
@@ -298,6 +297,11 @@ export function createAccounts(
       return account(await claim(channel));
     },
   };
+}
+
+/** What is left of an amount for the worker after the pool's fee. */
+export function workersShare(amount: bigint, feeBps: number): bigint {
+  return (amount * BigInt(10_000 - feeBps)) / 10_000n;
 }
 
 function requireTerms(of: ChannelTerms, terms: AccountTerms): void {

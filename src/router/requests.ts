@@ -71,7 +71,8 @@ export function createRequests(
     dispatchKey: SigningKey;
     priceSheet: Bytes;
     now: () => UnixMs;
-    onReceipt: () => void;
+    /** An accepted receipt is stored. @param payee who earns it, where a pool can pay it */
+    onReceipt: (worker: Worker, payee: Bytes | null) => void;
   }>,
   limits: RequestLimits = REQUEST_LIMITS,
 ) {
@@ -124,6 +125,7 @@ export function createRequests(
       });
     }
     const { receipt } = verdict;
+    const payee = poolPayee(keyset);
     deps.ledger.putReceipt({
       digest: receiptDigest(signed.receipt),
       channel: of.channel,
@@ -134,9 +136,9 @@ export function createRequests(
       object: signed.receipt,
       signature: signed.signature,
       storedAt: deps.now(),
-      payee: poolPayee(keyset),
+      payee,
     });
-    deps.onReceipt();
+    deps.onReceipt(worker, payee);
     if (receipt.kind !== 'final') return null;
     deps.placing.learn(sealed.header, of.channel, receipt.counts);
     return receipt.counts;

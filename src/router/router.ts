@@ -1,4 +1,5 @@
 import type { SigningKey } from '#crypto';
+import { encodeWorkerVoucher, voucherChannel as rawAddress, signWorkerVoucher } from '../chain/index.ts';
 import { type Bytes, CodedError, type MonotonicClock, type Randomness, toHex, type UnixMs } from '../core/index.ts';
 import {
   epochCertificateDigest,
@@ -11,7 +12,7 @@ import {
   type WorkerToRouter,
 } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
-import { type Accounts, createAccounts } from './accounts.ts';
+import { type Accounts, createAccounts, workersShare } from './accounts.ts';
 import { type AppraiseEvidence, createAdmission } from './admission.ts';
 import { createBatches } from './batches.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
@@ -45,6 +46,8 @@ export type RouterDeps = Readonly<{
   /** The router's pool, raw address. */
   payee: string;
   feeBps: number;
+  /** Signs what the pool owes each worker. */
+  voucherKey: SigningKey;
   source: string;
   now: () => UnixMs;
   randomness: Randomness;
@@ -102,6 +105,18 @@ export function createRouter(
   });
   const { dispatchKey, priceSheet } = deps;
   const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS);
+  /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
+  const promise = async (worker: Worker, payee: Bytes): Promise<void> => {
+    const voucher = {
+      pool: rawAddress(deps.payee),
+      payee,
+      cumulative: workersShare(ledger.accepted(payee), deps.feeBps),
+      issued: Math.floor(now() / 1000),
+    };
+    const { publicKey: key } = deps.voucherKey;
+    const signature = await signWorkerVoucher(voucher, deps.voucherKey);
+    worker.control.send({ kind: 'voucher', voucher: encodeWorkerVoucher(voucher), signature, key });
+  };
   const requests = createRequests({
     placing,
     accounts,
@@ -109,7 +124,10 @@ export function createRouter(
     dispatchKey,
     priceSheet,
     now,
-    onReceipt: batches.notify,
+    onReceipt: (worker, payee) => {
+      batches.notify();
+      if (payee !== null) void promise(worker, payee).catch(() => undefined);
+    },
   });
   batches.notify(); // what a crash left unlogged
   const reviewAll = async (): Promise<void> => {

@@ -46,6 +46,10 @@ function fromWire(wire: RouterMessage__Output): RouterToWorker {
   }
   if (wire.refusal) return { kind: 'refusal', ...wire.refusal };
   if (wire.hello) return { kind: 'hello', id: wire.hello.id, hello: bytesOf(wire.hello.hello) };
+  if (wire.voucher) {
+    const { voucher, signature, key } = wire.voucher;
+    return { kind: 'voucher', voucher: bytesOf(voucher), signature: bytesOf(signature), key: bytesOf(key) };
+  }
   if (wire.drain) return { kind: 'drain', reason: wire.drain.reason };
   throw new CodedError('ROUTER_UNREACHABLE', 'an empty router message');
 }

@@ -22,6 +22,8 @@ function toWorkerWire(message: RouterToWorker): object {
       return { hello: message };
     case 'drain':
       return { drain: message };
+    case 'voucher':
+      return { voucher: message };
   }
 }
 

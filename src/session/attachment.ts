@@ -19,7 +19,9 @@ export type RouterToWorker =
       retryAfterMs: number;
     }>
   | Readonly<{ kind: 'hello'; id: number; hello: Bytes }>
-  | Readonly<{ kind: 'drain'; reason: string }>;
+  | Readonly<{ kind: 'drain'; reason: string }>
+  /** What the pool owes the worker's payee in all; opaque to the worker, kept by its owner. */
+  | Readonly<{ kind: 'voucher'; voucher: Bytes; signature: Bytes; key: Bytes }>;
 
 export type WorkerJoin = Readonly<{
   versions: readonly number[];

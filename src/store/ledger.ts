@@ -93,6 +93,8 @@ export type Ledger = Readonly<{
    */
   markCollected(channel: string, leaves: number, share: (amount: bigint) => bigint): void;
   earned(): readonly EarnedRow[];
+  /** What the accepted receipts of a payee come to in all, collected or not; it never falls. */
+  accepted(payee: Uint8Array): bigint;
   putRoot(row: RootRow): void;
   root(root: Uint8Array): RootRow | null;
   close(): void;

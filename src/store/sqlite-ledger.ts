@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS vouchers (
 CREATE TABLE IF NOT EXISTS voucher_leaves (
   channel TEXT NOT NULL, place INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (channel, place)) STRICT;
 CREATE TABLE IF NOT EXISTS earners (digest BLOB PRIMARY KEY, payee BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS accepted (payee BLOB PRIMARY KEY, amount TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS collected (channel TEXT PRIMARY KEY, leaves INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS earned (payee BLOB PRIMARY KEY, amount TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS roots (
@@ -152,6 +153,22 @@ export function openSqliteLedger(file: string): Ledger {
     logIndex: row.log_index as number | null,
   });
 
+  /** A later receipt of a request counts for what it has more than the payee's own earlier ones. */
+  const accept = (row: ReceiptRow, payee: Uint8Array): void => {
+    run('INSERT INTO earners VALUES (?,?)', row.digest, payee);
+    const counted = all(
+      'SELECT r.amount FROM receipts r JOIN earners e USING (digest) WHERE r.session_key = ? AND r.request_id = ? AND e.payee = ? AND digest <> ?',
+      ...[row.sessionKey, row.requestId, payee, row.digest],
+    ).reduce((most, one) => (BigInt(one.amount as string) > most ? BigInt(one.amount as string) : most), 0n);
+    if (row.amount <= counted) return;
+    run(
+      'INSERT INTO accepted VALUES (?,?) ON CONFLICT (payee) DO UPDATE SET amount = excluded.amount',
+      ...[payee, String(acceptedOf(payee) + row.amount - counted)],
+    );
+  };
+  const acceptedOf = (payee: Uint8Array): bigint =>
+    BigInt((get('SELECT amount FROM accepted WHERE payee = ?', payee)?.amount as string | undefined) ?? 0);
+
   return {
     putChannel: (row) =>
       void run(
@@ -191,7 +208,7 @@ export function openSqliteLedger(file: string): Ledger {
           ...[row.digest, row.channel, row.sessionKey, row.requestId, row.kind, String(row.amount)],
           ...[row.object, row.signature, row.storedAt],
         );
-        if (row.payee !== null) run('INSERT INTO earners VALUES (?,?)', row.digest, row.payee);
+        if (row.payee !== null) accept(row, row.payee);
         return { amount: row.amount - total(earlier), count: 1 - earlier.length };
       });
       if (change === null) return;
@@ -276,6 +293,7 @@ export function openSqliteLedger(file: string): Ledger {
         );
       });
     },
+    accepted: acceptedOf,
     earned: () =>
       all('SELECT * FROM earned').map((row) => ({ payee: bytes(row.payee), amount: BigInt(row.amount as string) })),
     putRoot: (row) => {

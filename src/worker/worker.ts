@@ -57,7 +57,12 @@ export type WorkerEvent =
   | Readonly<{ event: 'admitted'; workerId: string; logIndex: number; expiresAt: number }>
   | Readonly<{ event: 'refused'; code: string; message: string; failedChecks: readonly string[] }>
   | Readonly<{ event: 'disconnected'; code: string; retryInMs: number }>
-  | Readonly<{ event: 'draining'; reason: string }>;
+  | Readonly<{ event: 'draining'; reason: string }>
+  /** For its owner to keep, who can read it; hexadecimal. */
+  | Readonly<{ event: 'voucher'; voucher: string; signature: string; key: string }>;
+
+/** More than any voucher has. */
+const VOUCHER_BYTES_MAX = 512;
 
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 const KEYSET_LIFETIME_MS = 7 * 24 * 3_600_000;
@@ -231,6 +236,16 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       case 'drain':
         deps.report({ event: 'draining', reason: message.reason });
         return;
+      case 'voucher': {
+        if (message.voucher.length > VOUCHER_BYTES_MAX) return;
+        const [voucher, signature, key] = [message.voucher, message.signature, message.key].map(toHex) as [
+          string,
+          string,
+          string,
+        ];
+        deps.report({ event: 'voucher', voucher, signature, key });
+        return;
+      }
     }
   };
 

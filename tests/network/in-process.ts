@@ -325,6 +325,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     network: DEVELOPMENT_NETWORK,
     payee,
     feeBps: 0,
+    voucherKey: dispatchKey,
     source: 'router-test',
     now: Date.now,
     monotonic: () => performance.now(),

@@ -37,6 +37,8 @@ test('the first request: every fact of it was checked, in under a minute', () =>
   // The worker has its nine tenths from the pool, and the receipt's entry is under a head that the chain holds.
   expect(BigInt(first.payout.paid)).toBe((BigInt(first.receipt.amount) * 9n) / 10n);
   expect(first.anchor.size).toBeGreaterThan(first.logProof.receipt.index);
+  const kept = JSON.parse(readFileSync(join(folder, 'payouts', `${first.worker.name}.vouchers.json`), 'utf8'));
+  expect(kept.vouchers).toMatchObject([{ pool: first.payout.pool, cumulative: first.payout.paid }]);
   expect(first.totalMs).toBeLessThan(60_000);
 });
 

@@ -113,3 +113,18 @@ test('a posted root is kept with its leaves', () => {
   expect(ledger.root(bytes(8))).toBeNull();
   ledger.close();
 });
+
+test('what is accepted of a payee counts a request once, by its highest receipt, and never falls', () => {
+  const ledger = openSqliteLedger(ledgerFile());
+  const payee = bytes(0xe0);
+  ledger.putReceipt({ ...receipt(1, 1, 1, 10n), payee });
+  ledger.putReceipt({ ...receipt(2, 1, 2, 25n), payee });
+  ledger.putReceipt({ ...receipt(2, 1, 2, 25n), payee });
+  expect(ledger.accepted(payee)).toBe(25n);
+  ledger.putReceipt({ ...receipt(3, 1, 2, 5n), payee });
+  ledger.putReceipt({ ...receipt(4, 2, 2, 7n), payee });
+  ledger.putReceipt({ ...receipt(5, 3, 2, 100n), payee: bytes(0xe1) });
+  expect(ledger.accepted(payee)).toBe(32n);
+  expect(ledger.accepted(bytes(0xe2))).toBe(0n);
+  ledger.close();
+});

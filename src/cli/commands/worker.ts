@@ -11,6 +11,7 @@ type Options = Readonly<{
   simulatedDevices?: string;
   concurrency: string;
   payee: string;
+  vouchers?: string;
   engineUrl?: string;
   engineModel?: string;
   engineContext?: number;
@@ -21,11 +22,20 @@ type Options = Readonly<{
 const TEE_NAME = { tdx: 'TDX', 'sev-snp': 'SEV-SNP' } as const;
 
 async function run(options: Options): Promise<void> {
-  const { openWorker } = await import('../compose/worker.ts');
+  const [{ openWorker }, { voucherKeeper }, { asCodedError }] = await Promise.all([
+    import('../compose/worker.ts'),
+    import('../compose/worker-vouchers.ts'),
+    import('../../core/index.ts'),
+  ]);
   const stop = stopSignal(options);
   const json = options.json === true;
+  const keep = options.vouchers === undefined ? null : voucherKeeper(options.vouchers, options.payee);
   const opened = await openWorker({ ...options, concurrency: Number(options.concurrency) }, (event) => {
-    if (json) {
+    if (event.event === 'voucher') {
+      keep?.(event).catch((error: unknown) =>
+        console.error(`a voucher of the router was not kept: ${asCodedError(error).message}`),
+      );
+    } else if (json) {
       if (event.event !== 'disconnected') announce(event as Parameters<typeof announce>[0]);
       else console.error(`disconnected from the router (${event.code}); trying again in ${event.retryInMs} ms`);
     } else if (event.event === 'admitted') console.log(`admitted, log entry ${event.logIndex}`);
@@ -66,6 +76,7 @@ export function registerWorker(program: Command): void {
     .option('--engine-context <tokens>', 'prompt and answer together, where that server does not say', Number)
     .option('--concurrency <number>', 'requests at the same time', '16')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
+    .option('--vouchers <file>', 'where what the router’s pool owes that account is kept, signed by the router')
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')
     .addHelpText(

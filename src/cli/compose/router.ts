@@ -100,6 +100,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     network: chain.network,
     payee: settlement.contracts.pool.address,
     feeBps: settlement.feeBps,
+    voucherKey: ed25519Key(secretOf(options.data, 'voucher')),
     source: options.name,
     now: Date.now,
     monotonic: () => performance.now(),

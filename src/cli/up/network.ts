@@ -199,6 +199,7 @@ export class Network {
   async #startWorker(name: string): Promise<StepResult> {
     const { layout, model } = this.#plan;
     const args = ['worker', 'run', '--name', name, '--router', this.urls.router, '--payee', this.#payee(name)];
+    args.push('--vouchers', layout.vouchers(name));
     args.push('--simulated-machine', layout.machine(name), '--simulated-devices', layout.devices(name));
     args.push(...(model === null ? [] : ['--model', model]));
     const child = this.#child(`worker ${name}`, `worker-${name}`, args, true);

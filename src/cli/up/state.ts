@@ -17,6 +17,8 @@ export type Layout = Readonly<{
   devices(worker: string): string;
   /** Seed of the wallet that a worker's pay goes to; no part of the worker. */
   payout(worker: string): string;
+  /** What the pool owes that wallet, signed by the router. */
+  vouchers(worker: string): string;
   logFile(part: string): string;
   /** Configuration of the log's anchor contract, for auditors. */
   logAnchor: string;
@@ -41,6 +43,7 @@ export function layoutOf(folder: string): Layout {
     logAnchor: join(at, 'log-anchor.json'),
     machine: (worker) => join(at, 'machines', `${worker}.json`),
     devices: (worker) => join(at, 'machines', `${worker}-devices.json`),
+    vouchers: (worker) => join(at, 'payouts', `${worker}.vouchers.json`),
     payout: (worker) => join(at, 'payouts', `${worker}.seed`),
     logFile: (part) => join(at, 'logs', `${part}.log`),
     part: (name) => join(at, name),

@@ -30,6 +30,7 @@ import type { SignedReceipt as _chrysalis_v1_SignedReceipt, SignedReceipt__Outpu
 import type { WorkerAttachmentClient as _chrysalis_v1_WorkerAttachmentClient, WorkerAttachmentDefinition as _chrysalis_v1_WorkerAttachmentDefinition } from './chrysalis/v1/WorkerAttachment.ts';
 import type { WorkerMessage as _chrysalis_v1_WorkerMessage, WorkerMessage__Output as _chrysalis_v1_WorkerMessage__Output } from './chrysalis/v1/WorkerMessage.ts';
 import type { WorkerStatus as _chrysalis_v1_WorkerStatus, WorkerStatus__Output as _chrysalis_v1_WorkerStatus__Output } from './chrysalis/v1/WorkerStatus.ts';
+import type { WorkerVoucher as _chrysalis_v1_WorkerVoucher, WorkerVoucher__Output as _chrysalis_v1_WorkerVoucher__Output } from './chrysalis/v1/WorkerVoucher.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -67,6 +68,7 @@ export interface ProtoGrpcType {
       WorkerAttachment: SubtypeConstructor<typeof grpc.Client, _chrysalis_v1_WorkerAttachmentClient> & { service: _chrysalis_v1_WorkerAttachmentDefinition }
       WorkerMessage: MessageTypeDefinition<_chrysalis_v1_WorkerMessage, _chrysalis_v1_WorkerMessage__Output>
       WorkerStatus: MessageTypeDefinition<_chrysalis_v1_WorkerStatus, _chrysalis_v1_WorkerStatus__Output>
+      WorkerVoucher: MessageTypeDefinition<_chrysalis_v1_WorkerVoucher, _chrysalis_v1_WorkerVoucher__Output>
     }
   }
 }
