@@ -15,6 +15,7 @@ import type { Ledger } from '../store/index.ts';
 import { type Accounts, createAccounts, workersShare } from './accounts.ts';
 import { type AppraiseEvidence, createAdmission } from './admission.ts';
 import { createBatches } from './batches.ts';
+import { createEvictions } from './evictions.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
 import type { WorkerControl } from './links.ts';
 import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
@@ -85,6 +86,7 @@ export function createRouter(
       feeBps: deps.feeBps,
     },
   );
+  const evictions = createEvictions({ log, source: deps.source });
   const batches = createBatches({ ledger, log, source: deps.source });
   const admission = createAdmission({
     fleet,
@@ -212,15 +214,7 @@ export function createRouter(
     for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });
     worker.close();
     if (last === null || wasOut) return;
-    const body = {
-      workerKey: `sha256:${toHex(last.workerId)}`,
-      cause: 'disconnected',
-      by: deps.source,
-      sessionsClosed: 0,
-    } as const;
-    void log
-      .append({ type: 'evicted', src: deps.source, subject: `worker:${toHex(last.workerId)}`, body })
-      .catch(() => undefined);
+    evictions.add(last.workerId, last.logIndex);
   };
 
   return {
@@ -283,6 +277,7 @@ export function createRouter(
       await reviews.close();
       await batches.close();
       await admission.close();
+      await evictions.close();
     },
   };
 }

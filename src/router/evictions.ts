@@ -1,0 +1,57 @@
+import { type Bytes, toHex } from '../core/index.ts';
+import type { LogPort } from './ports.ts';
+
+const RETRY_MS = 2_000;
+/** More workers than that leave together only where the router itself is going. */
+const WAITING_MAX = 4_096;
+
+type Eviction = Readonly<{ workerId: Bytes; admittedAt: number }>;
+
+/**
+ * Enters into the log that workers are gone. While the log is away they wait: an auditor must not read that somebody was
+ * still in. Once each, whatever is asked again: the key is the admission that ended.
+ */
+export function createEvictions(deps: Readonly<{ log: LogPort; source: string }>) {
+  const { log, source } = deps;
+  const waiting: Eviction[] = [];
+  let running: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let closed = false;
+
+  const flush = async (): Promise<void> => {
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      const hex = toHex(next.workerId);
+      const body = { workerKey: `sha256:${hex}`, cause: 'disconnected', by: source, sessionsClosed: 0 } as const;
+      await log.append(
+        { type: 'evicted', src: source, subject: `worker:${hex}`, body },
+        { idempotencyKey: `evicted:${hex}:${next.admittedAt}` },
+      );
+      waiting.shift();
+    }
+  };
+  const start = (): void => {
+    running ??= flush()
+      .catch(() => {
+        if (closed) return;
+        timer = setTimeout(start, RETRY_MS);
+        timer.unref();
+      })
+      .finally(() => {
+        running = null;
+      });
+  };
+
+  return {
+    /** @param admittedAt index of the entry that admitted it */
+    add(workerId: Bytes, admittedAt: number): void {
+      if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt });
+      start();
+    },
+    async close(): Promise<void> {
+      closed = true;
+      if (timer !== null) clearTimeout(timer);
+      await running;
+      await flush().catch(() => undefined); // the log is away, and this process is going
+    },
+  };
+}
