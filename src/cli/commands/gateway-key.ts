@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Command, InvalidArgumentError } from 'commander';
+import { CodedError } from '../../core/index.ts';
 
 type KeyOptions = {
   file: string;
@@ -33,10 +34,14 @@ export function registerGatewayKey(gateway: Command): void {
     .option('--admin', 'may see all receipts and the payment channel')
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  $ npx chrysalis gateway key alice --budget 0.25 --per-minute 60')
-    .action(async (id: string, options: KeyOptions) => {
+    .action(async (id: string, _: object, command: Command) => {
+      // `gateway` has a --json of its own, and takes it wherever it stands.
+      const options: KeyOptions = command.optsWithGlobals();
       const { storeKey } = await import('../compose/gateway-keys.ts');
       const { keyDigest } = await import('../../client/index.ts');
-      if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) throw new InvalidArgumentError('an id has letters, digits, . _ or -');
+      if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) {
+        throw new CodedError('USAGE_INVALID', 'an id has 1 to 64 letters, digits, . _ or -');
+      }
       const key = `sk-chrysalis-${randomBytes(24).toString('base64url')}`;
       storeKey(options.file, {
         id,
