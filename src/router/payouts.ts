@@ -12,6 +12,8 @@ export type PayoutLimits = Readonly<{
 /** The storage fee since the balance was seen, and more. */
 const STORAGE_MARGIN = 1_000_000n;
 
+const PUBLISHED_KEPT = 4;
+
 /** What one round did, for whoever watches. */
 export type PayoutRound = Readonly<{ posted: number | null; paid: number }>;
 
@@ -25,7 +27,8 @@ export function createPayouts(
   limits: PayoutLimits,
 ) {
   const { ledger, pool, log, source } = deps;
-  const published = new Set<string>();
+  /** Roots that are in the log; more than the one that counts and the one that waits. */
+  let published: readonly string[] = [];
 
   const covers = (view: PoolView, sum: bigint) => poolCovers(view, view.balance - STORAGE_MARGIN, sum);
 
@@ -38,7 +41,7 @@ export function createPayouts(
   /** The whole tree goes into the log: a worker finds its own path there. */
   const publish = async (row: RootRow, contract: string): Promise<void> => {
     const id = toHex(row.root);
-    if (published.has(id)) return;
+    if (published.includes(id)) return;
     const leaves = row.leaves.map(({ payee, cumulative }) => [toHex(payee), cumulative.toString()]);
     const { epoch, covers, sum } = row;
     const tree = utf8(canonicalJson({ contract, covers, epoch, leaves, root: id, sum: sum.toString() }));
@@ -50,7 +53,7 @@ export function createPayouts(
       blobs: [`sha256:${toHex(sha256(tree))}` as const],
     } as const;
     await log.append(draft, { idempotencyKey: `settlement:${contract}:${epoch}:${id}`, blobs: [tree] });
-    published.add(id);
+    published = [id, ...published].slice(0, PUBLISHED_KEPT);
   };
 
   const claimAll = async (row: RootRow, first: PoolView): Promise<number> => {

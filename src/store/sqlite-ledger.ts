@@ -6,6 +6,8 @@ type Row = Record<string, unknown>;
 type Value = string | number | Uint8Array | null;
 
 const SQLITE_FULL = 13;
+/** Epochs whose trees are kept: proofs are made of the newest root and the one before. */
+const ROOTS_KEPT = 16;
 
 function storageError(error: unknown): unknown {
   if ((error as { errcode?: number }).errcode !== SQLITE_FULL) return error;
@@ -302,6 +304,7 @@ export function openSqliteLedger(file: string): Ledger {
         'INSERT INTO roots VALUES (?,?,?,?,?) ON CONFLICT (root) DO UPDATE SET epoch = excluded.epoch, covers = excluded.covers',
         ...[row.root, String(row.sum), row.epoch, row.covers, leaves],
       );
+      run('DELETE FROM roots WHERE epoch <= ?', row.epoch - ROOTS_KEPT);
     },
     root: (root) => {
       const row = get('SELECT * FROM roots WHERE root = ?', root);

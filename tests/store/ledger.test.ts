@@ -128,3 +128,13 @@ test('what is accepted of a payee counts a request once, by its highest receipt,
   expect(ledger.accepted(bytes(0xe2))).toBe(0n);
   ledger.close();
 });
+
+test('only the newest roots are kept', () => {
+  const ledger = openSqliteLedger(ledgerFile());
+  for (let epoch = 1; epoch <= 20; epoch++) {
+    ledger.putRoot({ root: bytes(epoch), sum: 1n, epoch, covers: 1, leaves: [{ payee: bytes(1), cumulative: 1n }] });
+  }
+  expect(ledger.root(bytes(4))).toBeNull();
+  expect(ledger.root(bytes(5))?.epoch).toBe(5);
+  ledger.close();
+});
