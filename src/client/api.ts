@@ -1,3 +1,4 @@
+import type { EarClaims } from '../attestation/index.ts';
 import type { Bytes, UnixMs } from '../core/index.ts';
 import type { ChatMessage, ChatPayload, Padding, TokenLogprob, ToolCall } from '../session/index.ts';
 
@@ -36,6 +37,8 @@ export type VerifiedWorker = Readonly<{
   tcbStatus: string;
   mode: 0 | 1 | 2;
   checks: CheckGroups;
+  /** The appraisal as an EAT Attestation Result: claims, for a verifier to sign. */
+  result: EarClaims;
   /** The log entry that admitted it. */
   admission: Readonly<{ index: number; size: number; origin: string }>;
   /** The least of all deadlines; not used after it. */

@@ -1,9 +1,18 @@
 import { sha256 } from '#crypto';
-import type { AffirmingAppraisal, KnownBlock, Policy, Tee, Trust, VendorEndorsements } from '../attestation/index.ts';
+import type {
+  AffirmingAppraisal,
+  EarClaims,
+  KnownBlock,
+  Policy,
+  Tee,
+  Trust,
+  VendorEndorsements,
+} from '../attestation/index.ts';
 import {
   appraise,
   certificatesIn,
   DeviceRegistry,
+  earOf,
   loadVendorEndorsements,
   parseEvidenceBundle,
   VerificationCache,
@@ -156,6 +165,7 @@ export function createSessions(deps: SessionDeps) {
       return { worker: entry.workerName, failed, unavailable: false };
     }
     const worker = workerOf(entry, appraisal, groups, {
+      result: earOf(appraisal, deps.policy, now()),
       mode,
       logged,
       tee: parsed.tee,
@@ -291,6 +301,7 @@ function workerOf(
   appraisal: AffirmingAppraisal,
   checks: CheckGroups,
   facts: Readonly<{
+    result: EarClaims;
     mode: Mode;
     logged: Readonly<{ index: number; size: number; origin: string }>;
     tee: string;
@@ -309,6 +320,7 @@ function workerOf(
     tcbStatus: appraisal.tcbStatus,
     mode: facts.mode,
     checks,
+    result: facts.result,
     admission: { index, size, origin },
     expiresAt: Math.min(facts.deadline, appraisal.expiresAt),
     verifiedAt: facts.verifiedAt,

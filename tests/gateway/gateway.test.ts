@@ -4,6 +4,7 @@ import { type ServerType, serve } from '@hono/node-server';
 import fc from 'fast-check';
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
+import { createEarSigner, type EarKeys, verifyEar } from '../../src/attestation/index.ts';
 import { createGateway, GATEWAY_LIMITS, type GatewayLimits } from '../../src/client/gateway/index.ts';
 import { CodedError } from '../../src/core/index.ts';
 import { PAYMENT, type Script, scriptedClient, WORKER } from './scripted-client.ts';
@@ -294,6 +295,20 @@ test('attestation, receipts with their log proof, payment and settlement as JSON
   expect(await (await post(app, '/v1/settle', {})).json()).toMatchObject({ claimed: '21000' });
   expect((await get(app, '/nothing')).status).toBe(404);
   expect(await (await get(app, '/healthz')).json()).toEqual({ status: 'ok', version: '0.0.0' });
+});
+
+test('what was verified as attestation results that the published key signed', async () => {
+  const seed = new Uint8Array(32).fill(7);
+  const { client } = scriptedClient({});
+  const deps = { client, now: () => 1, randomId: () => '', version: '', policy: '', simulated: true };
+  const signing = createGateway({ ...deps, results: await createEarSigner(seed) });
+  const { data } = (await (await get(signing, '/v1/attestation/results')).json()) as { data: { result: string }[] };
+  const keys = (await (await get(signing, '/.well-known/jwks.json')).json()) as EarKeys;
+  expect(data).toMatchObject([{ worker: WORKER.workerId }]);
+  expect(await verifyEar(data[0]?.result ?? '', keys, 1_800_000_100_000)).toEqual(WORKER.result);
+  const without = createGateway(deps);
+  expect((await get(without, '/v1/attestation/results')).status).toBe(404);
+  expect(await (await get(without, '/.well-known/jwks.json')).json()).toEqual({ keys: [] });
 });
 
 test('the status page escapes what workers say of themselves and says that they are simulated', async () => {

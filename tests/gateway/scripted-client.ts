@@ -25,6 +25,12 @@ export const WORKER: VerifiedWorker = {
     binding: [{ name: 'reportData', outcome: 'passed', reason: '' }],
     log: [{ name: 'inclusion', outcome: 'passed', reason: '' }],
   },
+  result: {
+    eat_profile: 'tag:github.com,2023:veraison/ear',
+    iat: 1_800_000_000,
+    exp: 1_800_003_600,
+    submods: { cpu: { 'ear.status': 'affirming' } },
+  },
   admission: { index: 4, size: 6, origin: 'test.chrysalis/log' },
   expiresAt: 1_900_000_000_000,
   verifiedAt: 1_800_000_000_000,

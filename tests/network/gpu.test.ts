@@ -59,7 +59,9 @@ test('workers of both kinds are admitted with their GPUs, and a client sees ever
     await client.close();
   }
   expect([...seen.keys()].sort()).toEqual(['sev-snp', 'tdx']);
-  for (const { checks } of seen.values()) {
+  const affirming = { 'ear.status': 'affirming', 'chrysalis.simulated': true };
+  for (const { checks, result } of seen.values()) {
+    expect(result).toMatchObject({ submods: { cpu: affirming, gpu: { 'ear.status': 'affirming' } } });
     const gpu = checks.gpu ?? [];
     expect(gpu.length).toBeGreaterThan(15);
     expect(gpu.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);

@@ -1,6 +1,7 @@
 import { type Json, rfc3339, toHex, type UnixMs } from '../../core/index.ts';
 import type { Check } from '../verify/index.ts';
 import { type Appraisal, type AppraisalGroups, VERIFIER_VERSION } from './appraise.ts';
+import type { EarClaims } from './ear-jwt.ts';
 import { type Policy, policyDigest } from './policy.ts';
 
 /** Trustworthiness claims of AR4SI (draft-ietf-rats-ar4si, section 2.3): how far, and in which respect. */
@@ -57,7 +58,7 @@ const STATUS = { affirming: 'affirming', refused: 'contraindicated', unavailable
  * submodule for the CPU and one for the devices, where there are some; both have the status of the whole, because neither is
  * relied on without the other.
  */
-export function earOf(appraisal: Appraisal, policy: Policy, now: UnixMs): { [claim: string]: Json } {
+export function earOf(appraisal: Appraisal, policy: Policy, now: UnixMs): EarClaims {
   const checks = flattened(appraisal.groups);
   const because = appraisal.status === 'affirming' ? [] : appraisal.because;
   const judged = {

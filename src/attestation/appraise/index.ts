@@ -10,6 +10,7 @@ export type {
 export type { CheckGroup, IdentityBinding } from './cpu.ts';
 export * from './device-registry.ts';
 export * from './ear.ts';
+export * from './ear-jwt.ts';
 export type { AttestedDevice, GpuBinding } from './gpu.ts';
 export type { GpuPolicy } from './gpu-schema.ts';
 export * from './policy.ts';

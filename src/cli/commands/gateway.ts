@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CodedError } from '../../core/index.ts';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+import { secretOf } from '../compose/files.ts';
 import { openKeyRing } from '../compose/gateway-keys.ts';
 import { codedFromSystem } from '../output.ts';
 import { VERSION } from '../version.ts';
@@ -72,6 +73,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
   const stop = stopSignal(options);
   const { createClientFromOptions } = await import('../compose/client.ts');
   const { createGateway, GATEWAY_LIMITS } = await import('../../client/index.ts');
+  const { createEarSigner } = await import('../../attestation/index.ts');
   const policy = policyName(options.policy);
   const simulated = options.dangerouslyAllowSimulatedVendor !== undefined;
   const client = await createClientFromOptions(options);
@@ -85,6 +87,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
         policy,
         simulated,
         carry: carryOf(options),
+        results: await createEarSigner(secretOf(options.data, 'results')),
         ...(options.keys === undefined ? {} : { keys: openKeyRing(options.keys, options.data) }),
       },
       GATEWAY_LIMITS,

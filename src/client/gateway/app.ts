@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import type { EarSigner } from '../../attestation/index.ts';
 import { type Clock, CodedError } from '../../core/index.ts';
 import type { AskOptions, Client } from '../api.ts';
 import { type AnswerShape, type Head, workerHeaders } from './answer-shape.ts';
@@ -27,6 +28,8 @@ export type GatewayDeps = Readonly<{
   simulated: boolean;
   /** How requests are carried: freshness, readers, padding; the client's own defaults without it. */
   carry?: Pick<AskOptions, 'mode' | 'candidates' | 'padding'>;
+  /** Signs what was verified, for those who take this gateway's word; without it nothing is signed. */
+  results?: EarSigner;
   /** Who may ask; without it whoever reaches the gateway is its one user. */
   keys?: KeyRing;
 }>;

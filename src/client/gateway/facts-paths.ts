@@ -1,6 +1,6 @@
 import type { Context, Hono } from 'hono';
 import { CodedError } from '../../core/index.ts';
-import type { Client } from '../api.ts';
+import type { Client, VerifiedWorker } from '../api.ts';
 import type { GatewayDeps, GatewayLimits } from './app.ts';
 import { paymentFacts, proofFacts, receiptFacts, workerFacts } from './facts.ts';
 import { PAGE_STYLE, type PageFacts, statusPage } from './page.ts';
@@ -23,6 +23,16 @@ export function addFacts(app: Hono, deps: GatewayDeps, limits: GatewayLimits): v
       data: client.verified().map(workerFacts),
     }),
   );
+  app.get('/v1/attestation/results', async (c) => {
+    const { results } = deps;
+    if (results === undefined) throw new CodedError('PATH_UNKNOWN', 'this gateway signs no results');
+    const sign = async ({ workerId, result }: VerifiedWorker) => ({
+      worker: workerId,
+      result: await results.sign(result),
+    });
+    return c.json({ object: 'list', data: await Promise.all(client.verified().map(sign)) });
+  });
+  app.get('/.well-known/jwks.json', (c) => c.json(deps.results?.keys ?? { keys: [] }));
   app.get('/v1/receipts', (c) => {
     requireAdmin(c);
     return c.json({ object: 'list', data: client.receipts().map(receiptFacts) });

@@ -20,6 +20,8 @@ const GETS: Readonly<Record<string, Operation>> = {
   '/v1/models': { summary: 'Models that admitted workers serve now' },
   '/v1/models/{id}': { summary: 'One of them, by name or digest', path: 'id' },
   '/v1/attestation': { summary: 'What is verified now: every check of every worker, by name' },
+  '/v1/attestation/results': { summary: 'The same as EAT Attestation Results, each a signed JWT' },
+  '/.well-known/jwks.json': { summary: 'The key that signs these results' },
   '/v1/receipts': { summary: 'Receipts that are kept, newest last' },
   '/v1/receipts/{id}': { summary: 'One of them, with the proof that the log holds it', path: 'id' },
   '/v1/payment': { summary: 'The payment channel' },
