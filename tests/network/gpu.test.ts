@@ -178,10 +178,9 @@ describe('the same evidence is refused by client, router and auditor alike, for 
     const leaf = { type: 'worker-admitted', body } as unknown as ReappraisalJob['leaf'];
     const found = await createReappraiser(trust.trustAnchors)({ leaf, material });
     expect(found).toMatchObject({ outcome: 'differs' });
-    expect(found.outcome === 'differs' && found.differences[0]).toBe('verdict: logged affirming, found refused');
-    const rejected = { type: 'worker-rejected', body: { ...body, verdict: 'refused', failedChecks: [] } };
-    const again = await createReappraiser(trust.trustAnchors)({ leaf: rejected as unknown as typeof leaf, material });
-    expect(again.outcome === 'differs' && again.differences.join()).toContain(attack.check);
+    const [difference] = found.outcome === 'differs' ? found.differences : [];
+    expect(difference).toContain('verdict: logged affirming, found refused');
+    expect(difference).toContain(attack.check);
   });
 });
 
