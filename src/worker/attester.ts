@@ -20,6 +20,8 @@ export type Machine = Readonly<{
   quote(reportData: Bytes): Promise<Bytes>;
   /** Certificates of the key that signed the last quote, DER, as the host handed them over; absent where quotes hold them. */
   certificates?(): readonly Bytes[];
+  /** Events of the firmware, as far as the guest shows them; what a TD's registers make of them is for others to check. */
+  firmwareLog?: Bytes;
   /** GPUs and switches that this boot has checked, which it measures and asks for evidence of their own. */
   devices: CheckedDevices;
 }>;

@@ -92,7 +92,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   const attester = createAttester(deps.machine, {
     keyset,
     modelDigest: options.modelDigest,
-    firmwareLog: new Uint8Array(0),
+    firmwareLog: deps.machine.firmwareLog ?? new Uint8Array(0),
   });
   let price: Readonly<{ id: string; sheet: PriceSheet }> | null = null;
   let dispatchKey: Bytes | null = null;

@@ -7,7 +7,7 @@ type Options = Readonly<{
   name: string;
   router: string;
   model: string;
-  simulatedMachine: string;
+  simulatedMachine?: string;
   simulatedDevices?: string;
   concurrency: string;
   payee: string;
@@ -30,6 +30,7 @@ async function run(options: Options): Promise<void> {
   const stop = stopSignal(options);
   const json = options.json === true;
   const keep = options.vouchers === undefined ? null : voucherKeeper(options.vouchers, options.payee);
+  const simulated = options.simulatedMachine !== undefined;
   const opened = await openWorker({ ...options, concurrency: Number(options.concurrency) }, (event) => {
     if (event.event === 'voucher') {
       keep?.(event).catch((error: unknown) =>
@@ -45,10 +46,10 @@ async function run(options: Options): Promise<void> {
       console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
     else console.log(`draining: ${event.reason}`);
   });
-  if (json) announce({ event: 'ready', name: options.name, model: opened.modelId, tee: opened.tee, simulated: true });
+  if (json) announce({ event: 'ready', name: options.name, model: opened.modelId, tee: opened.tee, simulated });
   else
     console.log(
-      `worker ${options.name}, SIMULATED ${TEE_NAME[opened.tee]}, model ${opened.modelId}, router ${options.router}`,
+      `worker ${options.name}, ${simulated ? 'SIMULATED ' : ''}${TEE_NAME[opened.tee]}, model ${opened.modelId}, router ${options.router}`,
     );
   const running = opened.worker.run();
   await aborted(stop);
@@ -69,7 +70,7 @@ export function registerWorker(program: Command): void {
     .option('--name <label>', 'what the operator calls it', 'worker')
     .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
     .option('--model <folder>', 'model.onnx, tokenizer.json, config.json', join(MODELS, DEFAULT_MODEL))
-    .requiredOption('--simulated-machine <file>', 'state of a simulated TDX or SEV-SNP host (made by `chrysalis up`)')
+    .option('--simulated-machine <file>', 'a simulated TDX or SEV-SNP host, in place of the guest that it runs in')
     .option('--simulated-devices <file>', 'state of simulated GPUs in that host, with what its image checks them by')
     .option('--engine-url <url>', 'an OpenAI-compatible server on this machine (vLLM, SGLang, TGI) that serves --model')
     .option('--engine-model <name>', 'as that server names it; its first model where left out')
@@ -81,7 +82,13 @@ export function registerWorker(program: Command): void {
     .option('--supervised', 'stop when stdin ends')
     .addHelpText(
       'after',
-      '\nExample:\n  $ npx chrysalis worker run --name alder --simulated-machine .chrysalis/machines/alder.json',
+      `
+Without --simulated-machine it proves the TD or SEV-SNP guest it runs in: Linux 6.7 or later with configfs mounted, for
+TDX 6.16 or later.
+
+Example:
+  $ npx chrysalis worker run --name alder --router router.example:8443
+  $ npx chrysalis worker run --name alder --simulated-machine .chrysalis/machines/alder.json`,
     )
     .action(supervisedAction(run));
 }

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { sha256 } from '#crypto';
 import type { TrustAnchor } from '../../attestation/index.ts';
 import {
@@ -22,17 +23,20 @@ import {
   modelDigest,
   modelFolderOnDisk,
   NO_DEVICES,
+  openLinuxGuest,
   type WorkerEvent,
   watchedModelOnDisk,
 } from '../../worker/index.ts';
 import { readText, systemRandomness } from './files.ts';
+import { guestFiles } from './guest-files.ts';
 import { collector } from './memory.ts';
 
 export type WorkerRunOptions = Readonly<{
   name: string;
   router: string;
   model: string;
-  simulatedMachine: string;
+  /** Absent: the TD or SEV-SNP guest that this process runs in. */
+  simulatedMachine?: string;
   /** File with the simulated devices of that machine, and what they are checked by. */
   simulatedDevices?: string;
   concurrency: number;
@@ -113,11 +117,26 @@ async function openEngine(options: WorkerRunOptions): Promise<Engine> {
   });
 }
 
-/** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID */
+async function openMachine(options: WorkerRunOptions): Promise<Machine> {
+  const { simulatedMachine: state, simulatedDevices: devices } = options;
+  if (state !== undefined) return simulatedMachine(state, await simulatedDevices(devices));
+  if (devices !== undefined) {
+    throw new CodedError('USAGE_INVALID', '--simulated-devices go with --simulated-machine alone');
+  }
+  return openLinuxGuest(
+    {
+      files: guestFiles,
+      delay: (ms, signal) => setTimeout(ms, undefined, signal === undefined ? {} : { signal }),
+      instance: String(process.pid),
+    },
+    NO_DEVICES,
+  );
+}
+
+/** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID, PLATFORM_UNSUPPORTED */
 export async function openWorker(options: WorkerRunOptions, report: (event: WorkerEvent) => void) {
+  const machine = await openMachine(options);
   const engine = await openEngine(options);
-  const devices = await simulatedDevices(options.simulatedDevices);
-  const machine = simulatedMachine(options.simulatedMachine, devices);
   const [workchain = '0', account = ''] = options.payee.split(':');
   const worker = createWorker(
     {
