@@ -17,7 +17,7 @@ import type { PaymentOptions, Payments } from './payments.ts';
 import { createPayments } from './payments.ts';
 import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
 import { createSessions, type SessionDeps } from './sessions.ts';
-import type { CallOptions } from './transport.ts';
+import type { CallOptions, RouterTransport } from './transport.ts';
 
 export type ClientDeps = Omit<SessionDeps, 'heads'> &
   Readonly<{
@@ -30,6 +30,8 @@ const DEADLINE_DEFAULT_MS = 60_000;
 /** How long an answer that was asked to end may take to do so, receipt included. */
 const STOP_GRACE_MS = 3_000;
 const PAYMENT_MS = 15_000;
+/** A price sheet that ends sooner is asked for again. */
+const PRICE_MARGIN_MS = 60_000;
 /** Each request asks which models there are: not the router each time. */
 const MODELS_KEPT_MS = 1_000;
 const LOG_WAIT_MS = 15_000;
@@ -85,15 +87,20 @@ export function createClient(deps: ClientDeps): Client {
     return { ...opened, paymentRef, known: false, users: 0, dropped: false };
   }, now);
 
-  const priceOf = (call: CallOptions): Promise<Readonly<{ price: PriceSheet }>> => {
-    // Shared by all requests: one that is cancelled must not cancel it.
-    terms ??= transport
-      .getTerms({ deadline: call.deadline })
-      .then((answer) => ({ price: parsePriceSheet(answer.priceSheet) }));
-    terms.catch(() => {
-      terms = null;
-    });
-    return terms;
+  /** The price sheet in force; asked for again when it is about to end. */
+  const priceOf = async (call: CallOptions): Promise<Readonly<{ price: PriceSheet }>> => {
+    for (;;) {
+      // Shared by all requests: one that is cancelled must not cancel it.
+      const asked = terms ?? transport.getTerms({ deadline: call.deadline }).then(termsOf);
+      const fresh = terms === null;
+      terms = asked;
+      const held = await asked.catch((error: unknown) => {
+        if (terms === asked) terms = null;
+        throw error;
+      });
+      if (fresh || held.price.notAfter > now() + PRICE_MARGIN_MS) return held;
+      if (terms === asked) terms = null;
+    }
   };
 
   const models = async (call: CallOptions): Promise<readonly ModelInfo[]> => {
@@ -142,6 +149,8 @@ export function createClient(deps: ClientDeps): Client {
     } catch (error) {
       const anew = error instanceof CodedError && (TRY_ANEW.has(error.code) || GO_ON.has(error.code));
       if (anew) live.drop(ask, held);
+      // Another price sheet may be in force by now.
+      if (error instanceof CodedError && error.code === 'CHANNEL_REFUSED') terms = null;
       throw error;
     } finally {
       live.release(held);
@@ -341,6 +350,10 @@ export function createClient(deps: ClientDeps): Client {
       transport.close();
     },
   };
+}
+
+function termsOf(answer: Awaited<ReturnType<RouterTransport['getTerms']>>): Readonly<{ price: PriceSheet }> {
+  return { price: parsePriceSheet(answer.priceSheet) };
 }
 
 async function drained(events: AsyncGenerator<ChatEvent>): Promise<void> {

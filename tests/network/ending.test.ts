@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { ChatEvent } from '../../src/client/index.ts';
 import { CodedError } from '../../src/core/index.ts';
+import { encodePriceSheet, parsePriceSheet } from '../../src/session/index.ts';
 import { ask, echoEngine, type InProcess, type InProcessOptions, startInProcess } from './in-process.ts';
 
 /** How answers end before their time: who pays for what, and who goes on (AIS/1 sections 6 to 8). */
@@ -149,4 +150,24 @@ test('tick padding: the frames tell neither length nor rhythm, and the answer is
   expect(new Set(sizes).size).toBe(1);
   expect(sizes.length).toBeLessThan(20); // far fewer frames than tokens
   expect((await ask(client, words, { padding: 'off' })).answer).toBe(`${words} `);
+});
+
+test('a price sheet that is about to end is asked for again, and no oftener', async () => {
+  const network = await started({});
+  let asked = 0;
+  const ends = Date.now() + 30_000;
+  const client = network.newClient((transport) => ({
+    ...transport,
+    getTerms: async (options) => {
+      asked += 1;
+      const terms = await transport.getTerms(options);
+      const sheet = { ...parsePriceSheet(terms.priceSheet), notAfter: ends };
+      return asked === 1 ? { ...terms, priceSheet: encodePriceSheet(sheet) } : terms;
+    },
+  }));
+  // The first sheet is not the router's own: it refuses the price that the header names.
+  await expect(ask(client, 'one')).rejects.toMatchObject({ code: 'CHANNEL_REFUSED' });
+  expect((await ask(client, 'two')).answer).toBe('two ');
+  expect((await ask(client, 'three')).answer).toBe('three ');
+  expect(asked).toBe(2);
 });
