@@ -9,6 +9,7 @@ import type { BenchLine } from './report.ts';
 const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly BenchLine[]>>>> = {
   attestation: async () => (await import('./attestation.ts')).benchAttestation,
   nvidia: async () => (await import('./nvidia.ts')).benchNvidia,
+  policy: async () => (await import('./policy.ts')).benchPolicy,
   session: async () => (await import('./session.ts')).benchSession,
   router: async () => (await import('./router.ts')).benchRouter,
   gateway: async () => (await import('./gateway.ts')).benchGateway,
