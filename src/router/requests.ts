@@ -250,7 +250,10 @@ export function createRequests(
             continue;
           }
           if (value === 'answered') return;
-          last = new CodedError(value === 'BUSY' ? 'ROUTER_BUSY' : value, `the worker answered ${value}`);
+          last =
+            value === 'BUSY'
+              ? new CodedError('ROUTER_BUSY', 'the worker has no room: try again', { retryAfterMs: RETRY_AFTER_MS })
+              : new CodedError(value, `the worker answered ${value}`);
           break;
         }
       } catch (error) {

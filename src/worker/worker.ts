@@ -66,6 +66,8 @@ const VOUCHER_BYTES_MAX = 512;
 
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 const KEYSET_LIFETIME_MS = 7 * 24 * 3_600_000;
+/** The router frees a slot when it has the last part of an answer, a moment before that answer has ended here. */
+const HANDOVER = 4;
 const SPARE_STREAMS = 4;
 /** Half an epoch: evidence and beacon are never much older. */
 const RENEWAL_MS = 5 * 60_000;
@@ -183,7 +185,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   };
 
   async function* serve(request: ServedRequest, cancelled: AbortSignal): AsyncGenerator<ServePart> {
-    if (running >= options.concurrencyMax || stopped || (engine.trouble?.() ?? null) !== null) {
+    if (running >= options.concurrencyMax + HANDOVER || stopped || (engine.trouble?.() ?? null) !== null) {
       yield { kind: 'refused', reason: 'BUSY' };
       return;
     }
