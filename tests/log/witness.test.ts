@@ -223,6 +223,33 @@ test('a log publishes what its quorum cosigned, and proves entries under that; w
   expect((await verifyCheckpoint(utf8(await client.checkpoint()), keys, ORIGIN)).checkpoint.size).toBe(3);
 });
 
+test('a witness that sends lines of others along spoils nothing for them', async () => {
+  const { createServer } = await import('node:http');
+  const directory = folder();
+  const { policy, witnesses, url } = await watched(directory);
+  const [, second] = [...policy.witnesses.values()];
+  const relay = createServer(async (request, response) => {
+    const body: Uint8Array[] = [];
+    for await (const part of request) body.push(part as Uint8Array);
+    const init = request.method === 'POST' ? { method: 'POST', body: Buffer.concat(body) } : {};
+    const answer = await fetch(`${witnesses[2]!.url}${request.url}`, init);
+    const bogus = formatSignatureLine(second!.key, new Uint8Array(72));
+    response.writeHead(answer.status).end(answer.ok ? (await answer.text()) + bogus : await answer.text());
+  });
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+  closing.push(() => void relay.close());
+  await fetch(`${url}/checkpoint`);
+  for (const close of closing.splice(-4, 3).reverse()) await close();
+  const relayed = { ...second!, url: `http://127.0.0.1:${(relay.address() as { port: number }).port}` };
+  const third = { ...[...policy.witnesses.values()][2]!, url: relayed.url };
+  const spoiled = { ...policy, witnesses: new Map([...policy.witnesses, ['w2', third]]) };
+  const again = await serve(directory, spoiled);
+  const client = createLogClient({ url: again.url, token: 't'.repeat(64) });
+  const proof = await client.proof((await client.append(heartbeat(9))).index);
+  const verified = await verifyCheckpoint(parseLogProof(proof).checkpoint, keysOfPolicy(policy), ORIGIN);
+  expect(verified.verified).toHaveLength(4);
+});
+
 test('a restored disk signs nothing: the witnesses are asked first, and hold more', async () => {
   const directory = folder();
   const { url, policy, witnesses } = await watched(directory);

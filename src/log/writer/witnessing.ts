@@ -2,6 +2,7 @@ import { asCodedError, type Bytes, type Clock, CodedError, concat, equalBytes, u
 import {
   type Checkpoint,
   formatLogProof,
+  formatSignatureLine,
   keysOfPolicy,
   type LeafType,
   type LogPolicy,
@@ -104,18 +105,10 @@ async function reopen(kept: CosignedStore, policy: LogPolicy, origin: string): P
   return policyHolds(policy, verified) ? { note, checkpoint: verified.checkpoint, at: 0 } : null;
 }
 
-/** Has each new head of a log cosigned. @throws CodedError LOG_SIGNATURE_* where what was kept is not this log's */
-export async function createWitnessing(log: Log, policy: LogPolicy, deps: WitnessingDeps): Promise<Witnessing> {
-  const { clock, report } = deps;
-  const kept = openCosignedStore(deps.path);
-  const witnesses = witnessesOf(policy, deps.fetch);
+/** Asks every witness once for the newest head. @throws CodedError LOG_NOT_WITNESSED where the quorum is not met */
+function createRound(log: Log, policy: LogPolicy, { fetch: fetcher, report }: WitnessingDeps) {
+  const witnesses = witnessesOf(policy, fetcher);
   const sizes = new Map<string, number>();
-  const waiting = new Set<() => void>();
-  let newest = await reopen(kept, policy, log.origin);
-  let keptAt = Number.NEGATIVE_INFINITY;
-  let closed = false;
-  let running: Promise<void> | null = null;
-  let timer: NodeJS.Timeout | undefined;
 
   const cosign = async (witness: Named, note: Bytes, size: number): Promise<string> => {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -129,14 +122,15 @@ export async function createWitnessing(log: Log, policy: LogPolicy, deps: Witnes
         continue;
       }
       const text = parseNote(note).text;
-      await verifyNote(concat(utf8(`${text}\n`), utf8(answer.lines)), [witness.key]);
+      const { verified } = await verifyNote(concat(utf8(`${text}\n`), utf8(answer.lines)), [witness.key]);
       sizes.set(witness.name, size);
-      return answer.lines;
+      // Its own line and no other: what else it sent could spoil the note for everybody.
+      return verified.map(({ signature }) => formatSignatureLine(witness.key, signature)).join('');
     }
     throw new CodedError('WITNESS_REFUSED', 'the witness keeps naming other sizes');
   };
 
-  const round = async (): Promise<void> => {
+  return async (): Promise<Readonly<{ note: Bytes; checkpoint: Checkpoint }>> => {
     const { size } = log.head();
     const own = log.checkpoint();
     const lines = await Promise.all(
@@ -151,63 +145,90 @@ export async function createWitnessing(log: Log, policy: LogPolicy, deps: Witnes
     const note = concat(own, utf8(lines.join('')));
     const verified = await verifyCheckpoint(note, keysOfPolicy(policy), log.origin);
     if (!policyHolds(policy, verified)) throw new CodedError('LOG_NOT_WITNESSED', 'the quorum is not met');
+    return { note, checkpoint: verified.checkpoint };
+  };
+}
+
+/** Those who wait for the next cosigned head. */
+class Waiters {
+  readonly #waiting = new Set<() => void>();
+
+  /** Until the next head, or for so long. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(limit);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const limit = setTimeout(wake, Math.max(1, ms));
+      this.#waiting.add(wake);
+    });
+  }
+
+  get full(): boolean {
+    return this.#waiting.size >= WAITERS_MAX;
+  }
+
+  wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+}
+
+/** Has each new head of a log cosigned. @throws CodedError LOG_SIGNATURE_* where what was kept is not this log's */
+export async function createWitnessing(log: Log, policy: LogPolicy, deps: WitnessingDeps): Promise<Witnessing> {
+  const { clock, waitMs = WAIT_MS } = deps;
+  const kept = openCosignedStore(deps.path);
+  const round = createRound(log, policy, deps);
+  const waiters = new Waiters();
+  let newest = await reopen(kept, policy, log.origin);
+  let keptAt = Number.NEGATIVE_INFINITY;
+  let closed = false;
+  let running: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  const isDue = () =>
+    newest === null || !equalBytes(newest.checkpoint.root, log.head().root) || clock() - newest.at >= RENEW_MS;
+
+  const publish = async (): Promise<void> => {
     const from = newest?.checkpoint.size ?? 0;
-    newest = { note, checkpoint: verified.checkpoint, at: clock() };
-    if (clock() - keptAt >= KEEP_EVERY_MS || (await turns(log, from, newest.checkpoint.size))) {
-      kept.keep(newest.checkpoint.size, note);
+    newest = { ...(await round()), at: clock() };
+    const { note, checkpoint } = newest;
+    if (clock() - keptAt >= KEEP_EVERY_MS || (await turns(log, from, checkpoint.size))) {
+      kept.keep(checkpoint.size, note);
       keptAt = clock();
     }
-    for (const wake of waiting) wake();
+    waiters.wake();
   };
-
-  const isBehind = () => newest === null || !equalBytes(newest.checkpoint.root, log.head().root);
-
-  const loop = async (): Promise<void> => {
-    while (!closed && (isBehind() || clock() - (newest?.at ?? 0) >= RENEW_MS)) {
-      try {
-        await round();
-      } catch {
-        schedule(RETRY_MS); // each witness's reason was reported
-        return;
-      }
+  const loop = async (): Promise<number> => {
+    try {
+      while (!closed && isDue()) await publish();
+      return RENEW_MS;
+    } catch {
+      return RETRY_MS; // each witness's reason was reported
     }
-    schedule(RENEW_MS);
-  };
-  const schedule = (delay: number): void => {
-    if (closed) return;
-    clearTimeout(timer);
-    timer = setTimeout(start, delay);
-    timer.unref();
   };
   const start = (): void => {
     if (closed) return;
-    running ??= loop().finally(() => {
+    running ??= loop().then((delay) => {
       running = null;
+      clearTimeout(timer);
+      // A head may have come while the loop was ending, and found it still running.
+      timer = setTimeout(start, delay === RENEW_MS && isDue() ? 0 : delay);
+      timer.unref();
     });
   };
   const stopWatching = log.onPublished(start);
   start();
 
   const covering = async (index: number): Promise<Newest> => {
-    const covers = () => newest !== null && newest.checkpoint.size > index;
-    const until = clock() + (deps.waitMs ?? WAIT_MS);
-    while (!covers() && !closed && clock() < until && waiting.size < WAITERS_MAX) {
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          clearTimeout(limit);
-          waiting.delete(wake);
-          resolve();
-        };
-        const limit = setTimeout(wake, Math.max(1, until - clock()));
-        waiting.add(wake);
-      });
+    const until = clock() + waitMs;
+    for (;;) {
+      if (newest !== null && newest.checkpoint.size > index) return newest;
+      if (closed || clock() >= until || waiters.full) break;
+      await waiters.wait(until - clock());
     }
-    if (newest === null || !covers()) {
-      throw new CodedError('LOG_NOT_WITNESSED', 'the witnesses have not cosigned a head with this entry yet', {
-        index,
-      });
-    }
-    return newest;
+    throw new CodedError('LOG_NOT_WITNESSED', 'the witnesses have not cosigned a head with this entry yet', { index });
   };
 
   return {
@@ -218,20 +239,17 @@ export async function createWitnessing(log: Log, policy: LogPolicy, deps: Witnes
     async proof(index) {
       if (index >= log.head().size) return log.proof(index); // says that it is out of range
       const { note, checkpoint } = await covering(index);
-      return formatLogProof({
-        index,
-        path: await log.inclusion(index, checkpoint.size),
-        extra: null,
-        checkpoint: note,
-      });
+      const path = await log.inclusion(index, checkpoint.size);
+      return formatLogProof({ index, path, extra: null, checkpoint: note });
     },
     covering: (index) => kept.covering(index),
     async close() {
       closed = true;
       stopWatching();
       clearTimeout(timer);
-      for (const wake of waiting) wake();
+      waiters.wake();
       await running;
+      clearTimeout(timer);
       kept.close();
     },
   };

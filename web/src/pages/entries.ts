@@ -14,16 +14,45 @@ import { bodyText, type Model, type ReadEntry } from '../model.ts';
 
 const ROWS_MAX = 500;
 
-/** Rows of the timeline, filtered by what the address says: a view can be shared. */
-export function timeline(model: Model, query: URLSearchParams): HTMLElement {
-  const wanted = (name: string) => query.get(name) ?? '';
+/** What narrows the timeline; each change goes into the address. */
+function filterForm(wanted: (name: string) => string, types: readonly string[]): HTMLElement {
   const set = (name: string) => (event: Event) => {
-    const next = new URLSearchParams(query);
+    const next = new URLSearchParams(location.hash.split('?')[1] ?? '');
     const { value } = event.target as HTMLInputElement;
     if (value === '') next.delete(name);
     else next.set(name, value);
     location.hash = `#/timeline?${next}`;
   };
+  const option = (value: string, name: string) =>
+    h('option', { value, selected: wanted(name) === value }, value === '' ? 'all' : value);
+  return h(
+    'form',
+    { class: 'filters', onsubmit: (event) => event.preventDefault() },
+    h(
+      'label',
+      {},
+      'type ',
+      h('select', { onchange: set('type') }, ...['', ...types].map((type) => option(type, 'type'))),
+    ),
+    h('label', {}, 'about ', h('input', { value: wanted('about'), onchange: set('about') })),
+    h(
+      'label',
+      {},
+      'verdict ',
+      h(
+        'select',
+        { onchange: set('verdict') },
+        ...['', 'affirming', 'refused', 'unavailable'].map((one) => option(one, 'verdict')),
+      ),
+    ),
+    h('label', {}, 'from (UTC) ', h('input', { type: 'datetime-local', value: wanted('from'), onchange: set('from') })),
+    h('label', {}, 'to (UTC) ', h('input', { type: 'datetime-local', value: wanted('to'), onchange: set('to') })),
+  );
+}
+
+/** Rows of the timeline, filtered by what the address says: a view can be shared. */
+export function timeline(model: Model, query: URLSearchParams): HTMLElement {
+  const wanted = (name: string) => query.get(name) ?? '';
   const types = [...new Set(model.entries.map(({ leaf }) => leaf?.type ?? 'unreadable'))].sort();
   const matches = ({ leaf }: ReadEntry) =>
     (wanted('type') === '' || leaf?.type === wanted('type')) &&
@@ -32,40 +61,11 @@ export function timeline(model: Model, query: URLSearchParams): HTMLElement {
     (wanted('from') === '' || (leaf?.at ?? 0) >= Date.parse(`${wanted('from')}Z`)) &&
     (wanted('to') === '' || (leaf?.at ?? 0) <= Date.parse(`${wanted('to')}Z`));
   const rows = model.entries.filter(matches);
-  const option = (value: string, name: string) =>
-    h('option', { value, selected: wanted(name) === value }, value === '' ? 'all' : value);
   return h(
     'div',
     {},
     h('h2', {}, 'Timeline'),
-    h(
-      'form',
-      { class: 'filters', onsubmit: (event) => event.preventDefault() },
-      h(
-        'label',
-        {},
-        'type ',
-        h('select', { onchange: set('type') }, ...['', ...types].map((type) => option(type, 'type'))),
-      ),
-      h('label', {}, 'about ', h('input', { value: wanted('about'), onchange: set('about') })),
-      h(
-        'label',
-        {},
-        'verdict ',
-        h(
-          'select',
-          { onchange: set('verdict') },
-          ...['', 'affirming', 'refused', 'unavailable'].map((one) => option(one, 'verdict')),
-        ),
-      ),
-      h(
-        'label',
-        {},
-        'from (UTC) ',
-        h('input', { type: 'datetime-local', value: wanted('from'), onchange: set('from') }),
-      ),
-      h('label', {}, 'to (UTC) ', h('input', { type: 'datetime-local', value: wanted('to'), onchange: set('to') })),
-    ),
+    filterForm(wanted, types),
     h(
       'p',
       { class: 'dim' },
