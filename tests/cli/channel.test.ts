@@ -49,6 +49,30 @@ test('opens, adds, shows and begins to close a channel; a second opening is refu
   expect(people.out).toMatch(/closes +from \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
 }, 60_000);
 
+test('a registry is deployed where its configuration says, once; owner and guardian are two', async () => {
+  const [owner, guardian] = [`0:${'cc'.repeat(32)}`, `0:${'dd'.repeat(32)}`];
+  const deploy = (...more: string[]) =>
+    run(
+      'chain',
+      'deploy-registry',
+      '--endpoint',
+      chain.url,
+      '--data',
+      data,
+      '--params',
+      '11'.repeat(32),
+      '--json',
+      ...more,
+    );
+  const first = facts(await deploy('--owner', owner, '--guardian', guardian));
+  expect(first).toMatchObject({ contract: 'registry', network: -1000 });
+  expect(facts(await deploy('--owner', owner, '--guardian', guardian))).toEqual(first);
+  const page = await fetch(new URL(`/account/${first.address}`, chain.url));
+  expect(await page.text()).toContain('registry_info');
+  expect((await deploy('--owner', owner, '--guardian', owner)).code).toBe(2);
+  expect((await deploy('--owner', owner, '--guardian', guardian, '--timelock', '3600')).code).toBe(2);
+}, 60_000);
+
 test('keys are shown by their public halves; no secret is printed', async () => {
   const { out } = await run('keys', '--data', data);
   expect(out).toContain('signs the vouchers');

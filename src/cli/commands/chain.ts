@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Command, InvalidArgumentError } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+import { registerRegistryDeployment } from './chain-deploy.ts';
 
 const DEFAULT_PORT = 8081;
 
@@ -32,7 +33,7 @@ async function runDevelopmentChain(options: DevOptions): Promise<void> {
   if (options.json === true) announce({ event: 'stopped' });
 }
 
-/** `chrysalis chain dev` and `chrysalis chain status`. */
+/** `chrysalis chain dev`, `chrysalis chain status` and `chrysalis chain deploy`. */
 export function registerChain(program: Command): void {
   const chain = program.command('chain').description('the blockchain that settles: a development chain, its status');
   chain
@@ -65,4 +66,5 @@ export function registerChain(program: Command): void {
       console.log(`block      ${seqno}`);
       console.log(`root hash  ${toHex(rootHash)}`);
     });
+  registerRegistryDeployment(chain, `http://127.0.0.1:${DEFAULT_PORT}/jsonRPC`);
 }
