@@ -54,7 +54,8 @@ test('a registry is deployed where its configuration says, once; owner and guard
   const deploy = (...more: string[]) =>
     run(
       'chain',
-      'deploy-registry',
+      'deploy',
+      'registry',
       '--endpoint',
       chain.url,
       '--data',
