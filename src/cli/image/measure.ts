@@ -135,7 +135,7 @@ function measureTd(flags: ImageFlags): Part {
   return {
     field: 'tdx.images',
     images: rtmr0 === null ? [] : [{ name: flags.name, ...known, rtmr0, ...launcher }],
-    registers: { ...known, rtmr0 },
+    registers: { mrTd: known.mrTd, rtmr0, rtmr1: known.rtmr1, rtmr2: known.rtmr2 },
     events: Object.fromEntries(Object.entries(events).map(([name, all]) => [name, all.map(eventDocument)])),
     missing: rtmr0 === null ? [NO_ACPI] : [],
   };

@@ -35,6 +35,49 @@ export type TsmReport = Readonly<{
 
 const CONFLICT = Symbol('somebody else wrote to the entry');
 
+async function wordOf(files: GuestFiles, path: string): Promise<string> {
+  const bytes = await files.read(path, WORD_BYTES_MAX);
+  if (bytes === null) throw broken(`${path} holds more than a word`);
+  return fromUtf8(bytes, 'attribute').trim();
+}
+
+async function generationOf(files: GuestFiles, entry: string): Promise<number> {
+  const text = await wordOf(files, `${entry}/generation`);
+  if (!/^\d{1,15}$/.test(text)) throw broken('generation is not a number');
+  return Number(text);
+}
+
+/** Null where the provider has none, or nothing in it. */
+async function auxiliaryOf(files: GuestFiles, entry: string): Promise<Bytes | null> {
+  try {
+    const bytes = await files.read(`${entry}/auxblob`, AUXILIARY_BYTES_MAX);
+    if (bytes === null) throw broken(`auxblob has more than ${AUXILIARY_BYTES_MAX} bytes`);
+    return bytes.length === 0 ? null : bytes;
+  } catch (thrown) {
+    if (systemCodeOf(thrown) === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+/** One entry, one report; the entry is gone afterwards. */
+async function askOnce(files: GuestFiles, entry: string, reportData: Bytes): Promise<TsmReport | typeof CONFLICT> {
+  await files.makeFolder(entry);
+  try {
+    const tee = PROVIDERS[await wordOf(files, `${entry}/provider`)];
+    if (tee === undefined) throw unsupported('the kernel’s report provider is neither TDX nor SEV-SNP');
+    const before = await generationOf(files, entry);
+    await files.write(`${entry}/inblob`, reportData);
+    const report = await files.read(`${entry}/outblob`, REPORT_BYTES_MAX);
+    if (report === null || report.length === 0) throw broken(`outblob is empty, or over ${REPORT_BYTES_MAX} bytes`);
+    const auxiliary = await auxiliaryOf(files, entry);
+    // One write was ours: any other went into what was just read, or may have.
+    if ((await generationOf(files, entry)) !== before + 1) return CONFLICT;
+    return { tee, report, auxiliary };
+  } finally {
+    await files.removeFolder(entry).catch(() => undefined);
+  }
+}
+
 /**
  * Asks the kernel for reports, one entry of configfs for each, so that nobody else's options get into them; the
  * generation of the entry says if somebody's did.
@@ -42,46 +85,6 @@ const CONFLICT = Symbol('somebody else wrote to the entry');
 export function createTsmReports({ files, delay, instance }: TsmDeps) {
   let entries = 0;
   let stuck = 0;
-
-  const word = async (path: string): Promise<string> => {
-    const bytes = await files.read(path, WORD_BYTES_MAX);
-    if (bytes === null) throw broken(`${path} holds more than a word`);
-    return fromUtf8(bytes, 'attribute').trim();
-  };
-  const generation = async (entry: string): Promise<number> => {
-    const text = await word(`${entry}/generation`);
-    if (!/^\d{1,15}$/.test(text)) throw broken('generation is not a number');
-    return Number(text);
-  };
-
-  const once = async (entry: string, reportData: Bytes): Promise<TsmReport | typeof CONFLICT> => {
-    await files.makeFolder(entry);
-    try {
-      const tee = PROVIDERS[await word(`${entry}/provider`)];
-      if (tee === undefined) throw unsupported('the kernel’s report provider is neither TDX nor SEV-SNP');
-      const before = await generation(entry);
-      await files.write(`${entry}/inblob`, reportData);
-      const report = await files.read(`${entry}/outblob`, REPORT_BYTES_MAX);
-      if (report === null || report.length === 0) throw broken(`outblob is empty, or over ${REPORT_BYTES_MAX} bytes`);
-      const auxiliary = await optional(`${entry}/auxblob`);
-      // One write was ours: any other went into what was just read, or may have.
-      if ((await generation(entry)) !== before + 1) return CONFLICT;
-      return { tee, report, auxiliary };
-    } finally {
-      await files.removeFolder(entry).catch(() => undefined);
-    }
-  };
-
-  const optional = async (path: string): Promise<Bytes | null> => {
-    try {
-      const bytes = await files.read(path, AUXILIARY_BYTES_MAX);
-      if (bytes === null) throw broken(`auxblob has more than ${AUXILIARY_BYTES_MAX} bytes`);
-      return bytes.length === 0 ? null : bytes;
-    } catch (thrown) {
-      if (systemCodeOf(thrown) === 'ENOENT') return null;
-      throw thrown;
-    }
-  };
 
   /** A read that the kernel never answers can't be taken back: it is counted until it ends. */
   const inTime = async <T>(work: Promise<T>): Promise<T> => {
@@ -119,7 +122,7 @@ export function createTsmReports({ files, delay, instance }: TsmDeps) {
           throw new CodedError('TOO_MANY_REQUESTS', 'the kernel still owes other reports', { stuck });
         let why = 'CONFLICT';
         try {
-          const made = await inTime(once(`${TSM_REPORTS}/chrysalis-${instance}-${entries++}`, reportData));
+          const made = await inTime(askOnce(files, `${TSM_REPORTS}/chrysalis-${instance}-${entries++}`, reportData));
           if (made !== CONFLICT) return made;
         } catch (thrown) {
           why = systemCodeOf(thrown);
