@@ -253,29 +253,33 @@ function perturbed(from: Call, at: number, position: number): Call {
   return { ...from, with: given };
 }
 
-/** Signatures that hold and that don't, each with a bit turned now and then. */
-export function signatureCalls(keys: readonly EcKey[], rsa: readonly RsaKey[]): Arbitrary<Call> {
+/** One arbitrary for each function among these calls, so that whoever draws from all of them asks every function. */
+function byName(made: readonly Call[]): Arbitrary<Call>[] {
+  const groups = Object.values(Object.groupBy(made, ({ name }) => name));
+  return groups.map((group) =>
+    fc
+      .tuple(fc.constantFrom(...group), fc.boolean(), fc.nat(), fc.nat())
+      .map(([of, isTurned, at, position]) => (isTurned ? perturbed(of, at, position) : of)),
+  );
+}
+
+/** Signatures that hold and that don't, each with a bit turned now and then; an arbitrary for each function. */
+export function signatureCalls(keys: readonly EcKey[], rsa: readonly RsaKey[]): readonly Arbitrary<Call>[] {
   const made = [new Uint8Array(0), new Uint8Array(300).fill(7)].flatMap((message) => [
     ...keys.flatMap((key) => Object.values(hostileEcdsa(key, message))),
     ...Object.values(hostileEd25519(new Uint8Array(32).fill(message.length), message)),
     ...rsa.flatMap((key) => Object.values(hostileRsa(key, message))),
   ]);
   const signs = fc.tuple(exactly(32), anyBytes(300)).map(([seed, text]) => call('ed25519Sign', x(seed), x(text)));
-  return fc
-    .tuple(
-      fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...made) }, { weight: 1, arbitrary: signs }),
-      fc.boolean(),
-      fc.nat(),
-      fc.nat(),
-    )
-    .map(([of, isTurned, at, position]) => (isTurned ? perturbed(of, at, position) : of));
+  return [...byName(made), signs];
 }
 
-/** Hashes, MACs, key derivation and AEAD on whatever comes. */
-export function symmetricCalls(): Arbitrary<Call> {
-  const hash = fc.constantFrom('sha1', 'sha256', 'sha384', 'sha512', 'sha3_256');
-  return fc.oneof(
-    fc.tuple(hash, anyBytes(5000)).map(([name, data]) => call(name as CallName, x(data))),
+const HASHES = ['sha1', 'sha256', 'sha384', 'sha512', 'sha3_256'] as const satisfies readonly CallName[];
+
+/** Hashes, MACs, key derivation and AEAD on whatever comes; an arbitrary for each function. */
+export function symmetricCalls(): readonly Arbitrary<Call>[] {
+  return [
+    ...HASHES.map((name) => anyBytes(5000).map((data) => call(name, x(data)))),
     fc.tuple(anyBytes(), fc.integer({ min: 1, max: 500 })).map(([data, length]) => call('shake256', x(data), length)),
     fc.tuple(anyBytes(), anyBytes(5000)).map(([key, data]) => call('hmacSha256', x(key), x(data))),
     fc
@@ -304,13 +308,13 @@ export function symmetricCalls(): Arbitrary<Call> {
         return isTurned ? perturbed(open, at, position) : open;
       }),
     fc.tuple(about(32)).map(([seed]) => call('ed25519Key', x(seed))),
-  );
+  ];
 }
 
 const KEMS = [0x647a, 0x0020] as const;
 
-/** KEMs: what one side sealed, opened by both, with bits turned and points of small order. */
-export async function kemCalls(): Promise<Arbitrary<Call>> {
+/** KEMs: what one side sealed, opened by both, with bits turned and points of small order; each function at least once. */
+export async function kemCalls(): Promise<readonly Arbitrary<Call>[]> {
   const seed = new Uint8Array(32).fill(11);
   const sealed: Call[] = [];
   for (const kem of KEMS) {
@@ -334,13 +338,11 @@ export async function kemCalls(): Promise<Arbitrary<Call>> {
   const signer = await mlDsa44Key(seed);
   const signature = await mlDsa44Sign(signer, seed);
   sealed.push(call('mlDsa44Verify', x(signer.publicKey), x(seed), x(signature)));
-  return fc.oneof(
-    fc
-      .tuple(fc.constantFrom(...sealed), fc.boolean(), fc.nat(), fc.nat())
-      .map(([of, isTurned, at, position]) => (isTurned ? perturbed(of, at, position) : of)),
+  return [
+    ...byName(sealed),
     fc.tuple(about(32), about(32)).map(([own, theirs]) => call('x25519', x(own), x(theirs))),
     fc.tuple(fc.constantFrom(...KEMS), about(32)).map(([kem, from]) => call('kemPrivateKey', kem, x(from))),
     fc.tuple(about(64)).map(([from]) => call('mlKem768Key', x(from))),
     fc.tuple(about(32)).map(([from]) => call('mlDsa44Key', x(from))),
-  );
+  ];
 }
