@@ -10,7 +10,7 @@ import {
 import { type Check, check, notRun, type SnpTcbs, type SnpVerifyOptions } from '../verify/index.ts';
 import type { SnpPolicy } from './snp-schema.ts';
 
-/** What a policy says of the guest and its host (sev-snp.md sections 5 to 8), apart from what the verifier compares for it. */
+/** What a policy says of the guest and its host (AMD 56860), apart from what the verifier compares for it. */
 export type SnpPolicyCheckName =
   | 'image'
   | 'debugOff'

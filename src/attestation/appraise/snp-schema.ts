@@ -48,7 +48,7 @@ const PlatformRequirement = z.enum([
 
 const CHIP = hex(64);
 
-/** What a policy says of SEV-SNP guests and their hosts (sev-snp.md sections 5 to 8). */
+/** What a policy says of SEV-SNP guests and their hosts; fields as in AMD 56860, ATTESTATION_REPORT. */
 export const Snp = z.strictObject({
   images: listOf(SnpImage),
   /** SNP has no register for events: the measured image alone must keep others from the report device. */

@@ -5,7 +5,7 @@ import { type Check, check, converge, notRun, type TcbPart, type TcbStatus, type
 import type { Policy } from './policy.ts';
 import type { ReferenceImage } from './tdx-schema.ts';
 
-/** What a policy says of the TD and its platform (tdx.md section 12). */
+/** What a policy says of the TD and its platform (docs/tdx.md). */
 export type TdxPolicyCheckName =
   | 'tcbStatus'
   | 'tcbEvaluationNumber'

@@ -10,7 +10,7 @@ const Grace = z
   .max(5 * YEAR_SECONDS);
 const Choice = z.enum(['allow', 'refuse']);
 
-/** Reference Values of one image, accepted as a tuple: registers of two images never mix (tdx.md section 12). */
+/** Reference Values of one image, accepted as a tuple: registers of two images never mix. */
 const Image = z.strictObject({
   name: z.string().min(1).max(64),
   mrTd: MEASUREMENT,
@@ -37,7 +37,7 @@ const TcbStatus = z.enum([
 /** Bits of TDATTRIBUTES that a policy may allow beside SEPT_VE_DISABLE; the others are always refused. */
 const OptionalAttribute = z.enum(['LASS', 'PKS', 'KL', 'PERFMON']);
 
-/** What a policy says of a TD and its platform (tdx.md sections 11 and 12). */
+/** What a policy says of a TD and its platform (docs/tdx.md). */
 export const Tdx = z.strictObject({
   tcbStatuses: listOf(TcbStatus),
   tcbEvaluationDataNumberMin: z.int().min(0).max(65_535),

@@ -17,7 +17,7 @@ export type FirmwareTable = ReadonlyMap<string, Bytes>;
  * Reads the GUIDed table that ends 32 bytes before the end of an OVMF build. Each entry is its data, u16 size of data
  * and head, GUID; the last is the footer, whose size is that of the whole table. The entries must fill it exactly.
  * @throws CodedError IMAGE_MALFORMED, IMAGE_UNSUPPORTED (no such table, or too large a file)
- * @see sev-snp.md section 10, tdx.md section 14
+ * @see EDK II, OvmfPkg/ResetVector; QEMU, hw/i386/pc_sysfw_ovmf.c
  */
 export function parseFirmwareTable(firmware: Uint8Array): FirmwareTable {
   if (firmware.length > FIRMWARE_BYTES_MAX) {

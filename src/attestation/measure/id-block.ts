@@ -31,7 +31,7 @@ export type IdBlock = Readonly<{
  * @param block 96 bytes
  * @param auth ID_AUTHENTICATION, 4096 bytes
  * @throws CodedError IMAGE_MALFORMED (lengths, reserved bytes, a signature that doesn't hold), IMAGE_UNSUPPORTED
- * @see sev-snp.md section 8
+ * @see AMD 56860, SNP_LAUNCH_FINISH
  */
 export async function readIdBlock(block: Uint8Array, auth: Uint8Array): Promise<IdBlock> {
   requireLength('ID block', block, ID_BLOCK_BYTES);

@@ -103,7 +103,7 @@ export function* snpDigestsByVcpus(
 /**
  * Predicts the MEASUREMENT of an SEV-SNP guest, 48 bytes.
  * @throws CodedError USAGE_INVALID, IMAGE_UNSUPPORTED (a kernel, or several vCPUs, that the firmware cannot start)
- * @see sev-snp.md section 10
+ * @see AMD 56860, SNP_LAUNCH_UPDATE; docs/measurements.md
  */
 export function snpLaunchDigest(guest: SnpGuest): Bytes {
   const { firmware, hashes, vmm, vcpus } = guest;

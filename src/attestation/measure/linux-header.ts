@@ -24,7 +24,7 @@ export type KernelLoad = Readonly<{
  * protocol), so that its digest depends on memory and on the size of the initial RAM disk. A file that is no bzImage,
  * such as a unified kernel image, has four bytes of its DOS header overwritten.
  * @throws CodedError IMAGE_MALFORMED, IMAGE_UNSUPPORTED, USAGE_INVALID
- * @see tdx.md section 14
+ * @see QEMU, x86_load_linux; docs/measurements.md
  */
 export function kernelAsQemuPatchesIt({ kernel, initrdBytes, commandLine, memoryBytes }: KernelLoad): Bytes {
   if (kernel.length < KERNEL_BYTES_MIN) throw malformed(STRUCTURE, 'shorter than a boot sector and its setup');

@@ -16,7 +16,6 @@ export type PageOrder = 'interleaved' | 'two-pass';
 /**
  * Predicts MRTD, 48 bytes: SHA-384 over what TDH.MEM.PAGE.ADD and TDH.MR.EXTEND record, in the order in which the VMM
  * calls them (Intel TDX module specification, "Measurement and attestation").
- * @see tdx.md section 14
  */
 export function mrTd({ sections }: TdvfFirmware, order: PageOrder): Bytes {
   const records = new Uint8Array(sections.reduce((sum, section) => sum + recordBytes(section), 0));

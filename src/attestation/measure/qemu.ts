@@ -7,7 +7,7 @@ export type QemuRules = Readonly<{ pageOrder: PageOrder; patchesKernel: boolean 
 /**
  * @param version as `qemu-system-x86_64 --version` says it, `9.2.1` or `10.2`
  * @throws CodedError USAGE_INVALID
- * @see tdx.md section 14
+ * @see docs/measurements.md
  */
 export function qemuRules(version: string): QemuRules {
   const [, major, minor] = /^(\d{1,2})\.(\d{1,3})(?:\.\d{1,3})?$/.exec(version) ?? [];

@@ -59,7 +59,7 @@ export function handOffEvent(firmware: TdvfFirmware, memoryBytes: number): Predi
  * The events of RTMR0 in OVMF builds before edk2-stable202505, without Secure Boot keys: hand-off block, configuration
  * volume, Secure Boot variables, separator, ACPI, boot variables. Later builds measure others as well.
  * @throws CodedError as {@link tdHandOffBlock}
- * @see tdx.md section 14
+ * @see Intel TDX Virtual Firmware Design Guide, measurement; docs/measurements.md
  */
 export function rtmr0Events(
   firmware: TdvfFirmware,

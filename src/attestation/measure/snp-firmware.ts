@@ -37,7 +37,7 @@ export type SnpFirmware = Readonly<{
  * Reads what SEV-SNP needs of an OVMF build. Sections must be whole pages below 4 GiB that overlap neither each other
  * nor the firmware; secrets, CPUID and kernel hashes are one page each and there once.
  * @throws CodedError IMAGE_MALFORMED, IMAGE_UNSUPPORTED (not an OVMF build, no SEV metadata, an unknown kind of section)
- * @see sev-snp.md section 10
+ * @see EDK II, OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm
  */
 export function parseSnpFirmware(firmware: Uint8Array): SnpFirmware {
   const table = parseFirmwareTable(firmware);

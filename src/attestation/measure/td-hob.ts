@@ -32,7 +32,7 @@ type Ram = Readonly<{ start: number; end: number; isAdded: boolean }>;
  * The TD hand-off block as QEMU writes it and the firmware hashes it, without its end marker: which memory there is,
  * and which of it the VMM has added already.
  * @throws CodedError USAGE_INVALID, IMAGE_UNSUPPORTED where the firmware's sections do not fit that memory
- * @see tdx.md section 14
+ * @see Intel TDX Virtual Firmware Design Guide, TD hand-off block; QEMU, hw/i386/tdvf-hob.c
  */
 export function tdHandOffBlock({ sections, handOffBlock }: TdvfFirmware, memoryBytes: number): Bytes {
   const low = lowMemoryBytes(memoryBytes);

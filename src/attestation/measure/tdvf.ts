@@ -36,7 +36,7 @@ export type TdvfFirmware = Readonly<{ sections: readonly TdvfSection[]; handOffB
  * Reads the TDVF metadata of an OVMF build, as strictly as QEMU does and more: sections are whole pages, overlap neither
  * in memory nor in the file, volumes have data and memory has none, and what is extended is loaded in full.
  * @throws CodedError IMAGE_MALFORMED, IMAGE_UNSUPPORTED (not an OVMF build, no TDVF metadata, unknown kinds, attributes)
- * @see tdx.md section 14
+ * @see Intel TDX Virtual Firmware Design Guide, TDVF descriptor
  */
 export function parseTdvf(firmware: Uint8Array): TdvfFirmware {
   const at = metadataAt(parseFirmwareTable(firmware), METADATA, firmware);

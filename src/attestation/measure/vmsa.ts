@@ -38,7 +38,7 @@ export type VmsaInput = Readonly<{
 
 /**
  * The VMSA page of a vCPU at reset (AMD 24593, table B-4), 4096 bytes.
- * @see sev-snp.md section 10
+ * @see docs/measurements.md
  */
 export function vmsaPage({ vmm, eip, isFirst, signature, features }: VmsaInput): Bytes {
   const profile = PROFILES[vmm];

@@ -6,7 +6,7 @@ import * as x509 from './x509.ts';
 /** Stands in every subject and issuer, so that nobody who reads a certificate takes it for the vendor's. */
 export const SIMULATOR_ORGANISATION = 'Chrysalis simulator, not Intel';
 
-/** Certificates and CRLs of Intel's profile (tdx.md section 6), with the names and key types of the real ones. */
+/** Certificates and CRLs of the Intel SGX PCK certificate and CRL profile, with the names and key types of the real ones. */
 const OID = {
   ecPublicKey: '1.2.840.10045.2.1',
   p256: '1.2.840.10045.3.1.7',
@@ -112,7 +112,7 @@ export type PckPlatform = Readonly<{
   platformInstanceId: Uint8Array;
 }>;
 
-/** Value of the SGX extension of a Platform CA leaf, all children present (tdx.md section 6, item 5). */
+/** Value of the SGX extension of a Platform CA leaf, all children present (Intel SGX PCK certificate profile). */
 export function sgxExtension(platform: PckPlatform): Bytes {
   const child = (path: string, value: Uint8Array) => der.sequence(der.oid(`${OID.sgxExtension}.${path}`), value);
   const tcb = [

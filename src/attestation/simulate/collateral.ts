@@ -142,7 +142,7 @@ function componentLevels(): object[] {
   }));
 }
 
-/** TCB info version 3 for TDX (tdx.md section 7, item 3). */
+/** TCB info version 3 for TDX (Intel PCS API v4, "Get TCB Info"). */
 function tcbInfoDocument(window: Window, defects: CollateralDefects): object {
   const nothing = { mrsigner: '00'.repeat(48), attributes: '00'.repeat(8), attributesMask: 'FF'.repeat(8) };
   return {
@@ -185,7 +185,7 @@ function platformLevels({ tcbRecovery }: CollateralDefects): object[] {
   return [level(newest, 'UpToDate', RECOVERY_DATE), ...levels];
 }
 
-/** TD QE identity version 2 (tdx.md section 7, item 4). */
+/** TD QE identity version 2 (Intel PCS API v4, "Get Quoting Enclave Identity"). */
 function qeIdentityDocument(window: Window, defects: CollateralDefects): object {
   return {
     id: defects.qeIdentityId ?? 'TD_QE',

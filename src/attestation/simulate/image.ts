@@ -13,7 +13,7 @@ export type SimulatedImage = Readonly<{
   mrOwner: string;
   mrOwnerConfig: string;
   mrServiceTd: string;
-  /** 8 bytes, little-endian bit order of tdx.md section 12. */
+  /** TDATTRIBUTES, 8 bytes, little-endian (Intel TDX module specification). */
   tdAttributes: string;
   xfam: string;
 }>;

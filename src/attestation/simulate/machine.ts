@@ -72,7 +72,7 @@ export type SimulatedTdxMachine = Readonly<{
   rtmr3: () => Bytes;
   /** RTMR3 = SHA-384(RTMR3 ‖ SHA-384(event)), as configfs and the TDX module do it. */
   extendRtmr3: (event: Uint8Array) => void;
-  /** A DCAP quote, byte-exact (tdx.md sections 2 to 5), without trailing bytes. */
+  /** A quote, byte-exact (Intel TDX DCAP quote format), without trailing bytes. */
   quote: (request: QuoteRequest) => Bytes;
 }>;
 
@@ -138,7 +138,7 @@ function exactly(bytes: Uint8Array, length: number, field: string): Uint8Array {
   throw new CodedError('INVARIANT_BROKEN', `${field}: ${bytes.length} bytes, not ${length}`, { field });
 }
 
-/** 48 bytes (tdx.md section 2). */
+/** 48 bytes (Intel TDX DCAP quote format, TD quote header). */
 function quoteHeader(version: number, qeId: Uint8Array): Bytes {
   const intelQe = fromHex('939a7233f79c4ca9940a0db3957f0607');
   return concat(u16le(version), u16le(2), u32le(0x81), new Uint8Array(4), intelQe, qeId, new Uint8Array(4));
@@ -149,7 +149,7 @@ function bodyDescriptor(version: 4 | 5, body: Uint8Array): Bytes {
   return concat(u16le(body.length === TD_REPORT_15EX_BYTES ? 4 : 3), u32le(body.length));
 }
 
-/** 584 bytes for version 4, 648 for version 5 (tdx.md section 3). */
+/** 584 bytes for version 4, 648 for version 5 (Intel TDX DCAP quote format, TD quote body). */
 function tdReportBody(
   image: SimulatedImage,
   options: MachineOptions,
@@ -191,7 +191,7 @@ function tdReportBody(
   return body;
 }
 
-/** 384 bytes (tdx.md section 5). */
+/** 384 bytes (Intel SGX REPORT body). */
 function qeReport(options: MachineOptions, cpuSvn: Uint8Array, reportData: Uint8Array): Bytes {
   const attributes = new Uint8Array(16);
   attributes[0] = options.qeDebug === true ? 0x17 : 0x15; // INIT, MODE64BIT, PROVISIONKEY
@@ -219,7 +219,10 @@ type SectionParts = Readonly<{
   signedPart: Uint8Array;
 }>;
 
-/** Signature, attestation key, certification data 6 with certification data 5 inside (tdx.md section 4). */
+/**
+ * Signature, attestation key, certification data 6 with certification data 5 inside (Intel TDX DCAP quote format, ECDSA
+ * quote signature data).
+ */
 function signatureSection({ state, options, pck, attestationKey, signedPart }: SectionParts): Bytes {
   const publicKey = attestationKey.point.subarray(1);
   const authData = Uint8Array.from({ length: 32 }, (_, index) => index);

@@ -43,7 +43,7 @@ export type EventLogVerdict = Readonly<{
  * a register that no event extends must be zero.
  * @param rtmrs RTMR0 to RTMR3, 48 bytes each; null where the caller has none: then nothing is proven, and the verdict is
  *   'unavailable' unless another check fails
- * @see tdx.md section 13
+ * @see docs/tdx.md, Event logs
  */
 export function verifyEventLog(log: ParsedEventLog, rtmrs: readonly Uint8Array[] | null): EventLogVerdict {
   const replayed = replayRtmrs(log.events);

@@ -41,8 +41,9 @@ const HASH: Readonly<Record<HclHash, (data: Uint8Array) => Bytes>> = { sha256, s
 
 /**
  * Whether the evidence of an Azure guest is genuine: the report as {@link verifySnpReport} judges it, the runtime data by
- * the hash in REPORT_DATA, the vTPM's quote by the attestation key in them (sev-snp.md section 11). The report is made at
- * boot by the paravisor, which it measures: only the quote is fresh, and only PCRs speak of the guest's own system.
+ * the hash in REPORT_DATA, the vTPM's quote by the attestation key in them (Microsoft, "Confidential VM Guest Attestation
+ * Design Detail"). The report is made at boot by the paravisor, which it measures: only the quote is fresh, and only PCRs
+ * speak of the guest's own system.
  * @param vtpm null where none is given: then nothing is fresh, and no PCR is known
  */
 export async function verifyAzureGuest(

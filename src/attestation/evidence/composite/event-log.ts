@@ -110,7 +110,7 @@ function fieldsOf(preimage: Uint8Array): Bytes[] {
   }
 }
 
-/** RTMR3 after these events from zero: each step SHA-384(old ‖ SHA-384(preimage)), 48 bytes (tdx.md section 13). */
+/** RTMR3 (docs/evidence-binding.md) after these events from zero: each step SHA-384(old ‖ SHA-384(preimage)), 48 bytes. */
 export function replayRtmr3(runtimeEvents: readonly Uint8Array[]): Bytes {
   let register = new Uint8Array(48);
   for (const event of runtimeEvents) register = sha384(concat(register, sha384(event)));

@@ -12,7 +12,7 @@ const FIELDS: ReadonlySet<string> = new Set(['imr', 'event_type', 'digest', 'eve
  * number of the RTMR, digest and payload in hexadecimal), the firmware's events first, the guest's runtime events in
  * RTMR3. Structure only.
  * @throws CodedError EVIDENCE_TOO_LARGE, EVIDENCE_MALFORMED, ENCODING_INVALID for what is not strict JSON
- * @see tdx.md section 13, item 6
+ * @see dstack (github.com/Dstack-TEE/dstack), cc-eventlog
  */
 export function parseDstackLog(text: Uint8Array): ParsedEventLog {
   if (text.length > DSTACK_LOG_BYTES_MAX) {

@@ -35,7 +35,7 @@ const COLON = utf8(':');
 /**
  * Hashes the event's data again, in the way of its type, and gives what the digest covers; null where it can't be
  * recomputed from the log (images, firmware volumes, tables and tagged events are hashes of things the log does not hold).
- * @see tdx.md section 13, item 4
+ * @see TCG PC Client Platform Firmware Profile, event types
  */
 export function provenContentOf(event: LoggedEvent): ProvenContent | null {
   const { digest, data } = event;

@@ -5,7 +5,7 @@ import { extendsRegister, type LoggedEvent, RTMR_BYTES, RTMR_NUMBERS } from './e
 /**
  * RTMR0 to RTMR3 (48 bytes each) as these events leave them: from zero, SHA-384(old ‖ digest) per event. An event
  * without a SHA-384 digest extends nothing here, so a log of them can match only registers that are zero.
- * @see tdx.md section 13, item 3
+ * @see Intel TDX module specification, TDG.MR.RTMR.EXTEND
  */
 export function replayRtmrs(events: readonly LoggedEvent[]): Bytes[] {
   const registers: Bytes[] = RTMR_NUMBERS.map(() => new Uint8Array(RTMR_BYTES));

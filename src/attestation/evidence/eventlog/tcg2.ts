@@ -21,7 +21,7 @@ const MEASUREMENT_INDEX_MAX = 4;
  *   of the input, then fill, which is ignored.
  * @throws CodedError EVIDENCE_TOO_LARGE, EVIDENCE_TRUNCATED, EVIDENCE_MALFORMED, EVIDENCE_TRAILING_BYTES (in the
  *   header's body), EVIDENCE_UNSUPPORTED for another form of log; `facts.offset` in bytes
- * @see TCG PC Client Platform Firmware Profile, section 10; tdx.md section 13
+ * @see TCG PC Client Platform Firmware Profile, section 10; UEFI specification, EFI_CC_MEASUREMENT_PROTOCOL
  */
 export function parseFirmwareLog(log: Uint8Array): ParsedEventLog {
   if (log.length > FIRMWARE_LOG_BYTES_MAX) {

@@ -61,7 +61,7 @@ export type SimulatedSnpMachine = Readonly<{
   chipId: Bytes;
   /** What the host hands over with each report, DER; none unless its state was made with a time. */
   certificates: readonly Bytes[];
-  /** An attestation report, byte-exact (sev-snp.md section 1), 1184 bytes. */
+  /** An attestation report, byte-exact (AMD 56860, ATTESTATION_REPORT), 1184 bytes. */
   report: (request: SnpReportRequest) => Bytes;
 }>;
 

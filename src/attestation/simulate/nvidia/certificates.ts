@@ -66,7 +66,7 @@ export type NvidiaCertificateRequest = Readonly<{
   notAfter?: number;
 }>;
 
-/** A certificate of NVIDIA's profile (nvidia-gpu.md section 4), DER. */
+/** A certificate in the shape that NVIDIA's authorities give theirs, DER. */
 export function issueNvidiaCertificate(request: NvidiaCertificateRequest): Bytes {
   const { subject, issuer, ca, extensions = [], notBefore = NOT_BEFORE, notAfter = NOT_AFTER } = request;
   const usage = ca ? KEY_USAGE.authority : KEY_USAGE.digitalSignature;

@@ -38,7 +38,7 @@ export const SIMULATED_SWITCH: NvidiaFirmware = { kind: 'switch', chip: 'LS_10',
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-/** Indexes that NVIDIA's manifests of each kind judge (nvidia-gpu.md section 7). */
+/** Indexes that NVIDIA's manifests of each kind judge, as read from its own files. */
 const ACTIVE = {
   'GH100 driver': [7, ...range(21, 40)],
   'GH100 vbios': [...range(0, 6), ...range(8, 12)],

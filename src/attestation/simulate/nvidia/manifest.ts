@@ -30,8 +30,9 @@ function resource(firmware: NvidiaFirmware, role: SimulatedRimRole, index: numbe
 }
 
 /**
- * A manifest in NVIDIA's one profile (nvidia-gpu.md section 6), signed. The text is written in the form that Canonical XML
- * gives it, so that nothing has to be canonicalized here: the verifier's canonicalizer is not its own judge.
+ * A manifest (an ISO/IEC 19770-2 tag) signed in the one profile of XML Signature that NVIDIA uses. The text is written in
+ * the form that Canonical XML gives it, so that nothing has to be canonicalized here: the verifier's canonicalizer is
+ * not its own judge.
  * @param chain signer first, root last, DER
  */
 export function issueManifest(

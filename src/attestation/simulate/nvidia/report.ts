@@ -33,7 +33,7 @@ const u16le = (value: number) => Uint8Array.of(value & 0xff, value >>> 8);
 const text = (value: string) => concat(utf8(value), Uint8Array.of(0));
 const reversed = (pdi: string) => fromHex(pdi.toLowerCase()).reverse();
 
-/** SPDM 1.1 GET_MEASUREMENTS and its MEASUREMENTS, without the signature (nvidia-gpu.md section 2). */
+/** SPDM 1.1 GET_MEASUREMENTS and its MEASUREMENTS, without the signature (DMTF DSP0274). */
 export function measurementExchange(
   nonce: Uint8Array,
   responderNonce: Uint8Array,
@@ -59,7 +59,7 @@ export function measurementExchange(
   );
 }
 
-/** The fields in one of the two formats (nvidia-gpu.md section 3). */
+/** The fields in one of the two formats (NVIDIA Opaque Data Format, "Blob layout"). */
 export function opaqueData(fields: readonly (readonly [type: number, value: Uint8Array])[], versioned = false): Bytes {
   const head = versioned ? concat(utf8('NVDAOD'), u16le(0), Uint8Array.of(2, 0, 0, 0)) : new Uint8Array(0);
   const valueType = versioned ? u16le(0x82) : new Uint8Array(0);

@@ -31,7 +31,7 @@ import { issueNvidiaCrl, issueOcspResponse, issueResponder } from './revocation.
 export const SIMULATED_CHIPS = ['GH100', 'GB100', 'LS_10'] as const;
 export type SimulatedChip = (typeof SIMULATED_CHIPS)[number];
 
-/** NVIDIA's names of its own authorities (nvidia-gpu.md sections 4 and 6). */
+/** NVIDIA's names of its own authorities, as its certificates have them. */
 const NAMES = {
   deviceRoot: 'NVIDIA Device Identity CA',
   'identity GH100': 'NVIDIA GH100 Identity',
@@ -173,7 +173,7 @@ export function openSimulatedNvidia(state: SimulatedNvidiaState): SimulatedNvidi
   };
 }
 
-/** Ids of NVIDIA's form (nvidia-gpu.md section 6). */
+/** Ids of the form that NVIDIA's RIM service has. */
 function manifestIds(firmware: NvidiaFirmware): { role: SimulatedRimRole; id: string }[] {
   const compact = (role: SimulatedRimRole) => versionOf(firmware, role).replaceAll('.', '');
   if (firmware.kind === 'switch') return [{ role: 'switch', id: `NV_SWITCH_BIOS_5612_0002_890_${compact('switch')}` }];
