@@ -1,7 +1,14 @@
 import type { Tensor } from 'onnxruntime-node';
 import { CodedError } from '../../core/index.ts';
 import { CacheRows } from './cache-rows.ts';
-import { type DecoderGraph, type LogitsAt, type Runtime, Sequence, type TokenSequence } from './decoder-graph.ts';
+import {
+  type DecoderGraph,
+  type LogitsAt,
+  type Runtime,
+  Sequence,
+  type SequenceState,
+  type TokenSequence,
+} from './decoder-graph.ts';
 import type { Logits } from './sampler.ts';
 
 export type BatchLimits = Readonly<{
@@ -15,8 +22,15 @@ export const BATCH_LIMITS: BatchLimits = { rowsMax: 16, cacheBytesMax: 2 ** 30 }
 /** Sequences that may wait for a place; beyond it a request is refused at once. */
 const WAITING_MAX = 1024;
 
-type Ask = Readonly<{ ids: readonly number[]; resolve: (out: LogitsAt) => void; reject: (error: unknown) => void }>;
+type Ask = Readonly<{
+  ids: readonly number[];
+  from: SequenceState | null;
+  resolve: (out: LogitsAt) => void;
+  reject: (error: unknown) => void;
+}>;
 type Row = { place: number; length: number; readonly lengthMax: number; lastId: number; ask: Ask | null };
+/** A sequence that may have begun outside the batch, and goes on in it with its next token. */
+export type BatchSequence = TokenSequence & Readonly<{ goOn(from: SequenceState, id: number): Promise<LogitsAt> }>;
 type Waiting = Readonly<{ lengthMax: number; begin: (row: Row) => void; reject: (error: unknown) => void }>;
 
 /**
@@ -45,7 +59,7 @@ export class Batch {
    * @param lengthMax tokens that the sequence may reach
    * @throws CodedError TOO_MANY_REQUESTS where too many wait already
    */
-  begin(lengthMax: number): Promise<TokenSequence> {
+  begin(lengthMax: number): Promise<BatchSequence> {
     return new Promise<Row>((resolve, reject) => {
       if (this.#waiting.length >= WAITING_MAX) {
         reject(new CodedError('TOO_MANY_REQUESTS', `${WAITING_MAX} requests wait for the engine already`));
@@ -56,8 +70,14 @@ export class Batch {
     }).then((row) => ({
       prompt: (ids) => this.#ask(row, ids),
       next: (id) => this.#ask(row, [id]),
+      goOn: (from, id) => this.#ask(row, [id], from),
       end: () => this.#end(row),
     }));
+  }
+
+  /** Whether nothing runs here and nothing waits. */
+  get idle(): boolean {
+    return this.#rows.length === 0 && this.#waiting.length === 0;
   }
 
   /** Room for the longest row, which may be about to have so many tokens. */
@@ -66,12 +86,22 @@ export class Batch {
     this.#caches.reserve(this.#rows.length, longest, this.#rows.length);
   }
 
+  /** Whether a sequence of at most so many tokens would get a place at the next step. */
+  hasRoom(lengthMax: number): boolean {
+    return this.#waiting.length === 0 && this.#fits(lengthMax);
+  }
+
+  #fits(lengthMax: number): boolean {
+    if (this.#rows.length >= this.#limits.rowsMax) return false;
+    const tokens = Math.max(lengthMax, ...this.#rows.map((row) => row.lengthMax));
+    return (
+      this.#rows.length === 0 || this.#caches.bytesFor(this.#rows.length + 1, tokens) <= this.#limits.cacheBytesMax
+    );
+  }
+
   #admit(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      if (this.#running || this.#rows.length >= this.#limits.rowsMax) return; // rows move between steps only
-      const tokens = Math.max(first.lengthMax, ...this.#rows.map(({ lengthMax }) => lengthMax));
-      const bytes = this.#caches.bytesFor(this.#rows.length + 1, tokens);
-      if (this.#rows.length > 0 && bytes > this.#limits.cacheBytesMax) return;
+      if (this.#running || !this.#fits(first.lengthMax)) return; // rows move between steps only
       this.#waiting.shift();
       const row: Row = { place: this.#rows.length, length: 0, lengthMax: first.lengthMax, lastId: 0, ask: null };
       this.#rows.push(row);
@@ -101,9 +131,9 @@ export class Batch {
     this.#admit();
   }
 
-  #ask(row: Row, ids: readonly number[]): Promise<LogitsAt> {
+  #ask(row: Row, ids: readonly number[], from: SequenceState | null = null): Promise<LogitsAt> {
     return new Promise((resolve, reject) => {
-      row.ask = { ids, resolve, reject };
+      row.ask = { ids, from, resolve, reject };
       if (this.#running) return;
       this.#running = true;
       void this.#run();
@@ -117,6 +147,7 @@ export class Batch {
       this.#running = false;
       this.#settle();
       this.#running = true;
+      for (const row of this.#rows) this.#takeOver(row);
       const prompted = this.#rows.find(({ ask, length }) => ask !== null && length === 0);
       if (prompted !== undefined) await this.#prompt(prompted);
       const ready = this.#rows.filter(({ ask, length }) => ask !== null && length > 0);
@@ -124,6 +155,14 @@ export class Batch {
       if (ready.length === 0 && prompted === undefined) break;
     }
     this.#running = false;
+  }
+
+  #takeOver(row: Row): void {
+    const from = row.ask?.from ?? null;
+    if (from === null || row.length > 0) return;
+    this.#reserve(from.length + 1);
+    this.#caches.put(row.place, from);
+    row.length = from.length;
   }
 
   /** One prompt, in a run of its own over its row. */

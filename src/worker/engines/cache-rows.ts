@@ -1,5 +1,5 @@
 import type { Tensor } from 'onnxruntime-node';
-import type { DecoderGraph, Runtime } from './decoder-graph.ts';
+import type { DecoderGraph, Runtime, SequenceState } from './decoder-graph.ts';
 
 /**
  * Room for tokens grows by so many: the runtime's binding copies what it gives out, so that a step costs as much as the
@@ -88,6 +88,19 @@ export class CacheRows {
       for (let head = 0; head < heads; head++) {
         const source = (from * heads + head) * strip;
         buffer.copyWithin((to * heads + head) * strip, source, source + length * size);
+      }
+    }
+  }
+
+  /** Puts a sequence that ran elsewhere into a row that has room for it. */
+  put(place: number, { length, caches }: SequenceState): void {
+    for (const { past, dims } of this.#graph.caches) {
+      const [, heads, , size] = dims as [number, number, number, number];
+      const buffer = this.#buffers.get(past) as Float32Array;
+      const given = caches.get(past) as Float32Array;
+      for (let head = 0; head < heads; head++) {
+        const strip = given.subarray(head * length * size, (head + 1) * length * size);
+        buffer.set(strip, (place * heads + head) * this.#tokens * size);
       }
     }
   }

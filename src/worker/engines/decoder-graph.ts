@@ -83,6 +83,9 @@ function differs(stated: number | string | undefined, expected: number): boolean
 /** Logits of one token: an array, and where they begin in it. */
 export type LogitsAt = Readonly<{ logits: Logits; at: number }>;
 
+/** Tokens that were run, and their caches by the name of the input: heads × length × size, of one row. */
+export type SequenceState = Readonly<{ length: number; caches: ReadonlyMap<string, Float32Array> }>;
+
 /** A sequence in the making: its prompt once, then token by token. */
 export type TokenSequence = Readonly<{
   prompt(ids: readonly number[]): Promise<LogitsAt>;
@@ -142,6 +145,14 @@ export class Sequence implements TokenSequence {
 
   /** Nothing to give back: the last step's cache is freed with it. */
   end(): void {}
+
+  /** Where it stands between two steps. */
+  state(): SequenceState {
+    const caches = new Map(
+      this.#graph.caches.map(({ past }) => [past, (this.#feeds[past] as Tensor).data as Float32Array]),
+    );
+    return { length: this.#length, caches };
+  }
 
   async #step(added: number): Promise<LogitsAt> {
     this.#length += added;

@@ -7,6 +7,7 @@ import type { Engine, GenerateRequest } from './engine.ts';
 import { type GeneratingModel, generate } from './generation.ts';
 import { modelManifest } from './manifest.ts';
 import { type ModelFolder, readModelFiles } from './model-folder.ts';
+import { createSharedSteps } from './shared-steps.ts';
 import { jsonFile, loadTokenizer } from './tokenizer.ts';
 
 export type OnnxEngineOptions = Readonly<{
@@ -54,12 +55,18 @@ export async function loadOnnxEngine(folder: ModelFolder, options: OnnxEngineOpt
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
   const manifest = modelManifest(contents, { name: 'onnxruntime', version }, { ...flags, executionProvider: 'cpu' });
   const exact = await batchesExactly(runtime, graph, sizes.contextTokensMax);
-  const batch = exact ? new Batch(runtime, graph, sizes.contextTokensMax, options.batch ?? BATCH_LIMITS) : null;
+  const steps = exact
+    ? createSharedSteps(
+        runtime,
+        graph,
+        new Batch(runtime, graph, sizes.contextTokensMax, options.batch ?? BATCH_LIMITS),
+      )
+    : null;
   const model: GeneratingModel = {
     ...sizes,
     tokenizer,
     randomness: options.randomness,
-    begin: async (lengthMax) => batch?.begin(lengthMax) ?? new Sequence(runtime, graph, lengthMax),
+    begin: async (lengthMax) => steps?.begin(lengthMax) ?? new Sequence(runtime, graph, lengthMax),
   };
   return {
     modelId: options.modelId ?? folder.name,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CodedError, toHex, utf8 } from '../../../src/core/index.ts';
 import {
+  type GenerateEvent,
   loadOnnxEngine,
   modelDigest,
   modelFolderOnDisk,
@@ -125,6 +126,25 @@ describe('requests that share the steps of the model', () => {
     };
     expect(await Promise.all(asks.map((_, i) => late(i)))).toEqual(alone);
     expect(stepsTogether).toBe(20);
+  });
+
+  test('one that is alone moves in with those that come, wherever it stands, and answers the same', async () => {
+    const [first, ...others] = [SEA, 'Tell me a story about a fox.', 'Describe the moon.'].map((one) => ask(one));
+    if (first === undefined) throw new Error('no request');
+    const alone = [];
+    for (const one of [first, ...others]) alone.push(await answered(engine, one));
+    for (const read of [1, 2, 5, 9]) {
+      const stream = engine.generate(first, new AbortController().signal)[Symbol.asyncIterator]();
+      const begun: GenerateEvent[] = [];
+      for (let i = 0; i < read; i++) begun.push((await stream.next()).value);
+      const rest = async () => {
+        for (let next = await stream.next(); next.done !== true; next = await stream.next()) begun.push(next.value);
+        return begun.flatMap((event) => (event.kind === 'token' ? [event.tokenId] : []));
+      };
+      const [tokens, ...came] = await Promise.all([rest(), ...others.map((one) => answered(engine, one))]);
+      expect(tokens).toEqual(alone[0]?.tokens);
+      expect(came).toEqual(alone.slice(1));
+    }
   });
 
   test('sampled answers depend on their own seed alone', async () => {
