@@ -27,6 +27,7 @@ import type { Manifest } from './bundle.ts';
 import type { CheckId, Tallies } from './checks.ts';
 import { type Finding, finding, type RuleId } from './findings.ts';
 import { History, isAppraisal, type PolicyState } from './history.ts';
+import { DeviceLeases } from './leases.ts';
 import { type AppraisalMaterial, blobsOf } from './reappraise.ts';
 import { entriesOf, type LogSource } from './source.ts';
 import type { AuditDeps, AuditTrust, Seen } from './verify.ts';
@@ -34,6 +35,8 @@ import type { AuditDeps, AuditTrust, Seen } from './verify.ts';
 const FINDINGS_MAX = 10_000;
 const PARALLEL = 8;
 const POLICIES_MAX = 256;
+/** Steps of leases that wait for the appraisal of an earlier entry. */
+const LEASES_WAITING_MAX = 4_096;
 /** How far the log's clock and a witness's may be apart. */
 export const SKEW_MS = 5 * 60_000;
 const RECEIPT_DIGEST_BYTES = 32;
@@ -48,7 +51,7 @@ export type EntriesInput = Readonly<{
 }>;
 
 /** For which check the findings of the state count. */
-const CHECK_OF_RULE: Partial<Record<RuleId, CheckId>> = { M4: 'V10', M7: 'V7', M8: 'V6', M10: 'V14' };
+const CHECK_OF_RULE: Partial<Record<RuleId, CheckId>> = { M4: 'V10', M7: 'V7', M8: 'V6', M10: 'V14', M13: 'V11' };
 
 /** Looks at every entry in order: V6 to V15, V17 and V18. */
 export async function verifyEntries(
@@ -81,6 +84,7 @@ export class EntriesWalk {
   readonly #policyTexts = new Map<Digest, string>();
   readonly #files: ArchivedFiles;
   readonly #anchors: Anchors;
+  readonly #leases = new DeviceLeases();
 
   constructor(input: EntriesInput, tallies: Tallies) {
     this.#input = input;
@@ -113,6 +117,7 @@ export class EntriesWalk {
     const { leaf } = parsed;
     if (leaf.type === 'policy-published') await this.#policy(index, leaf as Leaf<'policy-published'>, before);
     if (isAppraisal(parsed)) await this.#appraisal(index, parsed.leaf);
+    if (leaf.type === 'evicted') await this.#evicted(leaf as Leaf<'evicted'>);
     if (leaf.type === 'receipt-batch' || leaf.type === 'session-batch')
       await this.#batch(index, leaf as Leaf<'receipt-batch'>);
     if (leaf.type === 'settlement') this.#tallies.V14.look();
@@ -263,7 +268,7 @@ export class EntriesWalk {
     }
   }
 
-  /** V11, and that the policy was one the quorum had seen (P2). */
+  /** V11, that the policy was one the quorum had seen (P2), and that its devices back nobody else. */
   async #appraisal(index: number, leaf: Parameters<AuditDeps['reappraise']>[0]['leaf']): Promise<void> {
     const { V10, V11 } = this.#tallies;
     const { body, subject } = leaf;
@@ -289,13 +294,31 @@ export class EntriesWalk {
       return V11.skip(`entry ${index}: ${asCodedError(thrown).message}`);
     }
     const material: AppraisalMaterial = { evidence, collateral, inputs, policyText };
+    const isIn = leaf.type === 'worker-admitted';
+    const known = isIn ? this.#leases.admitted(index, leaf as Leaf<'worker-admitted'>) : null;
     const judge = async () => {
       const result = await this.#input.deps.reappraise({ leaf, material });
+      known?.(result.outcome === 'notChecked' ? [] : result.devices);
+      this.#twins();
       if (result.outcome === 'notChecked') return V11.skip(`entry ${index}: ${result.reason}`);
       V11.require(result.outcome === 'same', `entry ${index}: ${differencesOf(result)}`);
       if (result.outcome === 'differs') this.#find('M6', index, subject, differencesOf(result));
     };
     await this.#bounded(judge());
+  }
+
+  async #evicted({ body }: Leaf<'evicted'>): Promise<void> {
+    this.#leases.evicted(body.workerKey);
+    if (this.#leases.waiting >= LEASES_WAITING_MAX) await Promise.all(this.#underWay);
+    this.#twins();
+  }
+
+  /** M13, as far as the devices of all admissions before are known. */
+  #twins(): void {
+    for (const { index, subject, outcome, message } of this.#leases.replay()) {
+      if (outcome === 'twin') this.#note(finding('M13', 'error', message, { index, subject }), CHECK_OF_RULE.M13);
+      else this.#tallies.V11.skip(`entry ${index}: ${message}`);
+    }
   }
 
   /** Lets some appraisals run side by side, never without bound. */

@@ -12,6 +12,7 @@ export const RULES = {
   M10: 'a batch or a settlement does not add up',
   M11: 'a key was used after it was replaced',
   M12: 'a worker is in that today’s collateral would not let in',
+  M13: 'one device backs two workers at the same time',
 } as const;
 export type RuleId = keyof typeof RULES;
 

@@ -18,9 +18,10 @@ import type { AppraisalLeaf } from './history.ts';
 
 /** What is archived of an appraisal. */
 export type AppraisalMaterial = Readonly<{ evidence: Bytes; collateral: Bytes; inputs: Bytes; policyText: string }>;
+/** @property devices serials of the genuine devices in the evidence; none where it could not be judged at all */
 export type Reappraisal =
-  | Readonly<{ outcome: 'same' }>
-  | Readonly<{ outcome: 'differs'; differences: readonly string[] }>
+  | Readonly<{ outcome: 'same'; devices: readonly string[] }>
+  | Readonly<{ outcome: 'differs'; differences: readonly string[]; devices: readonly string[] }>
   | Readonly<{ outcome: 'notChecked'; reason: string }>;
 
 /** One appraisal to be made again; plain data, so that it may cross to another thread. */
@@ -67,7 +68,8 @@ export function createReappraiser(anchors: readonly TrustAnchor[]): Reappraise {
       if (KIND_OF_CODE[error.code] === 'unavailable' || error.code === 'POLICY_INVALID') {
         return { outcome: 'notChecked', reason: `${error.message} [${error.code}]` };
       }
-      return { outcome: 'differs', differences: [`it cannot be made again: ${error.message} [${error.code}]`] };
+      const why = `it cannot be made again: ${error.message} [${error.code}]`;
+      return { outcome: 'differs', differences: [why], devices: [] };
     }
   };
 }
@@ -125,5 +127,6 @@ function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
   const differences = pairs
     .filter(([, logged, found]) => logged !== found)
     .map(([name, logged, found]) => `${name}: logged ${String(logged)}, found ${String(found)}`);
-  return differences.length === 0 ? { outcome: 'same' } : { outcome: 'differs', differences };
+  const devices = made.devices.map(({ serial }) => serial);
+  return differences.length === 0 ? { outcome: 'same', devices } : { outcome: 'differs', differences, devices };
 }

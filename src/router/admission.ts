@@ -1,11 +1,8 @@
-import { sha256 } from '#crypto';
 import {
   type AffirmingAppraisal,
   type Appraisal,
   DeviceRegistry,
   type encodeRecordedInputs,
-  platformName,
-  VERIFIER_VERSION,
 } from '../attestation/index.ts';
 import {
   type Bytes,
@@ -28,8 +25,10 @@ import {
   verifyEpochSignature,
   type WorkerToRouter,
 } from '../session/index.ts';
+import { digest, logAdmitted, logRejected } from './admission-entries.ts';
+import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
-import type { BeaconSource, Digest, LogPort } from './ports.ts';
+import type { BeaconSource, LogPort } from './ports.ts';
 import { createUnlogged } from './unlogged.ts';
 
 /** An appraisal with all that is needed to make it again: who relies on the log must not have to believe it. */
@@ -50,6 +49,7 @@ export type AppraiseEvidence = (
 export type AdmissionDeps = Readonly<{
   fleet: Fleet;
   log: LogPort;
+  evictions: Pick<Evictions, 'add' | 'written'>;
   appraise: AppraiseEvidence;
   beacon: () => Promise<BeaconSource>;
   now: () => UnixMs;
@@ -177,9 +177,14 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 
   /** One device backs one live worker; a twin puts both out, until neither lease is left. */
-  const claimDevices = (worker: Worker, appraisal: AffirmingAppraisal, until: UnixMs): boolean => {
+  const claimDevices = (
+    worker: Worker,
+    { appraisal, judgedAt }: Readonly<{ appraisal: AffirmingAppraisal; judgedAt: UnixMs }>,
+    until: UnixMs,
+  ): boolean => {
     const holder = toHex(appraisal.workerId);
-    const claimed = registry.claim(holder, appraisal.devices, until, deps.now());
+    // By the clock that the log entry has too: an auditor who replays the leases comes to the same.
+    const claimed = registry.claim(holder, appraisal.devices, until, judgedAt);
     claimedFor.set(worker, holder);
     if (claimed.outcome === 'claimed') return true;
     const retry = claimed.outcome === 'full' ? RETRY_AFTER_MS : Math.max(claimed.until - deps.now(), RETRY_AFTER_MS);
@@ -248,10 +253,13 @@ export function createAdmission(deps: AdmissionDeps) {
       );
       return;
     }
+    if (isGone(worker)) return;
     const previous = worker.admission;
     const expiresAt = Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX);
+    const claim = { appraisal, judgedAt: judged.judgedAt };
     // Before anything is waited for: two workers that come with one device at the same time are twins too.
-    if (!claimDevices(worker, appraisal, expiresAt)) return;
+    if (!claimDevices(worker, claim, expiresAt)) return;
+    await deps.evictions.written();
     const logIndex = await logAdmitted(deps, policy, judged, message.bundle, expiresAt);
     worker.admission = {
       workerId: appraisal.workerId,
@@ -264,8 +272,12 @@ export function createAdmission(deps: AdmissionDeps) {
       appraisal: JSON.stringify(appraisal.groups),
       simulated: appraisal.simulated,
     };
+    if (isGone(worker)) {
+      deps.evictions.add(appraisal.workerId, logIndex);
+      return;
+    }
     // A twin may have come while the entry was written.
-    if (!claimDevices(worker, appraisal, expiresAt)) return;
+    if (!claimDevices(worker, claim, expiresAt)) return;
     worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
@@ -333,61 +345,5 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 }
 
-type PolicyName = ReturnType<AdmissionDeps['policy']>;
-const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
-
-/** What entries of both kinds say: who, by which evidence, judged when, with what, under which policy, by what. */
-function entryOf(
-  deps: AdmissionDeps,
-  policy: PolicyName,
-  { appraisal, judgedAt, collateral, inputs }: JudgedEvidence,
-  bundle: Bytes,
-) {
-  const blobs = [bundle, collateral, inputs];
-  const named = blobs.map((blob) => digest(sha256(blob)));
-  const [evidenceBlob, collateralBlob, inputsBlob] = named as [Digest, Digest, Digest];
-  return {
-    envelope: { src: deps.source, subject: `worker:${toHex(appraisal.workerId)}`, blobs: [...new Set(named)] },
-    blobs,
-    common: {
-      workerKey: digest(appraisal.workerId),
-      platform: platformName(appraisal),
-      policyNumber: policy.number,
-      policyDigest: digest(policy.digest),
-      verdict: appraisal.status,
-      judgedAt,
-      verifierVersion: VERIFIER_VERSION,
-      evidence: digest(appraisal.evidenceDigest),
-      model: digest(appraisal.modelDigest),
-      measurements: digest(appraisal.measurementsDigest),
-      tcbStatus: appraisal.tcbStatus,
-      evidenceBlob,
-      collateralBlob,
-      inputsBlob,
-    },
-  };
-}
-
-async function logAdmitted(
-  deps: AdmissionDeps,
-  policy: PolicyName,
-  judged: JudgedEvidence,
-  bundle: Bytes,
-  leaseUntil: UnixMs,
-): Promise<number> {
-  const { envelope, blobs, common } = entryOf(deps, policy, judged, bundle);
-  const body = { ...common, image: null, leaseUntil };
-  return (await deps.log.append({ ...envelope, type: 'worker-admitted', body }, { blobs })).index;
-}
-
-async function logRejected(
-  deps: AdmissionDeps,
-  policy: PolicyName,
-  judged: JudgedEvidence,
-  bundle: Bytes,
-  failed: readonly string[],
-): Promise<void> {
-  const { envelope, blobs, common } = entryOf(deps, policy, judged, bundle);
-  const body = { ...common, failedChecks: failed.length === 0 ? ['unknown'] : failed };
-  await deps.log.append({ ...envelope, type: 'worker-rejected', body }, { blobs });
-}
+/** It may have left while something was waited for. */
+const isGone = ({ state }: Worker) => state === 'gone';

@@ -7,6 +7,8 @@ const WAITING_MAX = 4_096;
 
 type Eviction = Readonly<{ workerId: Bytes; admittedAt: number }>;
 
+export type Evictions = ReturnType<typeof createEvictions>;
+
 /**
  * Enters into the log that workers are gone. While the log is away they wait: an auditor must not read that somebody was
  * still in. Once each, whatever is asked again: the key is the admission that ended.
@@ -29,16 +31,19 @@ export function createEvictions(deps: Readonly<{ log: LogPort; source: string }>
       waiting.shift();
     }
   };
+  const run = (): Promise<void> => {
+    running ??= flush().finally(() => {
+      running = null;
+    });
+    return running;
+  };
   const start = (): void => {
-    running ??= flush()
-      .catch(() => {
-        if (closed) return;
-        timer = setTimeout(start, RETRY_MS);
-        timer.unref();
-      })
-      .finally(() => {
-        running = null;
-      });
+    run().catch(() => {
+      if (closed) return;
+      if (timer !== null) clearTimeout(timer);
+      timer = setTimeout(start, RETRY_MS);
+      timer.unref();
+    });
   };
 
   return {
@@ -47,11 +52,18 @@ export function createEvictions(deps: Readonly<{ log: LogPort; source: string }>
       if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt });
       start();
     },
+    /**
+     * Until all who are gone stand in the log: what is admitted after that may have their devices.
+     * @throws CodedError where the log is away
+     */
+    async written(): Promise<void> {
+      while (waiting.length > 0) await run();
+    },
     async close(): Promise<void> {
       closed = true;
       if (timer !== null) clearTimeout(timer);
-      await running;
-      await flush().catch(() => undefined); // the log is away, and this process is going
+      await running?.catch(() => undefined);
+      await run().catch(() => undefined); // the log is away, and this process is going
     },
   };
 }

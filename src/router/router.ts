@@ -91,6 +91,7 @@ export function createRouter(
   const admission = createAdmission({
     fleet,
     log,
+    evictions,
     appraise: timedAppraisal(deps.appraise, meter, seconds),
     beacon: deps.beacon,
     now,

@@ -132,6 +132,7 @@ describe('the same evidence is refused by client, router and auditor alike, for 
     const unused = () => Promise.reject(new Error('not reached'));
     const admission = createAdmission({
       fleet,
+      evictions: { add: () => undefined, written: async () => undefined },
       log: { append: async () => ({ index: 0 }), proof: unused, checkpoint: unused, entry: unused } as never,
       appraise: async ({ bundle }, nonce) => {
         const { trust, collateralOf } = network.relying;
@@ -184,43 +185,50 @@ describe('the same evidence is refused by client, router and auditor alike, for 
   });
 });
 
-describe('one GPU in two workers', () => {
-  test('puts both out at the router, and says why', async () => {
-    const gpu = nvidia.device('lent-0', SIMULATED_H100);
-    const twins = await startInProcess({ tees: ['tdx', 'tdx'], gpus: [gpu, gpu], engine: echoEngine() });
-    try {
-      const states = await eventually(() => {
-        const refused = twins.events.filter((event) => event.event === 'refused');
-        return refused.length >= 2 ? refused : undefined;
-      });
-      for (const { failedChecks } of states) expect(failedChecks).toEqual(['uniqueDevices']);
-      expect(
-        twins.router
-          .listWorkers()
-          .map(({ state }) => state)
-          .sort(),
-      ).toEqual(['quarantined', 'refused']);
-      await expect(ask(twins.client, 'anybody?')).rejects.toMatchObject({ code: 'NO_WORKER' });
-    } finally {
-      await twins.close();
-    }
+describe('one GPU in two workers is refused by router, client and auditor alike, by the same registry', () => {
+  const startTwins = (name: string, blindToTwins: boolean) => {
+    const gpu = nvidia.device(name, SIMULATED_H100);
+    return startInProcess({ tees: ['tdx', 'tdx'], gpus: [gpu, gpu], engine: echoEngine(), blindToTwins });
+  };
+  /** Of a router that looks, and of one that looks away. */
+  let honest: InProcess;
+  let blind: InProcess;
+  beforeAll(async () => {
+    [honest, blind] = await Promise.all([startTwins('lent-0', false), startTwins('lent-1', true)]);
+  });
+  afterAll(() => Promise.all([honest.close(), blind.close()]));
+
+  test('router: puts both out, and says why', async () => {
+    const states = await eventually(() => {
+      const refused = honest.events.filter((event) => event.event === 'refused');
+      return refused.length >= 2 ? refused : undefined;
+    });
+    for (const { failedChecks } of states) expect(failedChecks).toEqual(['uniqueDevices']);
+    const rows = honest.router.listWorkers().map(({ state }) => state);
+    expect(rows.sort()).toEqual(['quarantined', 'refused']);
+    await expect(ask(honest.client, 'anybody?')).rejects.toMatchObject({ code: 'NO_WORKER' });
   });
 
-  test('puts both out at a client too, where the router looks away', async () => {
-    const gpu = nvidia.device('lent-1', SIMULATED_H100);
-    const twins = await startInProcess({
-      tees: ['tdx', 'tdx'],
-      gpus: [gpu, gpu],
-      engine: echoEngine(),
-      blindToTwins: true,
+  test('client: puts both out too, where the router looks away', async () => {
+    await expect(ask(blind.client, 'anybody?')).rejects.toMatchObject({
+      code: 'OFFER_REFUSED',
+      facts: { failed: 'binding.uniqueDevices' },
     });
-    try {
-      await expect(ask(twins.client, 'anybody?')).rejects.toMatchObject({
-        code: 'OFFER_REFUSED',
-        facts: { failed: 'binding.uniqueDevices' },
-      });
-    } finally {
-      await twins.close();
-    }
+  });
+
+  test('auditor: finds it in the log of the router that looked away, and nothing in that of the other', async () => {
+    const leaves = await blind.entries();
+    const admitted = leaves.flatMap(({ type, subject }, index) =>
+      type === 'worker-admitted' ? [{ index, subject }] : [],
+    );
+    expect(admitted).toHaveLength(2);
+    const [first, second] = admitted as [(typeof admitted)[0], (typeof admitted)[0]];
+    expect(await blind.audit()).toEqual([
+      {
+        ...{ rule: 'M13', severity: 'error', index: second.index, subject: second.subject },
+        message: `uniqueDevices: a device of this worker backs that of entry ${first.index} as well`,
+      },
+    ]);
+    expect(await honest.audit()).toEqual([]);
   });
 });

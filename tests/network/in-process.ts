@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ed25519Key, type SigningKey, sha256 } from '#crypto';
 import {
+  type Appraisal,
   appraise,
   encodeRecordedInputs,
   joinCollateral,
@@ -27,6 +28,7 @@ import {
   type SimulatedNvidiaDevice,
   type SnpReportRequest,
 } from '../../src/attestation/simulate/index.ts';
+import { createReappraiser, EntriesWalk, type Finding, type LogSource, newTallies } from '../../src/audit/index.ts';
 import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
 import {
   type Client,
@@ -148,6 +150,8 @@ export type InProcess = Readonly<{
   changeCollateral(collateralOf: (bundle: Bytes) => string): void;
   /** Everything that stands in the log. */
   entries(): Promise<readonly Leaf[]>;
+  /** What an auditor who reads all of it finds. */
+  audit(): Promise<readonly Finding[]>;
   logKey: string;
   /** Signs dispatches; a benchmark that goes to the worker directly needs it. */
   dispatchKey: SigningKey;
@@ -205,6 +209,11 @@ async function simulatedHosts(tees: readonly Tee[], options: InProcessOptions) {
   };
 }
 
+/** Devices that a router takes for others each time it sees them. */
+function withOtherSerials(appraisal: Appraisal): Appraisal {
+  return { ...appraisal, devices: appraisal.devices.map((one) => ({ ...one, serial: toHex(randomness(19)) })) };
+}
+
 /** What the enclave checks before it boots on them. */
 function devicesOf(gpu: SimulatedNvidiaDevice | undefined, now: number): Promise<CheckedDevices> {
   const manifests = nvidiaVendor.manifests(SIMULATED_H100).map(({ id, manifest }): [string, Bytes] => [id, manifest]);
@@ -237,6 +246,18 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     randomness,
     clock: Date.now,
   });
+  const policyBlob = utf8(text);
+  const published = { number: policy.number, replaces: null, effectiveFromIndex: null, reason: 'tests' };
+  await log.append(
+    {
+      type: 'policy-published',
+      src: 'router-test',
+      subject: `policy:${policy.id}`,
+      blobs: [`sha256:${toHex(sha256(policyBlob))}`],
+      body: { policyDigest: `sha256:${toHex(policyDigest(policy))}`, ...published },
+    },
+    { blobs: [policyBlob] },
+  );
   const witness = ed25519Cosigner('witness.test/w', ed25519Key(randomness(32)));
   const logPort: LogPort = {
     append: log.append,
@@ -296,7 +317,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       const given = { ...routerTrusts, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
       const appraisal = await appraise(given);
       return {
-        appraisal: options.blindToTwins === true ? { ...appraisal, devices: [] } : appraisal,
+        appraisal: options.blindToTwins === true ? withOtherSerials(appraisal) : appraisal,
         judgedAt,
         collateral: utf8(collateral),
         inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(routerKnows.policy), nonce, knownBlocks }),
@@ -443,6 +464,24 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     },
     changeCollateral: (collateralOf) => Object.assign(routerKnows, { collateralOf }),
     entries: async () => (await log.entries(0, log.head().size)).map(({ entry }) => parseLeaf(entry).leaf as Leaf),
+    audit: async () => {
+      const to = log.head().size;
+      const source = { blob: (digest) => log.blobs.get(digest) } as LogSource;
+      const given = {
+        policy: parseLogPolicy(logPolicyText),
+        anchors: hosts.trustAnchors,
+        approvers: null,
+        signers: null,
+      };
+      const deps = { reappraise: createReappraiser(hosts.trustAnchors) };
+      const walk = new EntriesWalk(
+        { source, manifest: { from: 0, to, absent: [] }, seen: [], trust: given, deps },
+        newTallies(),
+      );
+      for (const [index, { entry }] of (await log.entries(0, to)).entries()) await walk.entry(index, entry);
+      await walk.end();
+      return walk.findings;
+    },
     transport: () => connectToRouter(address),
     relying: { policyText: text, trust, collateralOf: hosts.collateralOf },
     router,

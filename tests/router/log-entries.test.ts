@@ -40,6 +40,19 @@ test('evictions wait for a log that is away, keep their order, and carry the adm
   vi.useRealTimers();
 });
 
+test('whoever waits for evictions goes on once they stand in the log, and not while it is away', async () => {
+  const { log, appended, state } = flaky();
+  const evictions = createEvictions({ log, source: 'r' });
+  await evictions.written();
+  evictions.add(new Uint8Array(32).fill(1), 4);
+  evictions.add(new Uint8Array(32).fill(2), 5);
+  await expect(evictions.written()).rejects.toMatchObject({ code: 'LOG_UNREACHABLE' });
+  state.away = false;
+  await Promise.all([evictions.written(), evictions.written()]);
+  expect(appended).toHaveLength(2);
+  await evictions.close();
+});
+
 test('refusals without an entry of their own are counted and logged together, none forgotten', async () => {
   vi.useFakeTimers();
   const { log, appended, state } = flaky();

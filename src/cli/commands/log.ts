@@ -118,7 +118,7 @@ function registerMonitor(log: Command): void {
     .command('monitor')
     .summary('follow a log, look at every entry, say what is wrong')
     .description(
-      'Reads every entry, makes every appraisal again, compares heads with what witnesses, mirrors and clients saw (rules M1 to M12). Findings go to stdout and to --webhook; proof that the log told two stories is written to equivocation.json in the data folder. With --once exits 0 without errors, 1 with one, 3 where the log could not be asked.',
+      'Reads every entry, makes every appraisal again, compares heads with what witnesses, mirrors and clients saw (rules M1 to M13). Findings go to stdout and to --webhook; proof that the log told two stories is written to equivocation.json in the data folder. With --once exits 0 without errors, 1 with one, 3 where the log could not be asked.',
     )
     .requiredOption('--log <url>', 'the log to follow')
     .requiredOption('--policy <file>', 'C2SP tlog-policy: keys of the log, its witnesses and their quorum')
