@@ -1,29 +1,39 @@
 import { type Bytes, toHex } from '../core/index.ts';
+import type { LeftOver } from './left-over.ts';
 import type { LogPort } from './ports.ts';
 
 const RETRY_MS = 2_000;
 /** More workers than that leave together only where the router itself is going. */
 const WAITING_MAX = 4_096;
 
-type Eviction = Readonly<{ workerId: Bytes; admittedAt: number }>;
+type Eviction = LeftOver & Readonly<{ cause: 'disconnected' | 'router restarted' }>;
 
 export type Evictions = ReturnType<typeof createEvictions>;
 
 /**
  * Enters into the log that workers are gone. While the log is away they wait: an auditor must not read that somebody was
  * still in. Once each, whatever is asked again: the key is the admission that ended.
+ * @param deps.leftOver whom an earlier run of this router left in; they come first
  */
-export function createEvictions(deps: Readonly<{ log: LogPort; source: string }>) {
+export function createEvictions(
+  deps: Readonly<{ log: LogPort; source: string; leftOver: () => Promise<readonly LeftOver[]> }>,
+) {
   const { log, source } = deps;
   const waiting: Eviction[] = [];
   let running: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
+  let begun = false;
 
   const flush = async (): Promise<void> => {
+    if (!begun) {
+      const before = await deps.leftOver();
+      waiting.unshift(...before.map((one) => ({ ...one, cause: 'router restarted' }) as const));
+      begun = true;
+    }
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       const hex = toHex(next.workerId);
-      const body = { workerKey: `sha256:${hex}`, cause: 'disconnected', by: source, sessionsClosed: 0 } as const;
+      const body = { workerKey: `sha256:${hex}`, cause: next.cause, by: source, sessionsClosed: 0 } as const;
       await log.append(
         { type: 'evicted', src: source, subject: `worker:${hex}`, body },
         { idempotencyKey: `evicted:${hex}:${next.admittedAt}` },
@@ -46,10 +56,11 @@ export function createEvictions(deps: Readonly<{ log: LogPort; source: string }>
     });
   };
 
+  start();
   return {
     /** @param admittedAt index of the entry that admitted it */
     add(workerId: Bytes, admittedAt: number): void {
-      if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt });
+      if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt, cause: 'disconnected' });
       start();
     },
     /**
@@ -57,7 +68,7 @@ export function createEvictions(deps: Readonly<{ log: LogPort; source: string }>
      * @throws CodedError where the log is away
      */
     async written(): Promise<void> {
-      while (waiting.length > 0) await run();
+      while (!begun || waiting.length > 0) await run();
     },
     async close(): Promise<void> {
       closed = true;

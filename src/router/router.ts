@@ -13,10 +13,11 @@ import {
 } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
 import { type Accounts, createAccounts, workersShare } from './accounts.ts';
-import { type AppraiseEvidence, createAdmission } from './admission.ts';
+import { type AppraiseEvidence, createAdmission, LEASE_MS_MAX } from './admission.ts';
 import { createBatches } from './batches.ts';
 import { createEvictions } from './evictions.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
+import { leftOver } from './left-over.ts';
 import type { WorkerControl } from './links.ts';
 import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
 import { createPlacing } from './placing.ts';
@@ -86,7 +87,11 @@ export function createRouter(
       feeBps: deps.feeBps,
     },
   );
-  const evictions = createEvictions({ log, source: deps.source });
+  const evictions = createEvictions({
+    log,
+    source: deps.source,
+    leftOver: () => leftOver({ log, source: deps.source, now: now() }, LEASE_MS_MAX),
+  });
   const batches = createBatches({ ledger, log, source: deps.source });
   const admission = createAdmission({
     fleet,
