@@ -5,7 +5,7 @@ const STEPS: readonly (readonly [string, string, readonly string[]])[] = [
   ['types', 'tsc', []],
   ['lint and format', 'biome', ['check', '--error-on-warnings', '.']],
   ['imports', 'node', ['scripts/check-imports.ts']],
-  ['tests', 'vitest', ['run']],
+  ['tests', 'npm', ['test']],
 ];
 
 for (const [name, command, args] of STEPS) {
