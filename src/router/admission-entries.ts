@@ -6,7 +6,7 @@ import type { Digest } from './ports.ts';
 
 type EntryDeps = Pick<AdmissionDeps, 'log' | 'source'>;
 type PolicyName = ReturnType<AdmissionDeps['policy']>;
-export const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
+const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
 
 /** What entries of both kinds say: who, by which evidence, judged when, with what, under which policy, by what. */
 function entryOf(

@@ -25,7 +25,7 @@ import {
   verifyEpochSignature,
   type WorkerToRouter,
 } from '../session/index.ts';
-import { digest, logAdmitted, logRejected } from './admission-entries.ts';
+import { logAdmitted, logRejected } from './admission-entries.ts';
 import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
 import type { BeaconSource, LogPort } from './ports.ts';
@@ -142,18 +142,8 @@ export function createAdmission(deps: AdmissionDeps) {
     worker.state = 'quarantined';
     held.delete(worker);
     deps.onEvicted(worker);
-    await deps.log.append({
-      type: 'evicted',
-      src: deps.source,
-      subject: `worker:${toHex(admission.workerId)}`,
-      body: {
-        workerKey: digest(admission.workerId),
-        cause,
-        by: deps.source,
-        sessionsClosed: 0,
-        failedChecks: [...failedChecks],
-      },
-    });
+    deps.evictions.add(admission.workerId, admission.logIndex, { cause, failedChecks });
+    await deps.evictions.written();
   };
 
   const challenge = async (worker: Worker): Promise<void> => {

@@ -6,7 +6,9 @@ const RETRY_MS = 2_000;
 /** More workers than that leave together only where the router itself is going. */
 const WAITING_MAX = 4_096;
 
-type Eviction = LeftOver & Readonly<{ cause: 'disconnected' | 'router restarted' }>;
+/** Why, in words; and the checks that failed, where it was put out. */
+type Reason = Readonly<{ cause: string; failedChecks?: readonly string[] }>;
+type Eviction = LeftOver & Readonly<{ reason: Reason }>;
 
 export type Evictions = ReturnType<typeof createEvictions>;
 
@@ -28,12 +30,12 @@ export function createEvictions(
   const flush = async (): Promise<void> => {
     if (!begun) {
       const before = await deps.leftOver();
-      waiting.unshift(...before.map((one) => ({ ...one, cause: 'router restarted' }) as const));
+      waiting.unshift(...before.map((one) => ({ ...one, reason: { cause: 'router restarted' } })));
       begun = true;
     }
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       const hex = toHex(next.workerId);
-      const body = { workerKey: `sha256:${hex}`, cause: next.cause, by: source, sessionsClosed: 0 } as const;
+      const body = { workerKey: `sha256:${hex}` as const, ...next.reason, by: source, sessionsClosed: 0 };
       await log.append(
         { type: 'evicted', src: source, subject: `worker:${hex}`, body },
         { idempotencyKey: `evicted:${hex}:${next.admittedAt}` },
@@ -59,8 +61,8 @@ export function createEvictions(
   start();
   return {
     /** @param admittedAt index of the entry that admitted it */
-    add(workerId: Bytes, admittedAt: number): void {
-      if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt, cause: 'disconnected' });
+    add(workerId: Bytes, admittedAt: number, reason: Reason = { cause: 'disconnected' }): void {
+      if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt, reason });
       start();
     },
     /**

@@ -34,11 +34,15 @@ test('evictions wait for a log that is away, keep their order, and carry the adm
   await vi.advanceTimersByTimeAsync(5_000);
   expect(appended.map(({ key }) => key)).toEqual([`evicted:${'01'.repeat(32)}:4`, `evicted:${'02'.repeat(32)}:5`]);
   state.away = true;
-  evictions.add(new Uint8Array(32).fill(3), 6);
+  evictions.add(new Uint8Array(32).fill(3), 6, { cause: 'device twin', failedChecks: ['uniqueDevices'] });
   await vi.advanceTimersByTimeAsync(100);
   state.away = false;
   await evictions.close();
-  expect(appended).toHaveLength(3);
+  expect(appended.map(({ body: { cause, failedChecks } }) => [cause, failedChecks])).toEqual([
+    ['disconnected', undefined],
+    ['disconnected', undefined],
+    ['device twin', ['uniqueDevices']],
+  ]);
   vi.useRealTimers();
 });
 
