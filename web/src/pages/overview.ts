@@ -51,6 +51,8 @@ export function verdict({ report, given, ...model }: Model): HTMLElement {
         {},
         badge('warn', 'Simulated enclaves.'),
         ' Evidence in this log proves nothing about a machine. Fine for development only.',
+        given.simulated.length === 0 &&
+          ' This page believes the real vendors alone, so it refuses what a simulated one signed: to see the log of your own development network verified, give its trust-anchors.json under “How to check without us”.',
       ),
   );
 }
