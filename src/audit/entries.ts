@@ -262,10 +262,13 @@ export class EntriesWalk {
     const named = body.approvals;
     const bytes = isDigest(named) && leaf.blobs.includes(named) ? await this.#input.source.blob(named) : null;
     const digest = fromHex(body.policyDigest.slice(7), 'policy digest');
-    const approvals = bytes === null ? [] : parseApprovals(bytes);
-    for (const problem of await approvalProblems(approvals, { digest, number: body.number }, approvers)) {
-      this.#find('M4', index, subject, problem, 'error', 'V10');
-    }
+    const find = (problem: string) => this.#find('M4', index, subject, problem, 'error', 'V10');
+    if (bytes === null) return find('nobody signed it');
+    const approvals = parseApprovals(bytes);
+    for (const problem of await approvalProblems(approvals, { digest, number: body.number }, approvers)) find(problem);
+    const { effectiveFromIndex } = approvals.statement;
+    if (effectiveFromIndex !== body.effectiveFromIndex) find('it is not effective from the index that was signed');
+    else if (index < (effectiveFromIndex ?? 0)) find(`it came into force before entry ${effectiveFromIndex}`);
   }
 
   /** V11, that the policy was one the quorum had seen (P2), and that its devices back nobody else. */

@@ -37,6 +37,7 @@ export const KIND_OF_CODE = {
   EVIDENCE_STALE: 'rejected',
   EVIDENCE_REFUSED_BY_POLICY: 'rejected',
   POLICY_INVALID: 'rejected',
+  POLICY_NOT_YET_EFFECTIVE: 'unavailable',
   ENDORSEMENT_MALFORMED: 'rejected',
   ENDORSEMENT_CHAIN_INVALID: 'rejected',
   ENDORSEMENT_SIGNATURE_INVALID: 'rejected',

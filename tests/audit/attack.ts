@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { ed25519Key, ed25519Sign } from '#crypto';
-import { approvalMessage, encodeApprovals, loadPolicy, policyDigest } from '../../src/attestation/index.ts';
+import { ed25519Key } from '#crypto';
+import { encodeApprovals, loadPolicy, policyDigest, signApproval } from '../../src/attestation/index.ts';
 import { type Bytes, toHex } from '../../src/core/index.ts';
 import { encodeBundle, parseBundle } from '../../src/log/index.ts';
 import { fill, productionText } from '../attestation/appraise/scene.ts';
@@ -64,19 +64,31 @@ export const people = new Map([
   ['alice', alice.publicKey],
   ['bob', bob.publicKey],
 ]);
-export const approved = (by: readonly (readonly [string, typeof alice])[]) => async (made: Scene) => {
-  const policy = loadPolicy(productionText);
-  const digest = policyDigest(policy);
-  const approvals = await Promise.all(
-    by.map(async ([name, key], place) => {
-      const role = place === 0 ? 'author' : 'approver';
-      const signature = await ed25519Sign(key, approvalMessage(digest, policy.number, role));
-      return { name, role, signature } as const;
-    }),
-  );
-  const blob = made.blob(encodeApprovals(approvals));
-  await made.publish(productionText, { approvals: blob, replaces: digestOfPolicy(developmentText) }, [blob]);
-};
+type Index = number | null;
+/** @param effective what was signed, and what the entry says */
+export const approved =
+  (
+    by: readonly (readonly [who: typeof alice, as?: typeof alice])[],
+    effective: Readonly<{ signed: Index; logged: Index }> = { signed: null, logged: null },
+  ) =>
+  async (made: Scene) => {
+    const policy = loadPolicy(productionText);
+    const digest = policyDigest(policy);
+    const statement = { policyDigest: digest, number: policy.number, effectiveFromIndex: effective.signed };
+    const signatures = await Promise.all(
+      by.map(async ([key, as = key], place) => {
+        const role = place === 0 ? 'author' : 'approver';
+        const [own, claimed] = [await signApproval(key, role, statement), await signApproval(as, role, statement)];
+        return { ...claimed, signature: own.signature };
+      }),
+    );
+    const blob = made.blob(encodeApprovals({ statement, signatures }));
+    await made.publish(
+      productionText,
+      { approvals: blob, replaces: digestOfPolicy(developmentText), effectiveFromIndex: effective.logged },
+      [blob],
+    );
+  };
 export const weaker = JSON.stringify({
   ...JSON.parse(developmentText),
   number: 2,

@@ -134,31 +134,35 @@ const ENTRIES: readonly Attack[] = [
   },
   {
     what: 'one of two approvers',
-    bundle: scene(approved([['alice', alice]])),
+    bundle: scene(approved([[alice]])),
     finds: ['V10'],
     rules: ['M4'],
     trust: { approvers: people },
   },
   {
     what: 'one approver twice',
-    bundle: scene(
-      approved([
-        ['alice', alice],
-        ['alice', alice],
-      ]),
-    ),
+    bundle: scene(approved([[alice], [alice]])),
     finds: ['V10'],
     rules: ['M4'],
     trust: { approvers: people },
   },
   {
     what: 'an approval with a wrong signature',
-    bundle: scene(
-      approved([
-        ['alice', alice],
-        ['bob', alice],
-      ]),
-    ),
+    bundle: scene(approved([[alice], [alice, bob]])),
+    finds: ['V10'],
+    rules: ['M4'],
+    trust: { approvers: people },
+  },
+  {
+    what: 'a policy put in force before the index that was signed',
+    bundle: scene(approved([[alice], [bob]], { signed: 100, logged: 100 })),
+    finds: ['V10'],
+    rules: ['M4'],
+    trust: { approvers: people },
+  },
+  {
+    what: 'a policy logged as effective at once, and signed as effective later',
+    bundle: scene(approved([[alice], [bob]], { signed: 1, logged: null })),
     finds: ['V10'],
     rules: ['M4'],
     trust: { approvers: people },
@@ -348,12 +352,7 @@ test('there is an attack for every check and rule that entries can break', () =>
 });
 
 test('two approvers are enough', async () => {
-  const bundle = await scene(
-    approved([
-      ['alice', alice],
-      ['bob', bob],
-    ]),
-  )();
+  const bundle = await scene(approved([[alice], [bob]], { signed: 1, logged: 1 }))();
   const { checks } = await problemsOf(bundle, { approvers: people });
   expect(checks.find(({ id }) => id === 'V10')?.problems).toEqual([]);
 });

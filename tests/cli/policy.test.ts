@@ -7,9 +7,10 @@ import { diffPolicies, loadPolicy } from '../../src/attestation/index.ts';
 import { secretOf } from '../../src/cli/compose/files.ts';
 import { followPolicy } from '../../src/cli/compose/policy-in-force.ts';
 import { approvalsPath, diff, explain, lint, sign } from '../../src/cli/policy/documents.ts';
-import { type Json, toHex } from '../../src/core/index.ts';
-import { encodeLeaf, type LeafDraft } from '../../src/log/index.ts';
+import { type Json, toBase64, toHex } from '../../src/core/index.ts';
+import { encodeLeaf, formatCheckpoint, type LeafDraft } from '../../src/log/index.ts';
 import type { LogPort } from '../../src/router/index.ts';
+import { fill } from '../attestation/appraise/scene.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-policy-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -160,6 +161,14 @@ describe('signatures', () => {
     expect(await approved()).toBe(1);
   });
 
+  test('they are of one statement: another digest or index is not signed beside it', async () => {
+    await signAs('alice', 'author');
+    const bob = { as: 'bob', role: 'approver', keys, json: true } as const;
+    await expect(sign(path, { ...bob, effectiveFromIndex: 7 })).rejects.toMatchObject({ code: 'USAGE_INVALID' });
+    put(path, { number: 2 });
+    await expect(sign(path, bob)).rejects.toMatchObject({ code: 'USAGE_INVALID' });
+  });
+
   test('a second author is told to sign as its approver', async () => {
     await signAs('alice', 'author');
     await expect(signAs('bob', 'author')).rejects.toMatchObject({ code: 'USAGE_INVALID' });
@@ -176,6 +185,11 @@ describe('a production policy at a router', () => {
         return { index: entries.length - 1 };
       },
       proof: async () => '',
+      checkpoint: async () => {
+        const root = fill(1, 32);
+        const text = formatCheckpoint({ origin: 'log.test', size: entries.length, root, extensions: [] });
+        return `${text}\n\u2014 log.test ${toBase64(fill(1, 68))}\n`;
+      },
       entry: async (index: number) => {
         const { leaf } = entries[index] as (typeof entries)[0];
         return encodeLeaf({ v: 1, sig: [], blobs: [], ...leaf, at: 1, prev: null } as never);
@@ -231,6 +245,30 @@ describe('a production policy at a router', () => {
     renameSync(`${path}.next`, path);
     await expect.poll(number, { timeout: 5_000 }).toBe(3);
     expect(problems).toHaveLength(4);
+    followed.close();
+  });
+
+  test('comes into force once its log has the entries it was signed for, and not before', async () => {
+    const { log, entries } = keepingLog();
+    await signBoth();
+    const problems: string[] = [];
+    const same = options();
+    const followed = await followPolicy(log, same, (problem) => problems.push(problem));
+    const later = `${path}.next`;
+    writeFileSync(later, JSON.stringify({ ...document(), number: 2 }));
+    rmSync(approvalsPath(path));
+    const next = { keys, approvals: approvalsPath(path), json: true, effectiveFromIndex: 3 } as const;
+    await sign(later, { ...next, as: 'alice', role: 'author' });
+    await sign(later, { ...next, as: 'bob', role: 'approver' });
+    renameSync(later, path);
+    await expect.poll(() => problems, { timeout: 5_000 }).toEqual([expect.stringContaining('NOT_YET_EFFECTIVE')]);
+    await expect(followPolicy(log, same, () => undefined)).rejects.toMatchObject({ code: 'POLICY_NOT_YET_EFFECTIVE' });
+    expect(followed.current().policy.number).toBe(1);
+    const [first] = entries;
+    entries.push(first as never, first as never);
+    await expect.poll(() => followed.current().policy.number, { timeout: 5_000 }).toBe(2);
+    expect(entries[3]?.leaf.body).toMatchObject({ number: 2, effectiveFromIndex: 3 });
+    expect(problems).toHaveLength(1);
     followed.close();
   });
 

@@ -2,11 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { ExportOptions } from '../audit/export.ts';
 import type { LookOptions } from '../audit/look.ts';
 import type { VerifyOptions } from '../audit/verify.ts';
-
-function whole(text: string): number {
-  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) throw new InvalidArgumentError('a whole number from 0.');
-  return Number(text);
-}
+import { whole } from './whole.ts';
 
 function instant(text: string): number {
   const at = Date.parse(text);

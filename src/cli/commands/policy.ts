@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
+import type { sign } from '../policy/documents.ts';
 import type { RecordedOptions } from '../policy/recorded.ts';
+import { whole } from './whole.ts';
 
 type Json = { json?: boolean };
 
@@ -44,9 +46,10 @@ export function registerPolicy(program: Command): void {
       '.chrysalis/people',
     )
     .option('--approvals <file>', 'where signatures are kept (default: beside the policy, .approvals.json)')
+    .option('--effective-from-index <n>', 'it comes into force once the log has this many entries', whole)
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', example('sign production.json --as alice --role author'))
-    .action(async (file: string, options: Json & { as: string; role: 'author' | 'approver'; keys: string }) =>
+    .action(async (file: string, options: Parameters<typeof sign>[1]) =>
       (await import('../policy/documents.ts')).sign(file, options),
     );
   policy

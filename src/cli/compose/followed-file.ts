@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { asCodedError } from '../../core/index.ts';
+import { asCodedError, KIND_OF_CODE } from '../../core/index.ts';
 import { codedFromSystem } from '../output.ts';
 import { readText } from './files.ts';
 
@@ -11,7 +11,7 @@ export type Followed<T> = Readonly<{
 
 /**
  * Reads a file, and again whenever it has changed. One that cannot be read, or is refused, is reported once and leaves
- * in force what was read before.
+ * in force what was read before; one that cannot be taken yet (`unavailable`) is tried again until it can.
  * @throws CodedError for what is wrong with it at the start
  */
 export async function followFile<T>(
@@ -21,17 +21,23 @@ export async function followFile<T>(
 ): Promise<Followed<T>> {
   let seen = await signOf(path);
   let current = await read(readText(path));
+  let reported = '';
   let isLooking = false;
   const look = async (): Promise<void> => {
     if (isLooking) return;
     isLooking = true;
+    let sign = seen;
     try {
-      const sign = await signOf(path);
+      sign = await signOf(path);
       if (sign === seen) return;
-      seen = sign; // also where it is refused: it is not read again before it changes
       current = await read(readText(path));
+      seen = sign;
+      reported = '';
     } catch (thrown) {
       const { code, message } = asCodedError(thrown);
+      if (KIND_OF_CODE[code] !== 'unavailable') seen = sign; // refused: not read again before it changes
+      if (`${sign} ${code}` === reported) return;
+      reported = `${sign} ${code}`;
       options.report(`${path} is not taken, what was read before stays in force: ${message} [${code}]`);
     } finally {
       isLooking = false;

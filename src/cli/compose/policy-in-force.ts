@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { sha256 } from '#crypto';
 import { type Policy, policyDigest } from '../../attestation/index.ts';
 import { CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
-import { isDigest, parseLeaf } from '../../log/index.ts';
+import { isDigest, parseCheckpoint, parseLeaf, parseNote } from '../../log/index.ts';
 import type { LogPort } from '../../router/index.ts';
-import { approvalsPath, unapproved } from '../policy/documents.ts';
-import { readIfThere, readText, writeDurably } from './files.ts';
+import { approvalsBeside } from '../policy/documents.ts';
+import { readIfThere, writeDurably } from './files.ts';
 import { type Followed, followFile } from './followed-file.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
@@ -23,9 +23,12 @@ export type PolicyOptions = TrustOptions &
 
 const LOOK_MS = 500;
 
+type Approved = Readonly<{ text: string; effectiveFromIndex: number | null }>;
+
 /**
  * The policy in the router's file, and a later one once the file holds it: same id, higher number, published in the log and
- * seen by its witnesses first (audit promise P2); for production, signed by its author and another person. Whatever else the file comes to hold is reported and changes nothing.
+ * seen by its witnesses first (audit promise P2); for production, signed by its author and another person, and not
+ * before the log has as many entries as they say. Whatever else the file comes to hold is reported and changes nothing.
  * @throws CodedError for what is wrong with it at the start
  */
 export async function followPolicy(
@@ -54,16 +57,20 @@ export async function followPolicy(
  * The signatures under a production policy, which go into the log beside it; null for development.
  * @throws CodedError USAGE_INVALID, POLICY_INVALID
  */
-async function approvalsOf(policy: Policy, options: PolicyOptions): Promise<string | null> {
+async function approvalsOf(policy: Policy, options: PolicyOptions): Promise<Approved | null> {
   if (policy.environment !== 'production' || options.dangerouslyAllowUnapprovedPolicy === true) return null;
   const { policyApprovers } = options;
   if (policyApprovers === undefined) {
     const why = 'a production policy is signed by two people: name their keys with --policy-approvers';
     throw new CodedError('USAGE_INVALID', why, { field: 'policyApprovers' });
   }
-  const path = options.policyApprovals ?? approvalsPath(options.policy);
-  const problems = await unapproved(policy, options.policy, policyApprovers, path);
-  if (problems.length === 0) return readText(path);
+  const { problems, ...approved } = await approvalsBeside(
+    policy,
+    options.policy,
+    policyApprovers,
+    options.policyApprovals,
+  );
+  if (problems.length === 0) return approved;
   throw new CodedError('POLICY_INVALID', `${policy.id} #${policy.number} is not approved: ${problems.join('; ')}`, {
     field: 'approvals',
   });
@@ -74,7 +81,7 @@ async function publishPolicy(
   log: LogPort,
   options: PolicyOptions,
   { policy, text }: Pick<InForce, 'policy' | 'text'>,
-  approvals: string | null,
+  approved: Approved | null,
 ): Promise<number> {
   const path = join(options.data, 'policy-in-force.txt');
   const digest = `sha256:${toHex(policyDigest(policy))}` as const;
@@ -87,7 +94,9 @@ async function publishPolicy(
       throw new CodedError('POLICY_INVALID', why, { field: 'number' });
     }
   }
-  const blobs = [text, ...(approvals === null ? [] : [approvals])].map(utf8);
+  const effectiveFromIndex = approved?.effectiveFromIndex ?? null;
+  if (effectiveFromIndex !== null) await requireEntries(log, policy, effectiveFromIndex);
+  const blobs = [text, ...(approved === null ? [] : [approved.text])].map(utf8);
   const digests = blobs.map((blob) => `sha256:${toHex(sha256(blob))}` as const);
   const { index } = await log.append(
     {
@@ -99,7 +108,7 @@ async function publishPolicy(
         policyDigest: digest,
         number: policy.number,
         replaces: isDigest(last) && last !== digest ? last : null,
-        effectiveFromIndex: null,
+        effectiveFromIndex,
         reason: 'in force at this router',
         ...(digests[1] === undefined ? {} : { approvals: digests[1] }),
       },
@@ -109,6 +118,14 @@ async function publishPolicy(
   );
   writeDurably(path, `${digest} ${index}\n`);
   return index;
+}
+
+/** @throws CodedError POLICY_NOT_YET_EFFECTIVE while the log, as far as its witnesses have seen it, has fewer entries. */
+async function requireEntries(log: LogPort, { id, number }: Policy, least: number): Promise<void> {
+  const { size } = parseCheckpoint(parseNote(utf8(await log.checkpoint())).text);
+  if (size >= least) return;
+  const why = `${id} #${number} is effective from log index ${least}, and the log has ${size} entries`;
+  throw new CodedError('POLICY_NOT_YET_EFFECTIVE', why, { least, size });
 }
 
 /** Id and number of the policy in an entry; null where the entry publishes no policy with this digest. */

@@ -1,17 +1,20 @@
-import { ed25519Key, ed25519Sign } from '#crypto';
+import { ed25519Key } from '#crypto';
 import {
-  type Approval,
-  approvalMessage,
+  type ApprovalRole,
+  type Approvals,
   approvalProblems,
   diffPolicies,
   encodeApprovals,
+  isSameStatement,
   loadPolicy,
   type Policy,
   type PolicyChange,
+  type PolicyStatement,
   parseApprovals,
   policyDigest,
+  signApproval,
 } from '../../attestation/index.ts';
-import { CodedError, type Json, parseStrictJson, toHex, utf8 } from '../../core/index.ts';
+import { CodedError, fromUtf8, type Json, parseStrictJson, toHex, utf8 } from '../../core/index.ts';
 import { readKeys } from '../audit/trust.ts';
 import { readIfThere, readText, secretOf, writeDurably } from '../compose/files.ts';
 import { EXIT, type ExitCode, printable, table } from '../output.ts';
@@ -39,7 +42,9 @@ export async function lint(
   const policy = loadPolicy(readText(path));
   const notes = lenient(policy);
   const problems =
-    options.approvers === undefined ? [] : await unapproved(policy, path, options.approvers, options.approvals);
+    options.approvers === undefined
+      ? []
+      : (await approvalsBeside(policy, path, options.approvers, options.approvals)).problems;
   const digest = toHex(policyDigest(policy));
   const lines = [
     `${policy.id} #${policy.number}, ${policy.environment}, ${digest}`,
@@ -54,17 +59,24 @@ export async function lint(
   return problems.length > 0 ? EXIT.refused : EXIT.accepted;
 }
 
-/** Why a policy may not come into force: it needs an author and another person who approved it. */
-export async function unapproved(
+/** The signatures of a policy, as they lie there, and why it may not come into force with them. */
+type ApprovalsBeside = Readonly<{ problems: string[]; text: string; effectiveFromIndex: number | null }>;
+
+/** It needs an author and another person who approved it. @throws CodedError OBJECT_MALFORMED, CONFIG_INVALID */
+export async function approvalsBeside(
   policy: Policy,
   policyPath: string,
   approversPath: string,
-  approvals: string = approvalsPath(policyPath),
-): Promise<string[]> {
-  const text = readIfThere(approvals);
-  if (text === null) return [`nobody signed it: there is no ${approvals}`];
+  file: string = approvalsPath(policyPath),
+): Promise<ApprovalsBeside> {
+  const text = readIfThere(file);
+  if (text === null) {
+    return { problems: [`nobody signed it: there is no ${file}`], text: '', effectiveFromIndex: null };
+  }
   const signed = parseApprovals(utf8(text));
-  return approvalProblems(signed, { digest: policyDigest(policy), number: policy.number }, readKeys(approversPath));
+  const named = { digest: policyDigest(policy), number: policy.number };
+  const problems = await approvalProblems(signed, named, readKeys(approversPath));
+  return { problems, text, effectiveFromIndex: signed.statement.effectiveFromIndex };
 }
 
 /** `chrysalis policy diff`: what changed, and to which side. Exit code 1 where anything may have become weaker. */
@@ -91,27 +103,45 @@ export function explain(path: string, options: JsonOption): void {
   print(options, { id: policy.id, accepts: Object.fromEntries(rows) }, `${printable(table(rows, width(), 0))}\n`);
 }
 
-/** `chrysalis policy sign`: adds one person's signature to those beside a policy. */
+/** `chrysalis policy sign`: adds one person's signature (JWS) to those beside a policy; all sign the same statement. */
 export async function sign(
   path: string,
-  options: JsonOption & { as: string; role: Approval['role']; keys: string; approvals?: string },
+  options: JsonOption & {
+    as: string;
+    role: ApprovalRole;
+    keys: string;
+    approvals?: string;
+    effectiveFromIndex?: number;
+  },
 ): Promise<void> {
   const policy = loadPolicy(readText(path));
+  const { id, number } = policy;
+  const { effectiveFromIndex = null } = options;
   const file = options.approvals ?? approvalsPath(path);
-  const kept = readIfThere(file);
-  const others = kept === null ? [] : parseApprovals(utf8(kept)).filter(({ name }) => name !== options.as);
+  const statement = { policyDigest: policyDigest(policy), number, effectiveFromIndex };
+  const key = ed25519Key(secretOf(options.keys, `policy-${options.as}`));
+  const own = await signApproval(key, options.role, statement);
+  const others = signaturesOf(statement, file).filter(({ kid }) => kid !== own.kid);
   if (others.some(({ role }) => role === 'author') && options.role === 'author') {
     throw new CodedError('USAGE_INVALID', 'it has an author already: sign as its approver', { field: 'role' });
   }
-  const key = ed25519Key(secretOf(options.keys, `policy-${options.as}`));
-  const message = approvalMessage(policyDigest(policy), policy.number, options.role);
-  const approval: Approval = { name: options.as, role: options.role, signature: await ed25519Sign(key, message) };
-  writeDurably(file, new TextDecoder().decode(encodeApprovals([...others, approval])));
+  writeDurably(file, fromUtf8(encodeApprovals({ statement, signatures: [...others, own] }), file));
   const publicKey = toHex(key.publicKey);
-  const text = `${policy.id} #${policy.number} signed by ${options.as} as its ${options.role}, key ${publicKey}, in ${file}\n`;
-  print(
-    options,
-    { id: policy.id, number: policy.number, name: options.as, role: options.role, publicKey, file },
-    printable(text),
-  );
+  const from = effectiveFromIndex === null ? '' : `, effective from log index ${effectiveFromIndex}`;
+  const text = `${id} #${number}${from} signed by ${options.as} as its ${options.role}, key ${publicKey}, in ${file}\n`;
+  const { kid } = own;
+  const document = { id, number, effectiveFromIndex, name: options.as, role: options.role, publicKey, kid, file };
+  print(options, document, printable(text));
+}
+
+/** Signatures of a statement that lie in a file; nobody's are dropped because they are of another one. */
+function signaturesOf(statement: PolicyStatement, file: string): Approvals['signatures'] {
+  const kept = readIfThere(file);
+  if (kept === null) return [];
+  const signed = parseApprovals(utf8(kept));
+  if (isSameStatement(signed.statement, statement)) return signed.signatures;
+  const { number, effectiveFromIndex } = signed.statement;
+  const from = effectiveFromIndex === null ? 'at once' : `from log index ${effectiveFromIndex}`;
+  const why = `${file} holds signatures of another statement (#${number}, effective ${from}): sign that, or remove the file`;
+  throw new CodedError('USAGE_INVALID', why, { field: 'approvals' });
 }
