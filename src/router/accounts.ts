@@ -124,6 +124,17 @@ export function createAccounts(
     };
   };
 
+  /** What is claimed once the voucher is. One that was sent before a crash may arrive first: then it is as good. */
+  const claimedBy = async (of: ChannelTerms, voucher: Parameters<ChainPort['claim']>[1]): Promise<bigint> => {
+    try {
+      return (await chain.claim(of, voucher)).claimed;
+    } catch (error) {
+      const { claimed } = await chain.channel(of);
+      if (claimed >= voucher.cumulative) return claimed;
+      throw error;
+    }
+  };
+
   const claim = (channel: string): Promise<ChannelRow> => {
     const running = claiming.get(channel);
     if (running !== undefined) return running;
@@ -133,7 +144,7 @@ export function createAccounts(
       const of = parseTerms(row.terms);
       if (voucher !== null && voucher.cumulative > row.claimed) {
         // By the time of the next look a better voucher may have come, which is not collected.
-        collected(voucher, (await chain.claim(of, voucher)).claimed);
+        collected(voucher, await claimedBy(of, voucher));
       }
       return refresh(channel, of);
     })().finally(() => claiming.delete(channel));

@@ -41,6 +41,7 @@ let onChain: ChannelView | CodedError;
 let reference: Uint8Array<ArrayBuffer>;
 let drawn = 0;
 let accounts: ReturnType<typeof createAccounts>;
+let claim: () => Promise<ChannelView>;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'chrysalis-accounts-'));
   ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
@@ -50,13 +51,14 @@ beforeEach(async () => {
     if (onChain instanceof CodedError) throw onChain;
     return onChain;
   };
+  claim = view;
   accounts = createAccounts(
     {
       ledger,
       chain: {
         head: async () => ({ network: DEVELOPMENT_NETWORK, seqno: 1, rootHash: SESSION }),
         channel: view,
-        claim: view,
+        claim: () => claim(),
       },
       now: () => now,
       randomness: (length) => new Uint8Array(length).fill(++drawn),
@@ -165,6 +167,26 @@ describe('a voucher', () => {
     expect(await pay(CAP, [a])).toBe(CAP);
     await expect(pay(2n * CAP, [a])).rejects.toMatchObject({ code: 'VOUCHER_REFUSED' });
     expect(ledger.voucher(channel)).toMatchObject({ cumulative: CAP, leaves: 1 });
+  });
+});
+
+describe('a claim', () => {
+  const late = new CodedError('VOUCHER_INVALID', 'the voucher gives nothing new');
+
+  test('that another one overtook, sent before a crash, is as good: the voucher is collected once', async () => {
+    await pay(CAP, [answered(CAP)]);
+    claim = async () => {
+      onChain = { state: 'open', deposited: 1_000_000_000n, claimed: CAP, closeAt: 0 };
+      throw late;
+    };
+    expect(await accounts.claim(channel)).toMatchObject({ claimed: CAP, vouchered: CAP });
+  });
+
+  test('that fails is a failure', async () => {
+    await pay(CAP, [answered(CAP)]);
+    claim = () => Promise.reject(late);
+    await expect(accounts.claim(channel)).rejects.toBe(late);
+    expect(await accounts.account(channel)).toMatchObject({ claimed: 0n });
   });
 });
 
