@@ -223,7 +223,7 @@ test(
       share: fc.integer({ min: 0, max: 105 }),
       value: fc.constantFrom(VALUE, VALUE, VALUE, toNano('0.1'), toNano('0.05')),
     });
-    await fuzz(action, async (actions) => {
+    await fuzz(action, [], async (actions) => {
       const bench = await opened(0n);
       /** Tokens in the wallet, transfers under way, and what payee and client have. */
       let held = 0n;

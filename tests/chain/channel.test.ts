@@ -17,9 +17,11 @@ import { ed25519Key } from '../../src/core/crypto/node.ts';
 import { ChannelBench } from './channel-bench.ts';
 import { expectedOf, type Order } from './channel-model.ts';
 import {
+  by,
   empty,
   expectGarbageRefused,
   expectRefused,
+  expectSeen,
   FUZZ_TIMEOUT_MS,
   fuzz,
   OPERATIONS,
@@ -94,55 +96,78 @@ describe('contract and model agree', () => {
     { weight: 3, arbitrary: fc.constant(OPERATION) },
     { weight: 1, arbitrary: nano('0.5') },
   );
-  const order = (fields: Record<string, fc.Arbitrary<unknown>>) => fc.record({ from, value, ...fields });
-  const action = fc.oneof(
+  const kind = <K extends string>(...names: K[]) => fc.constantFrom(...names);
+  const drawn = fc.oneof(
     // Half of the time the value covers the deposit.
-    { weight: 3, arbitrary: order({ kind: fc.constant('topUp'), amount: nano('0.3'), more: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ kind: kind('topUp'), amount: nano('0.3'), more: fc.boolean() }) },
     {
       weight: 5,
-      arbitrary: order({
-        kind: fc.constant('claim'),
+      arbitrary: fc.record({
+        kind: kind('claim'),
         // Of the deposit, in hundredths: also nothing, less than was claimed, and more than there is.
         share: fc.integer({ min: 0, max: 110 }),
-        signedBy: fc.constantFrom('client', 'client', 'client', 'other'),
-        channel: fc.constantFrom('own', 'own', 'own', 'other'),
+        signedBy: kind('client', 'client', 'client', 'other'),
+        channel: kind('own', 'own', 'own', 'other'),
       }),
     },
-    { weight: 2, arbitrary: order({ kind: fc.constantFrom('startClose', 'finishClose', 'payeeClose') }) },
-    { weight: 1, arbitrary: order({ kind: fc.constantFrom('unknown', 'plain') }) },
+    { weight: 2, arbitrary: fc.record({ kind: kind('startClose', 'finishClose', 'payeeClose') }) },
+    { weight: 1, arbitrary: fc.record({ kind: kind('unknown', 'plain') }) },
     {
       weight: 2,
-      arbitrary: fc.record({ kind: fc.constant('wait'), seconds: fc.constantFrom(1, 86_400, 31_536_000 * 3) }),
+      arbitrary: fc.record({ kind: kind('wait'), seconds: fc.constantFrom(1, 86_400, 31_536_000 * 3) }),
     },
   );
+  const action = fc.record({ drawn, from, value });
 
-  type Drawn = Record<string, unknown> & { kind: string; value: bigint };
-  function orderOf(drawn: Drawn, channel: ChannelBench): Order {
-    if (drawn.kind === 'topUp' && drawn.more === true) {
-      return { ...drawn, value: (drawn.amount as bigint) + OPERATION + drawn.value } as unknown as Order;
+  const claimed = { kind: 'claim', share: 50, signedBy: 'client', channel: 'own' } as const;
+  const directed = [
+    by(stranger, { kind: 'unknown' }),
+    by(client, { kind: 'startClose' }, toNano('0.0199')),
+    by(client, { kind: 'topUp', amount: 0n, more: false }),
+    by(client, { kind: 'topUp', amount: toNano('0.3'), more: false }),
+    by(stranger, { ...claimed, signedBy: 'other' }),
+    by(stranger, { ...claimed, channel: 'other' }),
+    by(stranger, claimed),
+    by(stranger, claimed),
+    by(stranger, { kind: 'startClose' }),
+    by(client, { kind: 'startClose' }),
+    by(client, { kind: 'finishClose' }),
+    by(client, { kind: 'startClose' }),
+    by(client, { kind: 'wait', seconds: 86_400 }),
+    by(client, { kind: 'finishClose' }),
+    by(stranger, { ...claimed, share: 60 }),
+  ];
+
+  type Drawn = Record<string, unknown> & { kind: string };
+  function orderOf(of: Drawn, base: { from: Address; value: bigint }, channel: ChannelBench): Order {
+    if (of.kind === 'topUp' && of.more === true) {
+      return { ...base, ...of, value: (of.amount as bigint) + OPERATION + base.value } as unknown as Order;
     }
-    if (drawn.kind !== 'claim') return drawn as unknown as Order;
-    const cumulative = (channel.state!.deposited * BigInt(drawn.share as number)) / 100n;
-    return { ...drawn, cumulative } as unknown as Order;
+    if (of.kind !== 'claim') return { ...base, ...of } as unknown as Order;
+    const cumulative = (channel.state!.deposited * BigInt(of.share as number)) / 100n;
+    return { ...base, ...of, cumulative } as unknown as Order;
   }
 
   test(
     `over ${OPERATIONS} operations with years between some, seed ${SEED}`,
     async () => {
-      await fuzz(action, async (actions) => {
+      const seen = new Set<number>();
+      await fuzz(action, directed, async (actions) => {
         const channel = await opened();
-        for (const drawn of actions as unknown as Drawn[]) {
-          if (drawn.kind === 'wait') {
-            channel.now += drawn.seconds as number;
+        for (const { drawn: of, from, value } of actions) {
+          if (of.kind === 'wait') {
+            channel.now += of.seconds as number;
             continue;
           }
-          const order = orderOf(drawn, channel);
-          const sent = { from: order.from, value: order.value, body: await body(order, channel) };
-          await step(channel, sent, expectedOf(config, DEVELOPMENT_NETWORK, order));
+          const order = orderOf(of as unknown as Drawn, { from, value }, channel);
+          const sent = { from, value: order.value, body: await body(order, channel) };
+          const outcome = await step(channel, sent, expectedOf(config, DEVELOPMENT_NETWORK, order));
+          seen.add(outcome.exitCode);
           const { deposited, claimed } = channel.state!;
           expect(channel.balance).toBeGreaterThanOrEqual(deposited - claimed);
         }
       });
+      expectSeen(seen, [0, 401, 402, 403, 405, 450, 451, 460, 461, 65535]);
     },
     FUZZ_TIMEOUT_MS,
   );

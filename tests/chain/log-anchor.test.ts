@@ -19,13 +19,14 @@ import { checkpointMessage, consistencyProof } from '../../src/log/index.ts';
 import { ContractBench } from './contract-bench.ts';
 import {
   empty,
-  expectDrawn,
   expectGarbageRefused,
   expectRefused,
+  expectSeen,
   FUZZ_TIMEOUT_MS,
   fuzz,
   OPERATIONS,
   SEED,
+  by as sentBy,
   step,
   unknownOperation,
 } from './fuzz.ts';
@@ -155,6 +156,29 @@ describe('contract and model agree', () => {
     value: fc.constantFrom(VALUE, VALUE, VALUE, VALUE, toNano('0.03'), toNano('0.0299'), toNano('0.6'), 0n),
   });
 
+  const grow = { kind: 'anchor', grow: 5, tree: 'honest', by: 0, proof: 'right' } as const;
+  const disputed = { kind: 'dispute', size: 3, tree: 'honest', by: 0, covered: true } as const;
+  const directed = [
+    sentBy(owner, { kind: 'unknown' }),
+    sentBy(relayer, grow, toNano('0.0299')),
+    sentBy(owner, { kind: 'takeBond' }),
+    sentBy(owner, { kind: 'acceptKey' }),
+    sentBy(owner, { kind: 'proposeKey', by: 1 }),
+    sentBy(owner, { kind: 'acceptKey' }),
+    sentBy(relayer, { ...grow, grow: 0 }),
+    sentBy(relayer, { ...grow, by: 1 }),
+    sentBy(relayer, grow),
+    sentBy(stranger, grow),
+    sentBy(relayer, { ...grow, proof: 'none' }),
+    sentBy(relayer, { ...grow, proof: 'other' }),
+    sentBy(stranger, { kind: 'equivocation', size: 3, a: 'honest', b: 'honest', by: 0, otherBy: 0 }),
+    sentBy(stranger, { ...disputed, covered: false }),
+    sentBy(stranger, disputed),
+    sentBy(stranger, disputed),
+    sentBy(stranger, { kind: 'expire', pick: 0 }),
+    sentBy(owner, { kind: 'freeze', on: true }),
+    sentBy(relayer, grow),
+  ];
   type Drawn = Record<string, unknown> & { kind: string };
   const changed = (hashes: readonly Bytes[], how: string): readonly Uint8Array[] => {
     if (how === 'none') return [];
@@ -220,7 +244,7 @@ describe('contract and model agree', () => {
         keys.map((one) => one.publicKey),
       );
       const seen = new Set<number>();
-      await fuzz(action, async (actions) => {
+      await fuzz(action, directed, async (actions) => {
         const bench = await opened();
         for (const { drawn: of, from, value } of actions) {
           if (of.kind === 'wait') {
@@ -238,7 +262,7 @@ describe('contract and model agree', () => {
           if (before.state === 'slashed') expect(after.state).toBe('slashed');
         }
       });
-      expectDrawn(seen, [0, 401, 403, 405, 411, 412, 413, 424, 450, 451, 460, 461, 65535]);
+      expectSeen(seen, [0, 401, 403, 405, 411, 412, 413, 420, 424, 425, 450, 451, 460, 461, 65535]);
     },
     FUZZ_TIMEOUT_MS,
   );

@@ -26,22 +26,37 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-type Run = { child: ChildProcess; acknowledged: bigint; found: Promise<bigint>; err: () => string };
+type Run = {
+  child: ChildProcess;
+  acknowledged: bigint;
+  found: Promise<bigint>;
+  served: Promise<unknown>;
+  err: () => string;
+};
 function serve(): Run {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'settling-child.ts'), folder, chain.url]);
   const found = Promise.withResolvers<bigint>();
+  const served = Promise.withResolvers<void>();
   let err = '';
   child.stderr?.on('data', (piece) => {
     err += piece;
   });
-  const run: Run = { child, acknowledged: 0n, found: found.promise, err: () => err };
+  const run: Run = { child, acknowledged: 0n, found: found.promise, served: served.promise, err: () => err };
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
     const [kind, amount = '0'] = line.split(' ');
     if (kind === 'start') found.resolve(BigInt(amount));
-    else run.acknowledged = BigInt(amount);
+    else {
+      run.acknowledged = BigInt(amount);
+      served.resolve();
+    }
   });
-  child.once('exit', () => found.reject(new Error(`ended before it began: ${err}`)));
+  child.once('exit', () => {
+    const ended = new Error(`ended before it served: ${err}`);
+    found.reject(ended);
+    served.reject(ended);
+  });
   found.promise.catch(() => undefined);
+  served.promise.catch(() => undefined);
   return run;
 }
 
@@ -52,6 +67,8 @@ test(
     for (let kill = 0; kill < KILLS; kill++) {
       const run = serve();
       expect(await run.found, 'what was acknowledged is there').toBeGreaterThanOrEqual(acknowledged);
+      // However slow the machine is, one of the runs gets as far as a request.
+      if (kill === 0) await run.served;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 1_200));
       run.child.kill('SIGKILL');
       await once(run.child, 'close');
