@@ -20,7 +20,15 @@ import {
   parseStrictJson,
   toHex,
 } from '../core/index.ts';
-import { type Digest, isDigest, type Leaf, leafSignedBytes, type ParsedLeaf, parseLeaf } from '../log/index.ts';
+import {
+  type Digest,
+  isDigest,
+  type Leaf,
+  leafSignedBytes,
+  type ParsedLeaf,
+  parseLeaf,
+  SILENCE_MS,
+} from '../log/index.ts';
 import { Anchors } from './anchors.ts';
 import { ArchivedFiles } from './archived.ts';
 import type { Manifest } from './bundle.ts';
@@ -29,6 +37,7 @@ import { type Finding, finding, type RuleId } from './findings.ts';
 import { History, isAppraisal, type PolicyState } from './history.ts';
 import { DeviceLeases } from './leases.ts';
 import { type AppraisalMaterial, blobsOf } from './reappraise.ts';
+import { Replayed } from './replayed.ts';
 import { entriesOf, type LogSource } from './source.ts';
 import type { AuditDeps, AuditTrust, Seen } from './verify.ts';
 
@@ -85,6 +94,9 @@ export class EntriesWalk {
   readonly #files: ArchivedFiles;
   readonly #anchors: Anchors;
   readonly #leases = new DeviceLeases();
+  readonly #replayed: Replayed;
+  /** Size of the checkpoint that was last found to be late. */
+  #lateAt = -1;
 
   constructor(input: EntriesInput, tallies: Tallies) {
     this.#input = input;
@@ -92,10 +104,11 @@ export class EntriesWalk {
     this.#files = new ArchivedFiles(input, tallies.V8);
     this.history = new History(input.manifest.from);
     this.#anchors = new Anchors(input, tallies.V15);
+    this.#replayed = new Replayed(input, tallies.V9);
   }
 
   async entry(index: number, entry: Bytes): Promise<void> {
-    const { V6, V9, V17 } = this.#tallies;
+    const { V6, V17 } = this.#tallies;
     V6.look();
     let parsed: ParsedLeaf;
     try {
@@ -108,8 +121,9 @@ export class EntriesWalk {
       V6.skip(`entry ${index} is of a type or version that this tool does not know: ${parsed.leaf.type}`);
     const before = parsed.leaf.type === 'policy-published' ? this.history.inForce.get(parsed.leaf.src) : undefined;
     for (const one of this.history.apply(index, parsed)) this.#note(one, CHECK_OF_RULE[one.rule]);
-    V9.look();
     V17.look();
+    for (const one of this.history.silence(index, parsed.leaf)) this.#note(one, 'V17');
+    await this.#replayed.entry(index, parsed);
     this.#times(index, parsed.leaf as Leaf);
     await this.#signatures(index, parsed);
     await this.#files.entry(index, parsed.leaf as Leaf);
@@ -139,12 +153,8 @@ export class EntriesWalk {
   async end(): Promise<void> {
     await this.settled();
     await this.#anchors.end();
-    const { V9, V17, V18 } = this.#tallies;
-    if (this.#input.manifest.from > 0) {
-      V9.skip(
-        `what was in force before entry ${this.#input.manifest.from} is not in this bundle: start at 0 to see it`,
-      );
-    }
+    this.#replayed.end();
+    const { V17, V18 } = this.#tallies;
     for (const { from, to, index } of this.history.outages) {
       V17.note(`away from ${new Date(from).toISOString()} to ${new Date(to).toISOString()}, before entry ${index}`);
     }
@@ -172,10 +182,13 @@ export class EntriesWalk {
     this.#note(finding(rule, severity, message, { index, subject }), check);
   }
 
-  /** V7: between the last checkpoint before it and the first one over it, as the witnesses saw them. */
+  /**
+   * V7: between the last checkpoint before it and the first one over it, as the witnesses saw them. V17: and that one soon
+   * after it, or entries could have been dated into a time when the log was away.
+   */
   #times(index: number, { at, subject }: Leaf): void {
     const { seen } = this.#input;
-    const { V7 } = this.#tallies;
+    const { V7, V17 } = this.#tallies;
     const next = firstCovering(seen, index);
     const over = seen[next]?.witnessedAt ?? 0;
     const before = seen[next - 1]?.witnessedAt ?? 0;
@@ -185,6 +198,12 @@ export class EntriesWalk {
       this.#find('M7', index, subject, 'dated after the witnesses saw it', 'error', 'V7');
     if (before > 0 && at < before * 1000 - SKEW_MS) {
       this.#find('M7', index, subject, 'dated before a checkpoint that does not hold it', 'error', 'V7');
+    }
+    if (over > 0 && over * 1000 - at > SILENCE_MS + SKEW_MS && this.#lateAt !== next) {
+      this.#lateAt = next;
+      const words = `the witnesses saw it only ${Math.round(over - at / 1000)} s after its date`;
+      this.#find('M8', index, subject, words, 'warning');
+      V17.skip(`entry ${index}: ${words}: nobody but the log can say that it was there in between`);
     }
   }
 

@@ -1,9 +1,8 @@
 import type { Json } from '../core/index.ts';
-import type { Digest, Leaf, ParsedLeaf } from '../log/index.ts';
+import { type Digest, type Leaf, type ParsedLeaf, SILENCE_MS } from '../log/index.ts';
 import { type Finding, finding } from './findings.ts';
 
-/** A log that says nothing for longer than this was away (audit-log-design section 2, `heartbeat`). */
-export const SILENCE_MS = 3 * 60_000;
+const OUTAGES_KEPT = 10_000;
 /** An appraisal is logged at once. */
 const LOGGING_MS_MAX = 5 * 60_000;
 
@@ -31,7 +30,8 @@ export type PolicyState = Readonly<{
   replaces: Digest | null;
   blob: Digest | null;
 }>;
-export type Outage = Readonly<{ from: number; to: number; index: number }>;
+/** No entry from `from` to `to`. @property index of the entry that ended it @property said whether that entry says so */
+export type Outage = Readonly<{ from: number; to: number; index: number; said: boolean }>;
 
 type Body = { readonly [field: string]: Json | undefined };
 type Note = (finding: Finding) => void;
@@ -46,6 +46,7 @@ export class History {
   /** By router. */
   readonly inForce = new Map<string, Digest>();
   readonly images = new Map<string, number>();
+  /** The first of them. */
   readonly outages: Outage[] = [];
   readonly batches = new Map<number, number>();
   readonly counts = new Map<string, number>();
@@ -74,6 +75,25 @@ export class History {
     return found;
   }
 
+  /**
+   * Whether the log was away before the next entry: it then says so in that entry, with the time of the last one before.
+   * To be asked of each entry, before {@link apply}.
+   */
+  silence(index: number, { at, type, subject, body }: ParsedLeaf['leaf']): Finding[] {
+    const since = type === 'heartbeat' ? (body as Body).awaySince : undefined;
+    const before = this.#latest;
+    this.#latest = Math.max(at, before ?? 0);
+    const about = { index, subject };
+    if (before !== null && at - before > SILENCE_MS) {
+      const said = since === before;
+      if (this.outages.length < OUTAGES_KEPT) this.outages.push({ from: before, to: at, index, said });
+      const words = `no entry for ${Math.round((at - before) / 1000)} s before this one: the log was away`;
+      return [finding('M8', said ? 'warning' : 'error', said ? words : `${words}, and it does not say so`, about)];
+    }
+    if (since === undefined || (before === null && this.#from > 0)) return [];
+    return [finding('M8', 'error', 'it says that the log was away, and an entry shows that it was not', about)];
+  }
+
   #chain(index: number, { subject, prev }: Leaf, note: Note): void {
     const last = this.#last.get(subject) ?? null;
     const before = last === null && prev !== null && prev < this.#from;
@@ -90,12 +110,6 @@ export class History {
       note(finding('M7', 'error', `its time is before that of an earlier entry of ${src}`, { index, subject }));
     }
     this.#latestOf.set(src, Math.max(at, latest ?? 0));
-    if (this.#latest !== null && at - this.#latest > SILENCE_MS) {
-      this.outages.push({ from: this.#latest, to: at, index });
-      const seconds = Math.round((at - this.#latest) / 1000);
-      note(finding('M8', 'warning', `no entry for ${seconds} s before this one: the log was away`, { index, subject }));
-    }
-    this.#latest = Math.max(at, this.#latest ?? 0);
   }
 
   #key(index: number, { sig, subject }: Leaf, note: Note): void {

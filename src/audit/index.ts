@@ -13,6 +13,7 @@ export * from './report/html.ts';
 export * from './report/oscal.ts';
 export * from './report/packs.ts';
 export * from './source.ts';
+export * from './state.ts';
 export * from './tar.ts';
 export * from './today.ts';
 export * from './verify.ts';

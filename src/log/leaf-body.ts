@@ -48,7 +48,8 @@ export type LeafBody = Readonly<{
   anchor: Readonly<{ size: number; root: string; address: string; transaction: string }> & Extra;
   /** Files removed as the retention policy allows; the blob lists their digests, one a line. `root`: tree over them. */
   'retention-run': Readonly<{ tier: string; count: number; root: DigestText }> & Extra;
-  heartbeat: Readonly<{ queueDepth: number }> & Extra;
+  /** `awaySince`: the time of the entry before, where the log was away since. */
+  heartbeat: Readonly<{ queueDepth: number; awaySince?: number }> & Extra;
   incident: Readonly<{ class: string; text: DigestText }> & Extra;
 }>;
 export type LeafType = keyof LeafBody;
@@ -65,6 +66,10 @@ const orNull =
   (rule: Rule): Rule =>
   (value) =>
     value === null || rule(value);
+const absentOr =
+  (rule: Rule): Rule =>
+  (value) =>
+    value === undefined || rule(value);
 const listOf =
   (rule: Rule, min = 0): Rule =>
   (value) =>
@@ -104,6 +109,6 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
   'state-snapshot': { size: count, root: digest },
   anchor: { size: count, root: text, address: text, transaction: text },
   'retention-run': { tier: text, count, root: digest },
-  heartbeat: { queueDepth: count },
+  heartbeat: { queueDepth: count, awaySince: absentOr(count) },
   incident: { class: text, text: digest },
 };

@@ -5,6 +5,8 @@ import { isSize } from './size.ts';
 /** A leaf is small: evidence, policies and batches are blobs that it names (tlog-tiles' own bound is 65,535). */
 export const LEAF_BYTES_MAX = 8192;
 export const LEAF_BLOBS_MAX = 64;
+/** A log that says nothing for longer than this was away (audit-log-design section 2, `heartbeat`). */
+export const SILENCE_MS = 3 * 60_000;
 const SIGNATURES_MAX = 8;
 const DEPTH_MAX = 12;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { sha256 } from '#crypto';
-import { type AuditDeps, blobPath } from '../../src/audit/index.ts';
-import { concat, toBase64, utf8 } from '../../src/core/index.ts';
+import { type AuditDeps, blobPath, LogState } from '../../src/audit/index.ts';
+import { canonicalJsonBytes, concat, toBase64, utf8 } from '../../src/core/index.ts';
 import { fill } from '../attestation/appraise/scene.ts';
 import {
   type Attack,
@@ -19,7 +19,7 @@ import {
   weaker,
   worker,
 } from './attack.ts';
-import { audit, developmentText, honest, NOW, problemsOf, repack, Scene } from './scene.ts';
+import { audit, developmentText, honest, NOW, ORIGIN, problemsOf, repack, Scene } from './scene.ts';
 
 const ENTRIES: readonly Attack[] = [
   { what: 'an entry that is no leaf', bundle: scene(async (made) => made.raw(utf8('not json'))), finds: ['V6'] },
@@ -286,14 +286,124 @@ const ENTRIES: readonly Attack[] = [
     finds: ['V16'],
   },
   {
-    what: 'a log that was away for an hour',
+    what: 'a log that was away for an hour, and says so',
     bundle: scene(async (made) => {
+      const awaySince = made.at;
       made.at += 3_600_000;
-      await made.beat();
+      await made.add({ type: 'heartbeat', body: { queueDepth: 0, awaySince } });
     }),
     finds: [],
     rules: ['M8'],
     verdict: 'verified',
+  },
+  {
+    what: 'a log that was away for an hour without a word',
+    bundle: scene(async (made) => {
+      made.at += 3_600_000;
+      await made.beat();
+    }),
+    finds: ['V17', 'V18'],
+    rules: ['M8'],
+  },
+  {
+    what: 'a log that was away for an hour and says it was ten minutes',
+    bundle: scene(async (made) => {
+      const awaySince = made.at + 3_000_000;
+      made.at += 3_600_000;
+      await made.add({ type: 'heartbeat', body: { queueDepth: 0, awaySince } });
+    }),
+    finds: ['V17'],
+    rules: ['M8'],
+  },
+  {
+    what: 'a log that says it was away while its entries show that it was not',
+    bundle: scene((made) => made.add({ type: 'heartbeat', body: { queueDepth: 0, awaySince: NOW - 3_600_000 } })),
+    finds: ['V17'],
+    rules: ['M8'],
+  },
+  {
+    what: 'heartbeats dated into an hour without witnesses, as if the log had been there',
+    bundle: scene(async (made) => {
+      for (let minute = 0; minute < 60; minute++) {
+        made.at += 59_000;
+        await made.beat();
+      }
+    }),
+    finds: [],
+    rules: ['M8'],
+    verdict: 'incomplete',
+  },
+  {
+    what: 'a snapshot of another state',
+    bundle: scene(async (made) => {
+      await made.admit();
+      await made.snapshot({ root: new LogState().root() });
+    }),
+    finds: ['V9'],
+  },
+  {
+    what: 'a snapshot whose file says something else than its root',
+    bundle: scene(async (made) => {
+      await made.admit();
+      await made.snapshot({}, new LogState().encode());
+    }),
+    finds: ['V9'],
+  },
+  {
+    what: 'a snapshot that leaves out whoever is in',
+    bundle: scene(async (made) => {
+      await made.admit();
+      const state = JSON.parse(new TextDecoder().decode(made.state().encode())) as Record<string, string>;
+      const left = Object.entries(state).filter(([name]) => !name.startsWith('worker:'));
+      expect(left.length).toBe(Object.keys(state).length - 1);
+      const file = canonicalJsonBytes(Object.fromEntries(left));
+      await made.snapshot({ root: LogState.parse(made.entries.length, file).root() }, file);
+    }),
+    finds: ['V9'],
+  },
+  {
+    what: 'a snapshot of a tree that is not there yet',
+    bundle: scene((made) => made.snapshot({ size: 1_000 })),
+    finds: ['V9'],
+  },
+  {
+    what: 'a snapshot older than the one before it',
+    bundle: scene(async (made) => {
+      await made.admit();
+      await made.snapshot();
+      await made.snapshot({ size: 1 });
+    }),
+    finds: ['V9'],
+  },
+  {
+    what: 'a log that opens twice',
+    bundle: scene((made) => made.open()),
+    finds: ['V9'],
+  },
+  {
+    what: 'a log that does not begin by opening',
+    bundle: scene(
+      (made) => made.publish(),
+      async () => new Scene(),
+    ),
+    finds: ['V9'],
+  },
+  {
+    what: 'a log opened with another key than it signs with',
+    bundle: scene(
+      (made) =>
+        made.add({ type: 'log-opened', body: { origin: ORIGIN, vkeys: ['other+00000000+AA=='], predecessor: null } }),
+      async () => new Scene(),
+    ),
+    finds: ['V9'],
+  },
+  {
+    what: 'an entry after the log was closed',
+    bundle: scene(async (made) => {
+      await made.add({ type: 'log-closed', body: { successor: null } });
+      await made.beat();
+    }),
+    finds: ['V9'],
   },
   {
     what: 'an admission under a policy that is not in force',
@@ -344,8 +454,8 @@ testAttacks(ENTRIES);
 
 test('there is an attack for every check and rule that entries can break', () => {
   const checks = new Set(ENTRIES.flatMap(({ finds }) => finds));
-  // V1 to V5 are of files. V9 and V17 speak of what a bundle can't show (its beginning, the time the log was away).
-  const all = Array.from({ length: 13 }, (_, i) => `V${i + 6}`).filter((id) => id !== 'V9' && id !== 'V17');
+  // V1 to V5 are of files; M1 to M3 and M12 need a log that goes on (monitor), M13 two workers (leases).
+  const all = Array.from({ length: 13 }, (_, i) => `V${i + 6}`);
   expect(all.filter((id) => !checks.has(id))).toEqual([]);
   const rules = new Set(ENTRIES.flatMap(({ rules: found = [] }) => found));
   expect(['M3', 'M4', 'M5', 'M6', 'M7', 'M8', 'M9', 'M10', 'M11'].filter((rule) => !rules.has(rule))).toEqual([]);

@@ -121,7 +121,7 @@ test('M4 to M11 reach the monitor as entries come', async () => {
   await watched.poll();
   await scene.admit({}, { tcbStatus: 'OutOfDate' });
   await scene.batch(2, { count: 3 });
-  await scene.add({ type: 'heartbeat', prev: 0, body: { queueDepth: 0 } });
+  await scene.add({ type: 'heartbeat', prev: 1, body: { queueDepth: 0 } });
   scene.blobs.delete([...scene.blobs.keys()].at(-1)!);
   await scene.publish(developmentText, {
     replaces: `sha256:${'ab'.repeat(32)}`,

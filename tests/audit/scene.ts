@@ -8,6 +8,7 @@ import {
   createReappraiser,
   exportInMemory,
   type LogSource,
+  LogState,
   type Manifest,
   tarEnd,
   tarFile,
@@ -38,6 +39,7 @@ import {
   type LeafType,
   type LogPolicy,
   leafSignedBytes,
+  parseLeaf,
   parseLogPolicy,
   tilePath,
   verifierKey,
@@ -243,6 +245,18 @@ export class Scene {
     return this.add({ type: 'settlement', subject: 'channel:0', body });
   }
 
+  /** What the entries so far lead to. */
+  state(): LogState {
+    const state = new LogState();
+    for (const [index, entry] of this.entries.entries()) state.apply(index, parseLeaf(entry));
+    return state;
+  }
+
+  snapshot(changes: Record<string, unknown> = {}, file: Uint8Array = this.state().encode()): Promise<number> {
+    const body = { size: this.entries.length, root: this.state().root(), ...changes };
+    return this.add({ type: 'state-snapshot', subject: 'state', blobs: [this.blob(file)], body });
+  }
+
   beat(): Promise<number> {
     return this.add({ type: 'heartbeat', body: { queueDepth: 0 } });
   }
@@ -261,6 +275,8 @@ const KNOWN: Record<string, true> = {
   'key-rotation': true,
   anchor: true,
   heartbeat: true,
+  'log-closed': true,
+  'state-snapshot': true,
   'retention-run': true,
 };
 
@@ -274,7 +290,7 @@ export async function honest(): Promise<Scene> {
   await scene.settle([await scene.batch()]);
   await scene.admit({ machine: { name: 'debugged', debug: true } as never });
   await scene.checkpoint();
-  await scene.beat();
+  await scene.snapshot();
   await scene.checkpoint();
   return scene;
 }

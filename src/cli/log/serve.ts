@@ -18,6 +18,7 @@ import { aborted, announce, stopSignal } from '../child.ts';
 import { readText, systemRandomness } from '../compose/files.ts';
 import { consolePage } from './console.ts';
 import { logVkeyIn, readLogPolicy } from './keys.ts';
+import { SNAPSHOTS, startSnapshots } from './snapshots.ts';
 
 export type ServeOptions = Readonly<{
   port: number;
@@ -30,7 +31,7 @@ export type ServeOptions = Readonly<{
   supervised?: boolean;
 }>;
 
-/** A log that says nothing for longer than this has an outage to explain (audit-log-design section 2, `heartbeat`). */
+/** An idle log says this often that it is there (audit-log-design section 2, `heartbeat`). */
 const HEARTBEAT_MS = 60_000;
 
 function readToken(path: string): string {
@@ -130,11 +131,13 @@ export async function serveLog(options: ServeOptions): Promise<void> {
       ...(witnessing === null ? {} : { witnessing }),
       ...(options.policy === undefined ? {} : { policyText: readText(options.policy) }),
     });
+    const stopSnapshots = await startSnapshots(log, SNAPSHOTS);
     announceReady(options, log, server.url, own?.policy.witnesses.size ?? 0);
     const stopHeartbeat = startHeartbeat(log, options.data);
     const stopRetention = options.retention === undefined ? () => {} : startRetention(log, options.retention);
     const failure = await Promise.race([aborted(stop).then(() => null), log.failed]);
     stopHeartbeat();
+    stopSnapshots();
     stopRetention();
     await server.close();
     if (failure !== null) throw failure;

@@ -56,6 +56,8 @@ export type Log = LogAppender &
     /** A tile or bundle within the published tree, or null. */
     tile(tile: TileId): Promise<Bytes | null>;
     queued(): number;
+    /** Index of the last entry about a subject, or null. */
+    lastAbout(subject: string): number | null;
     /** Answers, with why, when the log had to stop writing: end the process and start again. */
     failed: Promise<CodedError>;
     /** Writes what waits, then lets go of the folder. */
@@ -102,11 +104,11 @@ export async function openLog(options: LogOptions): Promise<Log> {
     const head = stored ?? (await createHead(files, store, signer, key));
     const tree = await recover(files, head, key, known);
     const reader = new TileFiles(files);
-    const { clock, lingerMs = LINGER_MS, onStep } = options;
-    const deps = { files, store, signer, key, clock, lingerMs, ...(onStep === undefined ? {} : { onStep }) };
+    const { clock, lingerMs = LINGER_MS, src = 'log', onStep } = options;
+    const deps = { files, store, signer, key, clock, src, lingerMs, ...(onStep === undefined ? {} : { onStep }) };
     const sequencer = new Sequencer(deps, head, tree, await latestTime(reader, head.size));
     const log = composeLog(key, files, store, reader, sequencer);
-    if (head.size === 0) await log.append(openingLeaf(log, options.src ?? 'log'));
+    if (head.size === 0) await log.append(openingLeaf(log, src));
     return log;
   } catch (error) {
     store.close();
@@ -194,6 +196,7 @@ function composeLog(
     entries: (from, to) => reader.entries(from, to, sequencer.head.size),
     tile: async (tile) => (isPublished(tile, sequencer.head.size) ? reader.read(tile) : null),
     queued: () => sequencer.queued,
+    lastAbout: (subject) => store.lastOfSubject(subject),
     failed: sequencer.failed,
     async close() {
       await sequencer.close();

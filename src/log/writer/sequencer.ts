@@ -8,6 +8,7 @@ import {
   formatSignatureLine,
   type Leaf,
   type LeafDraft,
+  SILENCE_MS,
   tilePath,
   type VerifierKey,
 } from '../index.ts';
@@ -39,7 +40,11 @@ type Batch = Readonly<{
   sequenced: readonly Sequenced[];
   keys: ReadonlyMap<string, Readonly<{ key: Bytes; index: number }>>;
   subjects: ReadonlyMap<string, number>;
+  /** Newest time of an entry up to and with this batch. */
+  latestAt: number;
 }>;
+/** A batch while it is made. */
+type Draft = { readonly subjects: Map<string, number>; latestAt: number };
 
 export type SequencerDeps = Readonly<{
   files: DurableFiles;
@@ -47,6 +52,8 @@ export type SequencerDeps = Readonly<{
   signer: LogSigner;
   key: VerifierKey;
   clock: Clock;
+  /** Who this process is in the leaves it writes itself. */
+  src: string;
   /** Milliseconds an idle log waits for company before it writes a batch. */
   lingerMs: number;
   onStep?: (step: BatchStep) => void;
@@ -156,7 +163,12 @@ export class Sequencer {
     const entries: Bytes[] = [];
     const sequenced: Sequenced[] = [];
     const keys = new Map<string, { key: Bytes; index: number }>();
-    const subjects = new Map<string, number>();
+    const batch: Draft = { subjects: new Map<string, number>(), latestAt: this.#latestAt };
+    const resumed = this.#resumed();
+    if (resumed !== null) {
+      entries.push(encodeLeaf(this.#complete(resumed, batch)));
+      batch.subjects.set(resumed.subject, this.#tree.size);
+    }
     for (const waiting of taken) {
       const { draft, key } = waiting;
       const keyText = key === null ? null : key.join();
@@ -167,32 +179,39 @@ export class Sequencer {
       }
       const index = this.#tree.size + entries.length;
       try {
-        entries.push(encodeLeaf(this.#complete(draft, subjects)));
+        entries.push(encodeLeaf(this.#complete(draft, batch)));
       } catch (thrown) {
         waiting.reject(asCodedError(thrown));
         continue;
       }
       if (keyText !== null) keys.set(keyText, { key: key as Bytes, index });
-      subjects.set(draft.subject, index);
+      batch.subjects.set(draft.subject, index);
       sequenced.push({ waiting, index, repeated: false });
     }
-    return { entries, sequenced, keys, subjects };
+    return { entries, sequenced, keys, ...batch };
   }
 
-  #complete(draft: LeafDraft, inBatch: ReadonlyMap<string, number>): Leaf {
+  /** A log that was away says so itself, before anything else: an outage without a trace is a finding. */
+  #resumed(): LeafDraft<'heartbeat'> | null {
+    if (this.#tree.size === 0 || this.#deps.clock() - this.#latestAt <= SILENCE_MS) return null;
+    const body = { queueDepth: this.#queue.length, awaySince: this.#latestAt };
+    return { type: 'heartbeat', src: this.#deps.src, subject: 'log', body };
+  }
+
+  #complete(draft: LeafDraft, batch: Draft): Leaf {
     if (typeof draft.subject !== 'string') throw new CodedError('LOG_LEAF_INVALID', 'leaf.subject: not a name');
-    const last = inBatch.get(draft.subject) ?? this.#deps.store.lastOfSubject(draft.subject);
+    const last = batch.subjects.get(draft.subject) ?? this.#deps.store.lastOfSubject(draft.subject);
     if (draft.prev !== undefined && draft.prev !== last) {
       throw new CodedError('LOG_LEAF_INVALID', `leaf.prev: the last entry about the subject is ${last}`, {
         field: 'prev',
       });
     }
     // A clock set back must not make the log's own times decrease.
-    if (draft.at === undefined) this.#latestAt = Math.max(this.#latestAt, this.#deps.clock());
+    batch.latestAt = Math.max(batch.latestAt, draft.at ?? this.#deps.clock());
     return {
       v: 1,
       type: draft.type,
-      at: draft.at ?? this.#latestAt,
+      at: draft.at ?? batch.latestAt,
       src: draft.src,
       subject: draft.subject,
       prev: last,
@@ -220,6 +239,7 @@ export class Sequencer {
     onStep?.('published');
     this.#tree = growth.tree;
     this.#head = next;
+    this.#latestAt = batch.latestAt;
     for (const listener of this.#listeners) listener();
     await this.#tidying;
     this.#tidying = this.#tidy(staging, growth);
