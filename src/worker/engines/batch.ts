@@ -3,6 +3,7 @@ import { CodedError } from '../../core/index.ts';
 import { CacheRows } from './cache-rows.ts';
 import {
   type DecoderGraph,
+  freeMemory,
   type LogitsAt,
   type Runtime,
   Sequence,
@@ -230,6 +231,10 @@ export class Batch {
     for (const { past, present } of this.#graph.caches) fetches[present] = views[past] as Tensor;
     try {
       const out = await this.#graph.session.run(feeds, fetches);
+      // The runtime wrote into our memory, and gives out copies of it beside.
+      for (const { present } of this.#graph.caches) {
+        if (out[present] !== fetches[present]) freeMemory(out[present] as Tensor);
+      }
       return (out.logits as Tensor).data as Logits;
     } catch (error) {
       for (const row of asking) {
