@@ -19,6 +19,7 @@ import { CodedError, type Randomness, type UnixMs } from '../core/index.ts';
 import { parseLogPolicy } from '../log/index.ts';
 import { connectToRouter } from '../rpc/index.ts';
 import { asChrysalisError } from './errors.ts';
+import { type Read, type ReadRequest, read } from './read.ts';
 
 export type ConnectOptions = Readonly<{
   /** `host:port` of a router, or a transport of the caller's own. The router is not trusted. */
@@ -56,6 +57,8 @@ export type Session = Readonly<{
   chat(request: ChatRequest, options?: AskOptions): AsyncIterable<ChatEvent>;
   /** The whole answer, verified. */
   ask(request: ChatRequest | string, options?: AskOptions): Promise<Answer>;
+  /** Lines of text in images, from a model that reads documents; images travel sealed, as prompts do. */
+  read(request: ReadRequest, options?: AskOptions): Promise<Read>;
   embed(request: EmbedRequest, options?: AskOptions): Promise<Embedded>;
   models(): Promise<readonly ModelInfo[]>;
   /** Workers that are verified now. */
@@ -119,6 +122,7 @@ export async function connect(options: ConnectOptions): Promise<Session> {
       }
       throw asChrysalisError(new CodedError('ANSWER_INCOMPLETE', 'the answer ended without its receipt'));
     },
+    read: (request, options) => guarded(read(session.ask, request, options)),
     embed: (request, ask) => guarded(client.embed(request, ask)),
     models: () => guarded(client.models()),
     verified: client.verified,

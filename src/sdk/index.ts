@@ -21,6 +21,7 @@ export {
 } from '../client/index.ts';
 export { type Answer, type ConnectOptions, connect, type Session } from './connect.ts';
 export { ChrysalisError, type FailureKind } from './errors.ts';
+export type { Read, ReadLine, ReadRequest } from './read.ts';
 
 /** The public key of a channel's client, from its 32-byte seed. */
 export function clientKeyOf(seed: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -60,6 +60,7 @@ import {
   type Device,
   type Engine,
   type Machine,
+  modelDigest,
   NO_DEVICES,
   type RouterLink,
   type WorkerEvent,
@@ -102,6 +103,10 @@ export function echoEngine(
   };
   return engine;
 }
+
+/** What evidence names; an echo has no files. */
+const modelOf = ({ manifest }: Engine): Bytes =>
+  manifest.files.length === 0 ? sha256(utf8('echo')) : modelDigest(manifest);
 
 type Serve = Parameters<RouterLink['serve']>[2];
 
@@ -384,7 +389,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       },
       {
         name: `worker-${i}`,
-        modelDigest: sha256(utf8('echo')),
+        modelDigest: modelOf(engineOf(i)),
         concurrencyMax: options.slots ?? 64,
         payee: { workchain: 0, account: new Uint8Array(32) },
         transportSpkiSha256: new Uint8Array(32),

@@ -1,20 +1,18 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ServerType, serve } from '@hono/node-server';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createGateway, GATEWAY_LIMITS } from '../../src/client/index.ts';
 import { type Engine, loadUpstreamEngine, watchedModelOnDisk } from '../../src/worker/index.ts';
 import { type FakeUpstream, startFakeUpstream } from '../worker/engines/fake-upstream.ts';
+import { startGateway } from './gateway-server.ts';
 import { type InProcess, startInProcess } from './in-process.ts';
 
 /** The official client, unchanged, through gateway, router and worker to a server in vLLM's shapes. */
 let upstream: FakeUpstream;
 let engine: Engine;
 let network: InProcess;
-let server: ServerType;
+let gateway: Awaited<ReturnType<typeof startGateway>>;
 let openai: OpenAI;
 let url: string;
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-openai-'));
@@ -29,26 +27,12 @@ beforeAll(async () => {
     every: () => () => undefined,
   });
   network = await startInProcess({ engine, slots: 256 });
-  let id = 0;
-  const app = createGateway(
-    {
-      client: network.client,
-      now: Date.now,
-      randomId: () => `id${++id}`,
-      version: '0',
-      policy: 'development-simulated #1',
-      simulated: true,
-    },
-    GATEWAY_LIMITS,
-  );
-  server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 });
-  await once(server, 'listening');
-  url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+  gateway = await startGateway(network.client);
+  url = gateway.url;
   openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 });
 afterAll(async () => {
-  (server as { closeAllConnections?: () => void }).closeAllConnections?.();
-  await new Promise((done) => server.close(done));
+  await gateway.close();
   await network.close();
   await engine.close();
   await upstream.close();

@@ -69,11 +69,15 @@ export function registerWorker(program: Command): void {
     .description('load a model, attach to a router, prove what this machine is, serve')
     .option('--name <label>', 'what the operator calls it', 'worker')
     .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
-    .option('--model <folder>', 'model.onnx, tokenizer.json, config.json', join(MODELS, DEFAULT_MODEL))
+    .option(
+      '--model <folder>',
+      'model.onnx, tokenizer.json, config.json; or the networks of PP-OCR',
+      join(MODELS, DEFAULT_MODEL),
+    )
     .option('--simulated-machine <file>', 'a simulated TDX or SEV-SNP host, in place of the guest that it runs in')
     .option('--simulated-devices <file>', 'state of simulated GPUs in that host, with what its image checks them by')
     .option('--engine-url <url>', 'an OpenAI-compatible server on this machine (vLLM, SGLang, TGI) that serves --model')
-    .option('--engine-model <name>', 'as that server names it; its first model where left out')
+    .option('--engine-model <name>', 'how requests name the model; the folder’s name, or the server’s first model')
     .option('--engine-context <tokens>', 'prompt and answer together, where that server does not say', Number)
     .option('--concurrency <number>', 'requests at the same time', '16')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')

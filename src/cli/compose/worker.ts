@@ -17,6 +17,8 @@ import {
   createWorker,
   type Device,
   type Engine,
+  holdsDocumentModel,
+  loadDocumentEngine,
   loadOnnxEngine,
   loadUpstreamEngine,
   type Machine,
@@ -103,7 +105,12 @@ async function simulatedDevices(path: string | undefined): Promise<CheckedDevice
 
 async function openEngine(options: WorkerRunOptions): Promise<Engine> {
   const { engineUrl: url, engineModel: modelId, engineContext: contextTokensMax } = options;
-  if (url === undefined) return loadOnnxEngine(modelFolderOnDisk(options.model), { randomness: systemRandomness });
+  if (url === undefined) {
+    const folder = modelFolderOnDisk(options.model);
+    const named = modelId === undefined ? {} : { modelId };
+    if (await holdsDocumentModel(folder)) return loadDocumentEngine(folder, named);
+    return loadOnnxEngine(folder, { ...named, randomness: systemRandomness });
+  }
   return loadUpstreamEngine({
     url,
     model: await watchedModelOnDisk(options.model),

@@ -123,7 +123,7 @@ function refuseUnsupported(request: GenerateRequest): void {
   }
 }
 
-async function loadRuntime(): Promise<Runtime> {
+export async function loadRuntime(): Promise<Runtime> {
   const module = (await import('onnxruntime-node')) as unknown as Runtime & { default?: Runtime };
   return module.InferenceSession === undefined ? (module.default as Runtime) : module;
 }

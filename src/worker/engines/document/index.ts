@@ -1,0 +1,2 @@
+export { type DocumentEngineOptions, loadDocumentEngine } from './engine.ts';
+export { holdsDocumentModel } from './files.ts';
