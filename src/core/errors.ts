@@ -53,6 +53,8 @@ export const KIND_OF_CODE = {
   STORAGE_FULL: 'unavailable',
   MODEL_MISSING: 'rejected',
   STORAGE_UNUSABLE: 'unavailable',
+  /** The database does not answer; whether it did what it was asked is not known. */
+  STORAGE_UNREACHABLE: 'unavailable',
   MODEL_INVALID: 'rejected',
   MODEL_UNKNOWN: 'rejected',
   RECEIPT_UNKNOWN: 'rejected',

@@ -42,6 +42,10 @@ const VIEW_FRESH_MS = 30_000;
 /** and one older than this serves nobody: the chain has been away for too long. */
 const VIEW_MS_MAX = 600_000;
 const LEAVES_PER_VOUCHER_MAX = 10_000;
+/** What is set aside is given back when a request ends; where its router died, this long after its deadline. */
+const RELEASE_GRACE_MS = 5_000;
+/** Vouchers of one channel that come through several routers at once. */
+const VOUCHER_TRIES_MAX = 4;
 
 /** y-coordinates of the points of small order, sign bit cleared: a signature under them proves nothing. */
 const SMALL_ORDER: ReadonlySet<string> = new Set([
@@ -62,21 +66,13 @@ export function createAccounts(
   terms: AccountTerms,
 ) {
   const { ledger, chain, now } = deps;
-  /** F of contracts section 6: price caps in flight, by channel and by session key. */
-  const inFlight = new Map<string, bigint>();
   const refreshing = new Map<string, Promise<ChannelRow>>();
   const claiming = new Map<string, Promise<ChannelRow>>();
-  const flight = (key: string) => inFlight.get(key) ?? 0n;
-  const addFlight = (key: string, amount: bigint) => {
-    const sum = flight(key) + amount;
-    if (sum === 0n) inFlight.delete(key);
-    else inFlight.set(key, sum);
-  };
 
   /** What a voucher names has been earned once the chain shows that it was paid. */
-  const collected = (voucher: VoucherRow, claimed: bigint): void => {
+  const collected = async (voucher: VoucherRow, claimed: bigint): Promise<void> => {
     if (claimed < voucher.cumulative) return;
-    ledger.markCollected(voucher.channel, voucher.leaves, (amount) => workersShare(amount, terms.feeBps));
+    await ledger.markCollected(voucher.channel, voucher.leaves, (amount) => workersShare(amount, terms.feeBps));
   };
 
   const refresh = (channel: string, of: ChannelTerms): Promise<ChannelRow> => {
@@ -93,25 +89,25 @@ export function createAccounts(
         claimed: view.claimed,
         viewedAt: now(),
       };
-      ledger.putChannel(row);
-      const voucher = ledger.voucher(channel);
-      if (voucher !== null) collected(voucher, view.claimed);
+      await ledger.putChannel(row);
+      const voucher = await ledger.voucher(channel);
+      if (voucher !== null) await collected(voucher, view.claimed);
       return row;
     })().finally(() => refreshing.delete(channel));
     refreshing.set(channel, started);
     return started;
   };
 
-  const known = (channel: string): ChannelRow => {
-    const row = ledger.channel(channel);
+  const known = async (channel: string): Promise<ChannelRow> => {
+    const row = await ledger.channel(channel);
     if (row === null)
       throw new CodedError('CHANNEL_REFUSED', 'this router does not know the channel', { reason: 'unknown' });
     return row;
   };
 
-  const account = (row: ChannelRow): ChannelAccount => {
-    const { amount, count } = ledger.receipted(row.channel);
-    const voucher = ledger.voucher(row.channel);
+  const account = async (row: ChannelRow): Promise<ChannelAccount> => {
+    const { amount, count } = await ledger.receipted(row.channel);
+    const voucher = await ledger.voucher(row.channel);
     return {
       channel: row.channel,
       state: row.state,
@@ -139,17 +135,40 @@ export function createAccounts(
     const running = claiming.get(channel);
     if (running !== undefined) return running;
     const started = (async () => {
-      const row = known(channel);
-      const voucher = ledger.voucher(channel);
+      const row = await known(channel);
+      const voucher = await ledger.voucher(channel);
       const of = parseTerms(row.terms);
       if (voucher !== null && voucher.cumulative > row.claimed) {
         // By the time of the next look a better voucher may have come, which is not collected.
-        collected(voucher, await claimedBy(of, voucher));
+        await collected(voucher, await claimedBy(of, voucher));
       }
       return refresh(channel, of);
     })().finally(() => claiming.delete(channel));
     claiming.set(channel, started);
     return started;
+  };
+
+  /** The voucher as it is stored after the one that is there; null where it is that one. @throws CodedError VOUCHER_REFUSED */
+  const following = async (ask: VoucherAsk, deposited: bigint): Promise<VoucherRow | null> => {
+    const { channel, cumulative, receipts, signature, newReceiptDigests } = ask;
+    const best = await ledger.voucher(channel);
+    if (best !== null && best.cumulative === cumulative && equalBytes(best.receipts, receipts)) return null;
+    if (newReceiptDigests.length > LEAVES_PER_VOUCHER_MAX) throw voucherRefused('too many receipts');
+    const leaves = await ledger.voucherLeaves(channel);
+    const all = [...leaves, ...newReceiptDigests];
+    const amounts = await ledger.amountsOf(channel, all);
+    const named = new Set(leaves.map(toHex));
+    for (const digest of newReceiptDigests.map(toHex)) {
+      if (!amounts.has(digest)) throw voucherRefused('names a receipt that is not of this channel');
+      if (named.has(digest)) throw voucherRefused('pays a receipt twice');
+      named.add(digest);
+    }
+    if (!equalBytes(receiptsRoot(all), receipts)) throw voucherRefused('the receipts root is of other receipts');
+    const paid = amounts.values().reduce((sum, amount) => sum + amount, 0n);
+    if (cumulative < paid) throw voucherRefused('is below the receipts it names');
+    if (cumulative <= (best?.cumulative ?? 0n)) throw voucherRefused('is not above the one before');
+    if (cumulative > deposited) throw voucherRefused('is above the deposit');
+    return { channel, cumulative, receipts, signature, leaves: all.length };
   };
 
   return {
@@ -172,26 +191,24 @@ export function createAccounts(
       const row = await refresh(raw, ask.channel);
       if (row.state !== 'open')
         throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
-      const earlier = ledger.delegationOfKey(ask.sessionKey);
-      if (earlier !== null) {
-        if (earlier.channel !== raw)
-          throw new CodedError('DELEGATION_REFUSED', 'the key is delegated on another channel', { reason: 'key' });
-        return earlier.paymentRef;
-      }
-      const paymentRef = deps.randomness(16);
-      ledger.putDelegation({
-        paymentRef,
+      const { paymentRef, channel } = await ledger.putDelegation({
+        paymentRef: deps.randomness(16),
         channel: raw,
         sessionKey: ask.sessionKey,
         limit: ask.limit,
         notAfter: ask.notAfter,
       });
+      if (channel !== raw)
+        throw new CodedError('DELEGATION_REFUSED', 'the key is delegated on another channel', { reason: 'key' });
       return paymentRef;
     },
 
-    /** The credit rule of contracts section 6. @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED */
-    reserve(header: Header): Reservation {
-      const delegation = ledger.delegation(header.paymentRef);
+    /**
+     * The credit rule of contracts section 6. @param end of the request
+     * @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED
+     */
+    async reserve(header: Header, end: UnixMs): Promise<Reservation> {
+      const delegation = await ledger.delegation(header.paymentRef);
       if (delegation === null || !equalBytes(delegation.sessionKey, header.sessionKey) || delegation.notAfter < now()) {
         throw new CodedError('DELEGATION_REFUSED', 'the session key is not delegated on a channel', {
           reason: 'unknown',
@@ -202,85 +219,52 @@ export function createAccounts(
           reason: 'price',
         });
       }
-      const row = known(delegation.channel);
+      const row = await known(delegation.channel);
       const age = now() - row.viewedAt;
       if (age > VIEW_MS_MAX)
         throw new CodedError('CHAIN_UNREACHABLE', 'the channel has not been seen on chain for 10 minutes');
       if (age > VIEW_FRESH_MS) void refresh(row.channel, parseTerms(row.terms)).catch(() => undefined);
       if (row.state !== 'open')
         throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
-      const key = toHex(header.sessionKey);
-      const cap = header.priceCap;
-      const due = ledger.receipted(row.channel).amount + flight(row.channel) + cap;
-      const vouchered = ledger.voucher(row.channel)?.cumulative ?? 0n;
+      const vouchered = (await ledger.voucher(row.channel))?.cumulative ?? 0n;
       const earned = row.claimed / 20n;
       const credit = minOf(terms.creditMax, earned > NEW_CHANNEL_CREDIT ? earned : NEW_CHANNEL_CREDIT);
-      if (due - vouchered > credit) {
-        throw new CodedError('CREDIT_EXHAUSTED', 'pay for earlier answers first: send a voucher', { reason: 'credit' });
-      }
-      if (due > row.deposited) {
-        throw new CodedError('CREDIT_EXHAUSTED', 'the channel’s deposit is used up: top it up', { reason: 'deposit' });
-      }
-      if (ledger.receiptedByKey(header.sessionKey) + flight(key) + cap > delegation.limit) {
+      const most = { channel: minOf(vouchered + credit, row.deposited), key: delegation.limit };
+      const id = deps.randomness(16);
+      const { sessionKey, priceCap: amount } = header;
+      const reservation = { id, channel: row.channel, sessionKey, amount, until: end + RELEASE_GRACE_MS };
+      const outcome = await ledger.reserve(reservation, most, now());
+      if (outcome === 'key') {
         throw new CodedError('CREDIT_EXHAUSTED', 'the session key’s own limit is used up', { reason: 'limit' });
       }
-      addFlight(row.channel, cap);
-      addFlight(key, cap);
-      let held = true;
-      return {
-        channel: row.channel,
-        release: () => {
-          if (!held) return;
-          held = false;
-          addFlight(row.channel, -cap);
-          addFlight(key, -cap);
-        },
-      };
+      if (outcome === 'channel' && vouchered + credit <= row.deposited) {
+        throw new CodedError('CREDIT_EXHAUSTED', 'pay for earlier answers first: send a voucher', { reason: 'credit' });
+      }
+      if (outcome === 'channel') {
+        throw new CodedError('CREDIT_EXHAUSTED', 'the channel’s deposit is used up: top it up', { reason: 'deposit' });
+      }
+      return { channel: row.channel, release: () => void ledger.release(id).catch(() => undefined) };
     },
 
     /** Durable before it is answered. @throws CodedError VOUCHER_REFUSED with the reason in `facts` */
     async submitVoucher(ask: VoucherAsk): Promise<bigint> {
-      const refused = (reason: string) => new CodedError('VOUCHER_REFUSED', `voucher: ${reason}`, { reason });
-      const row = known(ask.channel);
+      const row = await known(ask.channel);
       const voucher = { channel: voucherChannel(ask.channel), cumulative: ask.cumulative, receipts: ask.receipts };
       if (ask.receipts.length !== 32 || !(await verifyVoucher(voucher, ask.signature, row.clientKey)))
-        throw refused('signature');
-      const best = ledger.voucher(ask.channel);
-      if (best !== null && best.cumulative === ask.cumulative && equalBytes(best.receipts, ask.receipts))
-        return best.cumulative;
-      if (ask.newReceiptDigests.length > LEAVES_PER_VOUCHER_MAX) throw refused('too many receipts');
-      const leaves = ledger.voucherLeaves(ask.channel);
-      const named = new Set(leaves.map(toHex));
-      for (const digest of ask.newReceiptDigests) {
-        const receipt = digest.length === 32 ? ledger.receipt(digest) : null;
-        if (receipt === null || receipt.channel !== ask.channel)
-          throw refused('names a receipt that is not of this channel');
-        if (named.has(toHex(digest))) throw refused('pays a receipt twice');
-        named.add(toHex(digest));
+        throw voucherRefused('signature');
+      for (let tries = 1; tries <= VOUCHER_TRIES_MAX; tries++) {
+        const next = await following(ask, row.deposited);
+        if (next === null) return ask.cumulative;
+        if (!(await ledger.putVoucher(next, ask.newReceiptDigests))) continue; // another came between
+        if (ask.cumulative - row.claimed > terms.claimAbove) void claim(ask.channel).catch(() => undefined);
+        return ask.cumulative;
       }
-      const all = [...leaves, ...ask.newReceiptDigests];
-      if (!equalBytes(receiptsRoot(all), ask.receipts)) throw refused('the receipts root is of other receipts');
-      const paid = all.reduce((sum, digest) => sum + (ledger.receipt(digest)?.amount ?? 0n), 0n);
-      if (ask.cumulative < paid) throw refused('is below the receipts it names');
-      if (ask.cumulative <= (best?.cumulative ?? 0n)) throw refused('is not above the one before');
-      if (ask.cumulative > row.deposited) throw refused('is above the deposit');
-      ledger.putVoucher(
-        {
-          channel: ask.channel,
-          cumulative: ask.cumulative,
-          receipts: ask.receipts,
-          signature: ask.signature,
-          leaves: all.length,
-        },
-        ask.newReceiptDigests,
-      );
-      if (ask.cumulative - row.claimed > terms.claimAbove) void claim(ask.channel).catch(() => undefined);
-      return ask.cumulative;
+      throw new CodedError('ROUTER_BUSY', 'too many vouchers of this channel at once', { retryAfterMs: 1_000 });
     },
 
     /** As the chain shows it now; its last known state during an outage. */
     async account(channel: string): Promise<ChannelAccount> {
-      const row = known(channel);
+      const row = await known(channel);
       return account(await refresh(channel, parseTerms(row.terms)).catch(() => row));
     },
 
@@ -290,8 +274,8 @@ export function createAccounts(
      */
     async watch(): Promise<readonly Readonly<{ channel: string; error: unknown }>[]> {
       const failed: { channel: string; error: unknown }[] = [];
-      for (const { channel, state, claimed, terms: of } of ledger.channels()) {
-        const voucher = ledger.voucher(channel);
+      for (const { channel, state, claimed, terms: of } of await ledger.channels()) {
+        const voucher = await ledger.voucher(channel);
         if (state === 'closed' || voucher === null || voucher.cumulative <= claimed) continue;
         try {
           const seen = await refresh(channel, parseTerms(of));
@@ -313,6 +297,10 @@ export function createAccounts(
 /** What is left of an amount for the worker after the pool's fee. */
 export function workersShare(amount: bigint, feeBps: number): bigint {
   return (amount * BigInt(10_000 - feeBps)) / 10_000n;
+}
+
+function voucherRefused(reason: string): CodedError {
+  return new CodedError('VOUCHER_REFUSED', `voucher: ${reason}`, { reason });
 }
 
 function requireTerms(of: ChannelTerms, terms: AccountTerms): void {

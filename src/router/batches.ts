@@ -27,11 +27,12 @@ export function createBatches(deps: Readonly<{ ledger: Ledger; log: LogPort; sou
   let running: Promise<void> | null = null;
   let closed = false;
 
+  const rootOf = (digests: readonly Bytes[]) => merkleRoot(digests.map(leafHash));
   const flush = async (): Promise<void> => {
     for (;;) {
-      const batches = ledger.unloggedBatches();
+      const batches = await ledger.unloggedBatches();
       if (batches.length === 0) {
-        if (ledger.newBatch(BATCH_RECEIPTS_MAX, (digests) => merkleRoot(digests.map(leafHash))) === null) return;
+        if ((await ledger.newBatch(BATCH_RECEIPTS_MAX, rootOf)) === null) return;
         continue;
       }
       for (const batch of batches) {
@@ -46,10 +47,11 @@ export function createBatches(deps: Readonly<{ ledger: Ledger; log: LogPort; sou
           blobs: [`sha256:${toHex(sha256(digests))}` as const],
         } as const;
         const { index } = await log.append(draft, {
-          idempotencyKey: `receipt-batch:${source}:${batch.id}:${toHex(batch.root)}`,
+          // Whichever replica logs it: receipts are random, so that no other batch has this root.
+          idempotencyKey: `receipt-batch:${toHex(batch.root)}`,
           blobs: [digests],
         });
-        ledger.markLogged(batch.id, index);
+        await ledger.markLogged(batch.id, index);
       }
     }
   };
@@ -72,9 +74,9 @@ export function createBatches(deps: Readonly<{ ledger: Ledger; log: LogPort; sou
     notify: () => schedule(BATCH_DELAY_MS),
     /** @throws CodedError NOT_FOUND for a receipt that is not known or not logged yet */
     async proof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>> {
-      const batch = ledger.batchOf(receiptDigest);
+      const batch = await ledger.batchOf(receiptDigest);
       if (batch === null || batch.logIndex === null) {
-        if (ledger.receipt(receiptDigest) !== null) schedule(0);
+        if ((await ledger.receipt(receiptDigest)) !== null) schedule(0);
         throw new CodedError('NOT_FOUND', 'the receipt is not in the log yet');
       }
       const place = batch.leaves.findIndex((leaf) => toHex(leaf) === toHex(receiptDigest));

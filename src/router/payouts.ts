@@ -70,14 +70,14 @@ export function createPayouts(
   };
 
   const post = async (view: PoolView): Promise<number | null> => {
-    const leaves = ledger.earned().map(({ payee, amount }) => ({ payee, cumulative: amount }));
+    const leaves = (await ledger.earned()).map(({ payee, amount }) => ({ payee, cumulative: amount }));
     if (leaves.length === 0) return null;
     const { hash: root, sum } = new SumTree(leaves).root;
     const counts = current(view);
     const waits = view.pending !== null && view.at < view.pending.at;
     if (waits || equalBytes(root, counts.root) || !covers(view, sum)) return null;
     const row = { root, sum, epoch: counts.epoch + 1, covers: view.at, leaves };
-    ledger.putRoot(row);
+    await ledger.putRoot(row);
     await pool.post(row);
     await publish(row, view.address.toRawString());
     return row.epoch;
@@ -88,8 +88,8 @@ export function createPayouts(
     async round(): Promise<PayoutRound> {
       const view = await pool.view();
       const contract = view.address.toRawString();
-      const counts = ledger.root(current(view).root);
-      const waiting = view.pending === null ? null : ledger.root(view.pending.root);
+      const counts = await ledger.root(current(view).root);
+      const waiting = view.pending === null ? null : await ledger.root(view.pending.root);
       // What a crash kept from being published.
       for (const row of [counts, waiting]) if (row !== null) await publish(row, contract);
       const paid = counts === null ? 0 : await claimAll(counts, view);

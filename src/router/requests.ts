@@ -126,7 +126,7 @@ export function createRequests(
     }
     const { receipt } = verdict;
     const payee = poolPayee(keyset);
-    deps.ledger.putReceipt({
+    await deps.ledger.putReceipt({
       digest: receiptDigest(signed.receipt),
       channel: of.channel,
       sessionKey: sealed.header.sessionKey,
@@ -291,10 +291,11 @@ export function createRequests(
           retryAfterMs: RETRY_AFTER_MS,
         });
       }
-      const reservation = deps.accounts.reserve(header);
       running += 1;
       heldBytes += header.sealedBytes;
+      let reservation: Reservation | null = null;
       try {
+        reservation = await deps.accounts.reserve(header, end);
         deps.placing.admit(header, reservation.channel);
         const sealed = await collect(open, header, hash, frames, signal);
         remember(sealed);
@@ -302,7 +303,7 @@ export function createRequests(
       } finally {
         running -= 1;
         heldBytes -= header.sealedBytes;
-        reservation.release();
+        reservation?.release();
       }
     },
   };

@@ -118,7 +118,7 @@ export function createRouter(
     const voucher = {
       pool: rawAddress(deps.payee),
       payee,
-      cumulative: workersShare(ledger.accepted(payee), deps.feeBps),
+      cumulative: workersShare(await ledger.accepted(payee), deps.feeBps),
       issued: Math.floor(now() / 1000),
     };
     const { publicKey: key } = deps.voucherKey;

@@ -1,2 +1,10 @@
 export * from './ledger.ts';
+export {
+  type Ask,
+  openPostgres,
+  type Postgres,
+  type PostgresOptions,
+  type PostgresSession,
+} from './postgres/database.ts';
+export { openPostgresLedger } from './postgres/ledger.ts';
 export { openSqliteLedger } from './sqlite-ledger.ts';

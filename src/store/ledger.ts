@@ -61,41 +61,74 @@ export type VoucherRow = Readonly<{
 /** Receipts logged together: `leaves` are their digests in the order of the batch's tree. */
 export type BatchRow = Readonly<{ id: number; root: Bytes; leaves: readonly Bytes[]; logIndex: number | null }>;
 
+/** What is set aside for a request under way (F of contracts section 6), until it is released or its time is over. */
+export type ReservationRow = Readonly<{
+  /** 16 bytes. */
+  id: Bytes;
+  channel: string;
+  sessionKey: Bytes;
+  amount: bigint;
+  until: UnixMs;
+}>;
+
 /**
- * Durable when a method returns. One process writes; reads see what was written.
+ * Durable when a method's promise resolves. Several processes may write where the store is shared; each method happens
+ * whole and in some order with the others, and may be repeated by whoever did not hear its answer.
+ * Every method throws CodedError STORAGE_UNREACHABLE or STORAGE_FULL.
  */
 export type Ledger = Readonly<{
-  putChannel(row: ChannelRow): void;
-  channel(channel: string): ChannelRow | null;
-  channels(): readonly ChannelRow[];
-  putDelegation(row: DelegationRow): void;
-  delegation(paymentRef: Uint8Array): DelegationRow | null;
-  /** A session key is delegated on one channel only. */
-  delegationOfKey(sessionKey: Uint8Array): DelegationRow | null;
+  /** What is older than the row that is there changes nothing. */
+  putChannel(row: ChannelRow): Promise<void>;
+  channel(channel: string): Promise<ChannelRow | null>;
+  channels(): Promise<readonly ChannelRow[]>;
+  /** A session key is delegated once. @returns the row of this key that holds, an earlier one where there is one */
+  putDelegation(row: DelegationRow): Promise<DelegationRow>;
+  delegation(paymentRef: Uint8Array): Promise<DelegationRow | null>;
+  delegationOfKey(sessionKey: Uint8Array): Promise<DelegationRow | null>;
+  /**
+   * Sets an amount aside, unless receipts and all that is set aside would then come to more than `most`.
+   * @returns the bound that it would break
+   */
+  reserve(
+    row: ReservationRow,
+    most: Readonly<{ channel: bigint; key: bigint }>,
+    now: UnixMs,
+  ): Promise<'reserved' | 'channel' | 'key'>;
+  release(reservation: Uint8Array): Promise<void>;
   /** A later receipt of the same request takes the place of an earlier one; the same receipt twice is stored once. */
-  putReceipt(row: ReceiptRow): void;
-  receipt(digest: Uint8Array): ReceiptRow | null;
+  putReceipt(row: ReceiptRow): Promise<void>;
+  receipt(digest: Uint8Array): Promise<ReceiptRow | null>;
+  /** Amounts of those receipts that are of this channel, by digest in hexadecimal. */
+  amountsOf(channel: string, digests: readonly Uint8Array[]): Promise<ReadonlyMap<string, bigint>>;
   /** U of contracts section 6: payable receipts in total, and how many. */
-  receipted(channel: string): Readonly<{ amount: bigint; count: number }>;
-  receiptedByKey(sessionKey: Uint8Array): bigint;
-  voucher(channel: string): VoucherRow | null;
-  voucherLeaves(channel: string): readonly Bytes[];
-  /** Stores the voucher with the leaves it adds, at once or not at all. */
-  putVoucher(row: VoucherRow, newLeaves: readonly Bytes[]): void;
+  receipted(channel: string): Promise<Readonly<{ amount: bigint; count: number }>>;
+  voucher(channel: string): Promise<VoucherRow | null>;
+  voucherLeaves(channel: string): Promise<readonly Bytes[]>;
+  /**
+   * Stores the voucher with the leaves it adds, at once or not at all.
+   * @returns false, and nothing is stored, where it does not follow the voucher that is there
+   */
+  putVoucher(row: VoucherRow, newLeaves: readonly Bytes[]): Promise<boolean>;
   /** Gathers receipts that no batch holds, oldest first, into a new batch; null where there are none. */
-  newBatch(max: number, rootOf: (digests: readonly Bytes[]) => Bytes): BatchRow | null;
-  unloggedBatches(): readonly BatchRow[];
-  markLogged(id: number, logIndex: number): void;
-  batchOf(receiptDigest: Uint8Array): BatchRow | null;
+  newBatch(max: number, rootOf: (digests: readonly Bytes[]) => Bytes): Promise<BatchRow | null>;
+  unloggedBatches(): Promise<readonly BatchRow[]>;
+  markLogged(id: number, logIndex: number): Promise<void>;
+  batchOf(receiptDigest: Uint8Array): Promise<BatchRow | null>;
   /**
    * The chain shows that the voucher over this many receipts was paid: what they earned is added to their payees, each
    * receipt once. @param share what the payee gets of a receipt's amount
    */
-  markCollected(channel: string, leaves: number, share: (amount: bigint) => bigint): void;
-  earned(): readonly EarnedRow[];
+  markCollected(channel: string, leaves: number, share: (amount: bigint) => bigint): Promise<void>;
+  earned(): Promise<readonly EarnedRow[]>;
   /** What the accepted receipts of a payee come to in all, collected or not; it never falls. */
-  accepted(payee: Uint8Array): bigint;
-  putRoot(row: RootRow): void;
-  root(root: Uint8Array): RootRow | null;
-  close(): void;
+  accepted(payee: Uint8Array): Promise<bigint>;
+  putRoot(row: RootRow): Promise<void>;
+  root(root: Uint8Array): Promise<RootRow | null>;
+  /** Something that all replicas must agree on, by name. */
+  setting(name: string): Promise<Bytes | null>;
+  /** Replaces it where it still is `from`. @returns what it is now */
+  putSetting(name: string, from: Uint8Array | null, to: Uint8Array): Promise<Bytes>;
+  /** Does the work unless another process is at work of this name. @returns whether it was done */
+  alone(name: string, work: () => Promise<void>): Promise<boolean>;
+  close(): Promise<void>;
 }>;

@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { type Bytes, CodedError, fromHex, toHex } from '../core/index.ts';
+import { type Bytes, CodedError, equalBytes, fromHex, toHex } from '../core/index.ts';
 import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, RootRow, VoucherRow } from './ledger.ts';
+import { Reservations } from './reservations.ts';
 
 type Row = Record<string, unknown>;
 type Value = string | number | Uint8Array | null;
@@ -44,6 +45,7 @@ CREATE TABLE IF NOT EXISTS earned (payee BLOB PRIMARY KEY, amount TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS roots (
   root BLOB PRIMARY KEY, sum TEXT NOT NULL, epoch INTEGER NOT NULL, covers INTEGER NOT NULL,
   leaves TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 `;
 
 const bytes = (value: unknown): Bytes => Uint8Array.from(value as Uint8Array);
@@ -171,31 +173,46 @@ export function openSqliteLedger(file: string): Ledger {
   const acceptedOf = (payee: Uint8Array): bigint =>
     BigInt((get('SELECT amount FROM accepted WHERE payee = ?', payee)?.amount as string | undefined) ?? 0);
 
+  const reservations = new Reservations();
+  const ofKey = (sessionKey: Uint8Array): bigint =>
+    total(all('SELECT amount FROM receipts WHERE session_key = ? AND superseded = 0', sessionKey));
+  const settingOf = (name: string): Bytes | null => {
+    const row = get('SELECT value FROM settings WHERE name = ?', name);
+    return row && bytes(row.value);
+  };
+
   return {
-    putChannel: (row) =>
+    putChannel: async (row) =>
       void run(
-        'INSERT INTO channels VALUES (?,?,?,?,?,?,?) ON CONFLICT (channel) DO UPDATE SET state = excluded.state, deposited = excluded.deposited, claimed = excluded.claimed, viewed_at = excluded.viewed_at',
+        'INSERT INTO channels VALUES (?,?,?,?,?,?,?) ON CONFLICT (channel) DO UPDATE SET state = excluded.state, deposited = excluded.deposited, claimed = excluded.claimed, viewed_at = excluded.viewed_at WHERE excluded.viewed_at >= viewed_at',
         ...[row.channel, row.terms, row.clientKey, row.state, String(row.deposited), String(row.claimed), row.viewedAt],
       ),
-    channel: (channel) => {
+    channel: async (channel) => {
       const row = get('SELECT * FROM channels WHERE channel = ?', channel);
       return row && channelRow(row);
     },
-    channels: () => all('SELECT * FROM channels').map(channelRow),
-    putDelegation: (row) =>
-      void run(
-        'INSERT INTO delegations VALUES (?,?,?,?,?)',
+    channels: async () => all('SELECT * FROM channels').map(channelRow),
+    putDelegation: async (row) => {
+      run(
+        'INSERT INTO delegations VALUES (?,?,?,?,?) ON CONFLICT (session_key) DO NOTHING',
         ...[row.paymentRef, row.channel, row.sessionKey, String(row.limit), row.notAfter],
-      ),
-    delegation: (paymentRef) => {
+      );
+      return delegationRow(get('SELECT * FROM delegations WHERE session_key = ?', row.sessionKey) as Row);
+    },
+    delegation: async (paymentRef) => {
       const row = get('SELECT * FROM delegations WHERE payment_ref = ?', paymentRef);
       return row && delegationRow(row);
     },
-    delegationOfKey: (sessionKey) => {
+    delegationOfKey: async (sessionKey) => {
       const row = get('SELECT * FROM delegations WHERE session_key = ?', sessionKey);
       return row && delegationRow(row);
     },
-    putReceipt: (row) => {
+    reserve: async (row, most, now) => {
+      const receipted = { channel: totalOf(row.channel).amount, key: ofKey(row.sessionKey) };
+      return reservations.reserve(row, receipted, most, now);
+    },
+    release: async (reservation) => reservations.release(reservation),
+    putReceipt: async (row) => {
       const sum = totalOf(row.channel);
       const change = atomically(() => {
         if (get('SELECT 1 AS found FROM receipts WHERE digest = ?', row.digest) !== null) return null;
@@ -217,17 +234,23 @@ export function openSqliteLedger(file: string): Ledger {
       sum.amount += change.amount;
       sum.count += change.count;
     },
-    receipt: (digest) => {
+    receipt: async (digest) => {
       const row = get(
         'SELECT r.*, e.payee FROM receipts r LEFT JOIN earners e USING (digest) WHERE digest = ?',
         digest,
       );
       return row && receiptRow(row);
     },
-    receipted: (channel) => ({ ...totalOf(channel) }),
-    receiptedByKey: (sessionKey) =>
-      total(all('SELECT amount FROM receipts WHERE session_key = ? AND superseded = 0', sessionKey)),
-    voucher: (channel) => {
+    amountsOf: async (channel, digests) => {
+      const found = digests.map((digest) => get('SELECT channel, amount FROM receipts WHERE digest = ?', digest));
+      return new Map(
+        found.flatMap((row, i) =>
+          row?.channel === channel ? [[toHex(digests[i] as Uint8Array), BigInt(row.amount as string)] as const] : [],
+        ),
+      );
+    },
+    receipted: async (channel) => ({ ...totalOf(channel) }),
+    voucher: async (channel) => {
       const row = get('SELECT * FROM vouchers WHERE channel = ?', channel);
       return (
         row && {
@@ -239,13 +262,15 @@ export function openSqliteLedger(file: string): Ledger {
         }
       );
     },
-    voucherLeaves: (channel) =>
+    voucherLeaves: async (channel) =>
       all('SELECT digest FROM voucher_leaves WHERE channel = ? ORDER BY place', channel).map((row) =>
         bytes(row.digest),
       ),
-    putVoucher: (row: VoucherRow, newLeaves) =>
+    putVoucher: async (row: VoucherRow, newLeaves) =>
       atomically(() => {
         const first = row.leaves - newLeaves.length;
+        const last = get('SELECT cumulative, leaves FROM vouchers WHERE channel = ?', row.channel);
+        if ((last?.leaves ?? 0) !== first || row.cumulative <= BigInt((last?.cumulative as string) ?? -1)) return false;
         for (const [i, digest] of newLeaves.entries()) {
           run('INSERT INTO voucher_leaves VALUES (?,?,?)', row.channel, first + i, digest);
         }
@@ -253,8 +278,9 @@ export function openSqliteLedger(file: string): Ledger {
           'INSERT INTO vouchers VALUES (?,?,?,?,?) ON CONFLICT (channel) DO UPDATE SET cumulative = excluded.cumulative, receipts = excluded.receipts, signature = excluded.signature, leaves = excluded.leaves',
           ...[row.channel, String(row.cumulative), row.receipts, row.signature, row.leaves],
         );
+        return true;
       }),
-    newBatch: (max, rootOf) =>
+    newBatch: async (max, rootOf) =>
       atomically(() => {
         const rows = all('SELECT digest FROM receipts WHERE batch IS NULL ORDER BY stored_at, digest LIMIT ?', max);
         if (rows.length === 0) return null;
@@ -266,13 +292,13 @@ export function openSqliteLedger(file: string): Ledger {
         }
         return { id, root, leaves, logIndex: null };
       }),
-    unloggedBatches: () => all('SELECT * FROM batches WHERE log_index IS NULL ORDER BY id').map(batch),
-    markLogged: (id, logIndex) => void run('UPDATE batches SET log_index = ? WHERE id = ?', logIndex, id),
-    batchOf: (receiptDigest) => {
+    unloggedBatches: async () => all('SELECT * FROM batches WHERE log_index IS NULL ORDER BY id').map(batch),
+    markLogged: async (id, logIndex) => void run('UPDATE batches SET log_index = ? WHERE id = ?', logIndex, id),
+    batchOf: async (receiptDigest) => {
       const row = get('SELECT b.* FROM batches b JOIN receipts r ON r.batch = b.id WHERE r.digest = ?', receiptDigest);
       return row && batch(row);
     },
-    markCollected: (channel, leaves, share) => {
+    markCollected: async (channel, leaves, share) => {
       const before =
         (get('SELECT leaves FROM collected WHERE channel = ?', channel)?.leaves as number | undefined) ?? 0;
       if (leaves <= before) return;
@@ -295,10 +321,10 @@ export function openSqliteLedger(file: string): Ledger {
         );
       });
     },
-    accepted: acceptedOf,
-    earned: () =>
+    accepted: async (payee) => acceptedOf(payee),
+    earned: async () =>
       all('SELECT * FROM earned').map((row) => ({ payee: bytes(row.payee), amount: BigInt(row.amount as string) })),
-    putRoot: (row) => {
+    putRoot: async (row) => {
       const leaves = JSON.stringify(row.leaves.map(({ payee, cumulative }) => [toHex(payee), cumulative.toString()]));
       run(
         'INSERT INTO roots VALUES (?,?,?,?,?) ON CONFLICT (root) DO UPDATE SET epoch = excluded.epoch, covers = excluded.covers',
@@ -306,10 +332,23 @@ export function openSqliteLedger(file: string): Ledger {
       );
       run('DELETE FROM roots WHERE epoch <= ?', row.epoch - ROOTS_KEPT);
     },
-    root: (root) => {
+    root: async (root) => {
       const row = get('SELECT * FROM roots WHERE root = ?', root);
       return row && rootRow(row);
     },
-    close: () => db.close(),
+    setting: async (name) => settingOf(name),
+    putSetting: async (name, from, to) =>
+      atomically(() => {
+        const now = settingOf(name);
+        if (now !== null && !(from !== null && equalBytes(now, from))) return now;
+        run('INSERT INTO settings VALUES (?,?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, to);
+        return bytes(to);
+      }),
+    // One process writes this file.
+    alone: async (_, work) => {
+      await work();
+      return true;
+    },
+    close: async () => db.close(),
   };
 }

@@ -506,7 +506,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       await server.close(200);
       await Promise.race([Promise.all(running), new Promise((done) => setTimeout(done, 1_000))]);
       await router.close();
-      ledger.close();
+      await ledger.close();
       await log.close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -19,7 +19,7 @@ beforeAll(async () => {
   chain = await startDevelopmentChain({ dataDirectory: join(folder, 'chain'), clock: Date.now, randomness });
   const settling = await openSettling(folder, chain.url);
   await settling.prepare(1_000_000_000_000n);
-  settling.ledger.close();
+  await settling.ledger.close();
 }, 60_000);
 afterAll(async () => {
   await chain.close();
@@ -85,7 +85,7 @@ test(
 async function expectSettled(acknowledged: bigint): Promise<void> {
   const settling = await openSettling(folder, chain.url);
   const { ledger, accounts, payouts, pool, channel, terms, client } = settling;
-  const best = ledger.voucher(channel)!;
+  const best = (await ledger.voucher(channel))!;
   expect(best.cumulative).toBeGreaterThanOrEqual(acknowledged);
   expect(best.cumulative).toBe(AMOUNT * BigInt(best.leaves));
   await accounts.claim(channel);
@@ -96,7 +96,7 @@ async function expectSettled(acknowledged: bigint): Promise<void> {
     const id = toHex(payeeOf(n));
     due.set(id, (due.get(id) ?? 0n) + (AMOUNT * BigInt(10_000 - FEE_BPS)) / 10_000n);
   }
-  expect(new Map(ledger.earned().map(({ payee, amount }) => [toHex(payee), amount]))).toEqual(due);
+  expect(new Map((await ledger.earned()).map(({ payee, amount }) => [toHex(payee), amount]))).toEqual(due);
   const paid = async () => new Map([...(await pool.view()).payees].map(([id, { claimed }]) => [id, claimed]));
   for (let round = 0; round < 40 && [...(await paid()).values()].reduce((a, b) => a + b, 0n) < sum(due); round++) {
     await payouts.round();
@@ -109,7 +109,7 @@ async function expectSettled(acknowledged: bigint): Promise<void> {
     expect(balance).toBeLessThanOrEqual(due.get(toHex(payee))!);
     expect(balance).toBeGreaterThan(due.get(toHex(payee))! - 1_000_000n);
   }
-  ledger.close();
+  await ledger.close();
 }
 
 const sum = (amounts: ReadonlyMap<string, bigint>) => [...amounts.values()].reduce((a, b) => a + b, 0n);
@@ -124,6 +124,6 @@ test('the watchtower answers a close with the best voucher; a client cannot clos
   await client.channels.startClose(client.wallet, config);
   expect(await accounts.watch()).toEqual([]);
   expect(await client.channels.channelState(config)).toMatchObject({ state: 'closing', claimed: signed });
-  expect(ledger.channel(channel)).toMatchObject({ state: 'closing', claimed: signed });
-  ledger.close();
+  expect(await ledger.channel(channel)).toMatchObject({ state: 'closing', claimed: signed });
+  await ledger.close();
 }, 30_000);

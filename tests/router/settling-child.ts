@@ -3,7 +3,7 @@ import { openSettling } from './settling.ts';
 
 const [folder = '', url = ''] = process.argv.slice(2);
 const settling = await openSettling(folder, url);
-const best = settling.ledger.voucher(settling.channel)?.cumulative ?? 0n;
+const best = (await settling.ledger.voucher(settling.channel))?.cumulative ?? 0n;
 process.stdout.write(`start ${best}\n`);
 for (let n = 0; ; n++) {
   process.stdout.write(`ack ${await settling.request()}\n`);

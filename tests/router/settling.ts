@@ -105,12 +105,12 @@ export async function openSettling(folder: string, url: string) {
         await client.fund(deposit + 1_000_000_000n);
         await client.channels.openChannel(client.wallet, configOfTerms(terms), deposit);
       }
-      if (ledger.channel(channel) !== null) return;
+      if ((await ledger.channel(channel)) !== null) return;
       const row = {
         channel,
         terms: JSON.stringify({ ...terms, clientKey: Buffer.from(terms.clientKey).toString('hex'), salt: '1' }),
       };
-      ledger.putChannel({
+      await ledger.putChannel({
         ...row,
         clientKey: terms.clientKey,
         state: 'open',
@@ -121,9 +121,9 @@ export async function openSettling(folder: string, url: string) {
     },
     /** One more answered request: its receipt, stored, and the client's voucher over all so far. @returns the sum signed */
     async request(): Promise<bigint> {
-      const leaves = ledger.voucherLeaves(channel).length;
+      const leaves = (await ledger.voucherLeaves(channel)).length;
       const digest = receiptOf(leaves);
-      ledger.putReceipt({
+      await ledger.putReceipt({
         digest,
         channel,
         sessionKey: new Uint8Array(32),

@@ -7,6 +7,7 @@ type Options = Readonly<{
   adminPort?: string;
   metricsPort?: string;
   data: string;
+  database?: string;
   name: string;
   chain: string;
   chainQuorum: number;
@@ -95,7 +96,11 @@ export function registerRouter(program: Command): void {
     .option('--port <number>', 'port, 0 for any free one', '8443')
     .option('--admin-port <number>', 'administration on 127.0.0.1; nobody is served there without it')
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
-    .option('--data <folder>', 'where its ledger and keys are kept', '.chrysalis/router')
+    .option('--data <folder>', 'where its keys are kept, and its ledger', '.chrysalis/router')
+    .option(
+      '--database <url>',
+      'PostgreSQL that replicas share, postgres://…; without it the ledger is a file in the data folder',
+    )
     .option('--name <name>', 'its name in the transparency log', 'router-local')
     .option('--chain <url,url…>', 'toncenter version 2 JSON-RPC; several stand in for each other', DEFAULT_CHAIN)
     .option('--chain-quorum <number>', 'so many of them must agree on a channel', count, 1)

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ed25519Key, sha256 } from '#crypto';
 import {
   appraise,
@@ -12,15 +13,15 @@ import {
   VerificationCache,
 } from '../../attestation/index.ts';
 import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
-import { asCodedError, type Beacon, type Bytes, toHex, utf8 } from '../../core/index.ts';
+import { asCodedError, type Beacon, type Bytes, CodedError, toHex, utf8 } from '../../core/index.ts';
 import { parseCheckpoint, parseNote } from '../../log/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import { type BeaconSource, createRouter, type LogPort, type Meter, type RouterService } from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
-import { openSqliteLedger } from '../../store/index.ts';
+import { type Ledger, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
 import { chainPort, openChain } from './chain.ts';
 import { type Collateral, type CollateralOptions, openCollateral } from './collateral.ts';
-import { readIfThere, readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { readText, secretOf, systemRandomness } from './files.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
 import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
 import { loadTrust } from './trust.ts';
@@ -28,7 +29,14 @@ import { loadTrust } from './trust.ts';
 export type RouterOptions = PolicyOptions &
   CollateralOptions &
   SettlementOptions &
-  Readonly<{ chain: string; chainQuorum: number; log: string; logTokenFile: string }>;
+  Readonly<{
+    chain: string;
+    chainQuorum: number;
+    log: string;
+    logTokenFile: string;
+    /** PostgreSQL, where several replicas share the ledger; SQLite in the data folder where absent. */
+    database?: string;
+  }>;
 
 export type OpenedRouter = Readonly<{
   router: RouterService & Readonly<{ close(): Promise<void> }>;
@@ -41,6 +49,9 @@ export type OpenedRouter = Readonly<{
 const COLLATERALS_MAX = 64;
 const BEACON_FRESH_MS = 1_000;
 const WALLET_LEAST = 500_000_000n;
+const WALLET_POLL_MS = 250;
+const WALLET_TRIES_MAX = 480;
+const PRICE_SHEET = 'price-sheet';
 /** nanoTON per million tokens, and the units that receipts round to. */
 const PRICES = {
   perMillionIn: 50_000_000n,
@@ -59,16 +70,21 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
   const chain = await openChain(options.chain, secretOf(options.data, 'wallet'), options.chainQuorum);
   await chain.fund(WALLET_LEAST);
   const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
-  const settlement = await openSettlement(options, chain, log, chain.network === DEVELOPMENT_NETWORK);
-  const beacon = beaconOf(chainPort(chain), log, chain.network);
-  const ledger = openSqliteLedger(join(options.data, 'ledger.sqlite'));
+  const ledger =
+    options.database === undefined
+      ? openSqliteLedger(join(options.data, 'ledger.sqlite'))
+      : await openPostgresLedger({ url: options.database });
+  const withWallet = walletOfReplicas(ledger);
+  const settlement = await openSettlement(options, chain, log, chain.network === DEVELOPMENT_NETWORK, withWallet);
+  const port = chainPort(chain);
+  const beacon = beaconOf(port, log, chain.network);
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
-  const priceSheet = priceSheetIn(options.data, chain.network);
+  const priceSheet = await priceSheetIn(ledger, chain.network);
   const policy = await followPolicy(log, options, (problem) => process.stderr.write(`${problem}\n`));
   const judgedWith = judgedWithOf(collateral);
   const router = createRouter({
     log,
-    chain: chainPort(chain),
+    chain: { ...port, claim: (terms, voucher) => withWallet(() => port.claim(terms, voucher)) },
     ledger,
     appraise: async ({ bundle, certificates }, nonce, source) => {
       const known: KnownBlock = {
@@ -118,7 +134,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
       policy.close();
       await router.close();
       await collateral.close();
-      ledger.close();
+      await ledger.close();
     },
   };
 }
@@ -181,20 +197,32 @@ function beaconOf(chain: ReturnType<typeof chainPort>, log: LogPort, network: nu
   };
 }
 
-/** The sheet in force; a new one in time before the old one ends. */
-function priceSheetIn(folder: string, network: number): Uint8Array<ArrayBuffer> {
-  const path = join(folder, 'price-sheet.hex');
-  const kept = readIfThere(path);
+/** The sheet in force, the same at all replicas; a new one in time before the old one ends. */
+async function priceSheetIn(ledger: Ledger, network: number): Promise<Bytes> {
+  const kept = await ledger.setting(PRICE_SHEET);
   if (kept !== null) {
-    const object = Uint8Array.from(Buffer.from(kept.trim(), 'hex'));
-    const sheet = parsePriceSheet(object);
-    if (sheet.currency === currencyOf(network) && sheet.notAfter > Date.now() + PRICE_MARGIN_MS) return object;
+    const sheet = parsePriceSheet(kept);
+    if (sheet.currency === currencyOf(network) && sheet.notAfter > Date.now() + PRICE_MARGIN_MS) return kept;
   }
-  const object = encodePriceSheet({
+  const next = encodePriceSheet({
     currency: currencyOf(network),
     ...PRICES,
     notAfter: Date.now() + PRICE_LIFETIME_MS,
   });
-  writeDurably(path, `${toHex(object)}\n`);
-  return object;
+  return ledger.putSetting(PRICE_SHEET, kept, next);
+}
+
+/** One replica at a time sends from the wallet that they share: two messages with one number would be one. */
+function walletOfReplicas(ledger: Ledger) {
+  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    for (let tries = 0; tries < WALLET_TRIES_MAX; tries++) {
+      let result: Readonly<{ of: Result }> | null = null;
+      await ledger.alone('wallet', async () => {
+        result = { of: await work() };
+      });
+      if (result !== null) return (result as { of: Result }).of;
+      await sleep(WALLET_POLL_MS);
+    }
+    throw new CodedError('CHAIN_UNREACHABLE', 'another replica keeps the wallet busy');
+  };
 }

@@ -96,13 +96,15 @@ export async function openSettlement(
   chain: OpenedChain,
   log: LogClient,
   development: boolean,
+  /** Does what sends from the wallet while nobody else does. */
+  withWallet: <Result>(work: () => Promise<Result>) => Promise<Result>,
 ): Promise<Settlement> {
   const logKey = parseVkey(await log.vkey());
   const contracts = contractsOf(options, chain, logKey, development);
   const pool = new PoolClient(chain.caller, poolConfigOf(contracts, chain.network));
   const anchor = new LogAnchorClient(chain.caller, anchorConfigOf(contracts, chain.network));
   await chain.fund(WALLET_LEAST);
-  await pool.deploy(chain.wallet);
+  await withWallet(() => pool.deploy(chain.wallet));
   return {
     contracts: {
       pool: { ...contracts.pool, address: pool.address.toRawString() },
@@ -118,8 +120,8 @@ export async function openSettlement(
           source: options.name,
           pool: {
             view: () => pool.view(),
-            post: (root) => pool.post(wallet, root),
-            claimLeaf: (proof) => pool.claimLeaf(wallet, proof),
+            post: (root) => withWallet(() => pool.post(wallet, root)),
+            claimLeaf: (proof) => withWallet(() => pool.claimLeaf(wallet, proof)),
           },
         },
         { payAbove: options.payAbove },
@@ -128,18 +130,23 @@ export async function openSettlement(
         log,
         logKey,
         source: options.name,
-        anchor: { view: () => anchor.view(), anchor: (head, proof) => anchor.anchor(wallet, head, proof) },
+        anchor: {
+          view: () => anchor.view(),
+          anchor: (head, proof) => withWallet(() => anchor.anchor(wallet, head, proof)),
+        },
       });
       const tried = (what: string, work: () => Promise<unknown>) =>
         work().catch((error: unknown) => failed(what, error));
       return every(
         options.settleEvery,
-        async () => {
-          await tried('fees', () => chain.fund(WALLET_LEAST));
-          for (const { error } of await watch()) failed('watch', error);
-          await tried('payouts', payouts.round);
-          await tried('anchoring', anchoring.round);
-        },
+        // Of several replicas one does it; the others find it done.
+        () =>
+          ledger.alone('settlement', async () => {
+            await tried('fees', () => chain.fund(WALLET_LEAST));
+            for (const { error } of await watch()) failed('watch', error);
+            await tried('payouts', payouts.round);
+            await tried('anchoring', anchoring.round);
+          }),
         (error) => failed('settlement', error),
       );
     },
