@@ -12,6 +12,8 @@ import {
 import type { CheckGroup, CpuAppraisal, IdentityBinding } from './cpu.ts';
 import { type AttestedDevice, appraiseGpu, type GpuAppraisal, type GpuBinding } from './gpu.ts';
 import type { Policy } from './policy.ts';
+import { type RuleClaims, ruleClaims } from './rule-claims.ts';
+import { ruleChecks } from './rules.ts';
 import { appraiseSnp } from './snp-cpu.ts';
 import { appraiseTdx } from './tdx-cpu.ts';
 import { mayVouch, type Trust } from './trust.ts';
@@ -131,10 +133,24 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
       ...gpu.policy,
       ...workerChecks(input.policy, bundle, input.now),
       evidenceAge: ageCheck(bundle, madeAt, input),
+      ...ruleChecks(input.policy.rules, established(bundle, cpu, gpu), input.now),
     },
   };
   return conclude(bundle, { cpu, gpu }, groups, input, madeAt);
 }
+
+/** What rules may judge: nothing where the CPU or a device is not genuine. */
+function established(bundle: EvidenceBundle, cpu: CpuAppraisal, gpu: GpuAppraisal): RuleClaims | null {
+  if (cpu.claims === null || !['verified', 'none'].includes(gpu.verdict)) return null;
+  return ruleClaims(bundle, cpu.claims, {
+    devices: gpu.devices,
+    simulated: isSimulated(cpu, gpu),
+    platformId: cpu.platformId,
+  });
+}
+
+const isSimulated = (cpu: CpuAppraisal, gpu: GpuAppraisal) =>
+  [cpu.anchor, ...gpu.anchors].some((anchor) => anchor?.kind === 'simulated');
 
 /** What a log entry calls the machine: `tdx` or `sev-snp`, with its GPUs, and a simulated vendor said aloud. */
 export function platformName({
@@ -277,7 +293,7 @@ function conclude(
     snpTcbs: cpu.snpTcbs,
     tcbStatus: (cpu.tdxTcb ?? cpu.snpTcbs)?.status ?? 'unknown',
     vouchedBy: cpu.anchor,
-    simulated: [cpu.anchor, ...gpu.anchors].some((anchor) => anchor?.kind === 'simulated'),
+    simulated: isSimulated(cpu, gpu),
     identityBinding: cpu.identityBinding,
     gpuBinding: gpu.gpuBinding,
     devices: gpu.devices,

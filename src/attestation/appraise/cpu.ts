@@ -1,6 +1,7 @@
 import type { Bytes, UnixSeconds } from '../../core/index.ts';
 import type { TrustAnchor } from '../endorsements/index.ts';
 import type { Check, CrlFloor, SnpTcbs, TdxTcb } from '../verify/index.ts';
+import type { CpuClaims } from './rule-claims.ts';
 
 export type CheckGroup = Readonly<Record<string, Check>>;
 
@@ -35,4 +36,6 @@ export type CpuAppraisal = Readonly<{
   /** PPID (16 bytes) or CHIP_ID (64 bytes); null where it is not established. */
   platformId: Bytes | null;
   identityBinding: IdentityBinding;
+  /** What a policy's rules may ask; null where the evidence is not genuine. */
+  claims: CpuClaims | null;
 }>;

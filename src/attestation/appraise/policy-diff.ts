@@ -8,8 +8,8 @@ export type PolicyChange = Readonly<{
   effect: 'weaker' | 'stronger' | 'neutral' | 'unknown';
 }>;
 
-/** Lists whose items forbid; in every other list an item allows. */
-const FORBIDDING = /(?:^|\.)[a-zA-Z]*[dD]enied$/;
+/** Lists whose items forbid or demand; in every other list an item allows. */
+const FORBIDDING = /(?:^|\.)[a-zA-Z]*[dD]enied$|^rules$/;
 /** A larger value allows more. */
 const UPPER_BOUND = /Max$|^session\.candidatesMax$/;
 /** A larger value demands more. */

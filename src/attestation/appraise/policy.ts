@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { sha256 } from '#crypto';
 import { type Bytes, CodedError, canonicalJsonBytes, type Json, parseStrictJson } from '../../core/index.ts';
 import { Gpu } from './gpu-schema.ts';
+import { Rules } from './rules.ts';
 import { hex, listOf } from './schema.ts';
 import { Snp } from './snp-schema.ts';
 import { Tdx } from './tdx-schema.ts';
@@ -23,6 +24,7 @@ const common = {
   /** AIS/1 versions and HPKE suites, at least one of which the attested keyset must offer. */
   versions: listOf(z.int().min(0).max(65_535)),
   suites: listOf(z.enum(['x-wing', 'dhkem-x25519'])),
+  rules: Rules,
 };
 
 function freshness<T extends z.ZodType>(network: T) {

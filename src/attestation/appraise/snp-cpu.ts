@@ -6,6 +6,7 @@ import { type CrlFloor, type SnpVerdict, verifySnpReport } from '../verify/index
 import { snpBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
 import type { Policy } from './policy.ts';
+import { snpClaims } from './rule-claims.ts';
 import { snpOptionsOf, snpPolicyChecks } from './snp-policy.ts';
 
 /** Appraises the SEV-SNP report of a bundle. @throws CodedError EVIDENCE_* for a report that can't be read */
@@ -45,6 +46,7 @@ export async function appraiseSnp(
     imageDigest: snpImageDigest(report),
     platformId: chipOf(verdict),
     identityBinding: rules.identityBinding,
+    claims: verdict.verdict === 'verified' ? snpClaims(report, verdict.tcbs) : null,
   };
 }
 

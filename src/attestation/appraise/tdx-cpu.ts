@@ -11,6 +11,7 @@ import { type CrlFloor, verifyTdxQuote } from '../verify/index.ts';
 import { tdxBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
 import type { Policy } from './policy.ts';
+import { tdxClaims } from './rule-claims.ts';
 import { tdxPolicyChecks } from './tdx-policy.ts';
 
 /**
@@ -52,5 +53,6 @@ export async function appraiseTdx(
     imageDigest: tdxImageDigest(quote.report),
     platformId: platform?.ppid ?? null,
     identityBinding: 'register',
+    claims: verdict.verdict === 'verified' ? tdxClaims(quote, verdict.tcb) : null,
   };
 }

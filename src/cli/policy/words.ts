@@ -51,6 +51,7 @@ export function explained(policy: Policy): [matter: string, words: string][] {
     ['age of evidence', `at most ${freshness.evidenceAgeSecondsMax} s`],
     ['sessions', `mode ${session.leastMode} or fresher, at most ${session.candidatesMax} workers read a request`],
   );
+  for (const { name, expression } of policy.rules) rows.push([`rule ${name}`, expression]);
   return rows;
 }
 
