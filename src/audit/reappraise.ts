@@ -1,6 +1,8 @@
 import { sha256 } from '#crypto';
 import {
   appraise,
+  earDigest,
+  earOf,
   loadPolicy,
   loadVendorEndorsements,
   type Policy,
@@ -10,6 +12,7 @@ import {
   policyDigest,
   type TrustAnchor,
   trustUnder,
+  VERIFIER_VERSION,
   type VendorEndorsements,
 } from '../attestation/index.ts';
 import { asCodedError, type Bytes, CodedError, fromUtf8, KIND_OF_CODE, toHex } from '../core/index.ts';
@@ -79,7 +82,7 @@ function remember<V>(map: Map<string, V>, key: string, value: V, most: number): 
   map.set(key, value);
 }
 
-type Again = Awaited<ReturnType<typeof appraise>>;
+type Again = Readonly<{ made: Awaited<ReturnType<typeof appraise>>; policy: Policy }>;
 
 async function again(
   { body }: AppraisalLeaf,
@@ -98,7 +101,7 @@ async function again(
   const { tee } = parseEvidenceBundle(evidence);
   // A production policy takes pinned roots alone, whatever else the auditor allowed for development.
   const usable = policy.environment === 'production' ? anchors.filter(({ kind }) => kind === 'vendor') : anchors;
-  return appraise({
+  const made = await appraise({
     ...trustUnder(policy, usable),
     bundle: evidence,
     endorsements: await endorsementsOf(tee, collateral),
@@ -106,9 +109,10 @@ async function again(
     expectedNonce: recorded.nonce,
     knownBlocks: recorded.knownBlocks,
   });
+  return { made, policy };
 }
 
-function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
+function compare({ type, body }: AppraisalLeaf, { made, policy }: Again): Reappraisal {
   const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}`;
   const failed = made.status === 'affirming' ? [] : made.because;
   const found = failed.length === 0 ? made.status : `${made.status} (${failed.join(', ')})`;
@@ -123,6 +127,10 @@ function compare({ type, body }: AppraisalLeaf, made: Again): Reappraisal {
   ];
   if (type === 'worker-rejected') {
     pairs.push(['failed checks', String(body.failedChecks), String(failed.length === 0 ? ['unknown'] : failed)]);
+  }
+  // Another version may say the same in other claims; entries from before results were logged have none.
+  if (body.verifierVersion === VERIFIER_VERSION && body.result !== undefined) {
+    pairs.push(['attestation result', body.result, digest(earDigest(earOf(made, policy, body.judgedAt)))]);
   }
   const differences = pairs
     .filter(([, logged, found]) => logged !== found)

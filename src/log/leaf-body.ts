@@ -16,6 +16,8 @@ type Admission = Readonly<{
   /** Milliseconds UTC at which the evidence was judged. */
   judgedAt: number;
   verifierVersion: string;
+  /** SHA-256 over the canonical JSON of the attestation result (EAR), which stands detached. */
+  result?: DigestText;
 }> &
   Extra;
 
@@ -83,6 +85,7 @@ const admission = {
   verdict: text,
   judgedAt: count,
   verifierVersion: text,
+  result: absentOr(digest),
 };
 
 /** One rule per field a body needs. */

@@ -12,7 +12,7 @@ const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
 function entryOf(
   deps: EntryDeps,
   policy: PolicyName,
-  { appraisal, judgedAt, collateral, inputs }: JudgedEvidence,
+  { appraisal, judgedAt, collateral, inputs, result }: JudgedEvidence,
   bundle: Bytes,
 ) {
   const blobs = [bundle, collateral, inputs];
@@ -36,6 +36,7 @@ function entryOf(
       evidenceBlob,
       collateralBlob,
       inputsBlob,
+      result: digest(result),
     },
   };
 }

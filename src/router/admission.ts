@@ -39,6 +39,8 @@ export type JudgedEvidence = Readonly<{
   collateral: Bytes;
   /** {@link encodeRecordedInputs} */
   inputs: Bytes;
+  /** The attestation result, detached: {@link earDigest}. */
+  result: Bytes;
 }>;
 export type AppraiseEvidence = (
   evidence: Readonly<{ bundle: Bytes; certificates: readonly Bytes[] }>,

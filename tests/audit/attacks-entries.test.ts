@@ -183,6 +183,12 @@ const ENTRIES: readonly Attack[] = [
     rules: ['M6'],
   },
   {
+    what: 'an attestation result that the evidence does not give',
+    bundle: scene((made) => made.admit({}, { result: `sha256:${'ab'.repeat(32)}` })),
+    finds: ['V11'],
+    rules: ['M6'],
+  },
+  {
     what: 'stale collateral: judged when it had long ended',
     bundle: async () => {
       const made = await honest();

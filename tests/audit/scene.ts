@@ -1,5 +1,14 @@
 import { ed25519Key, ed25519Sign, type SigningKey, sha256 } from '#crypto';
-import { appraise, encodeRecordedInputs, loadPolicy, policyDigest, trustUnder } from '../../src/attestation/index.ts';
+import {
+  appraise,
+  earDigest,
+  earOf,
+  encodeRecordedInputs,
+  loadPolicy,
+  policyDigest,
+  trustUnder,
+  VERIFIER_VERSION,
+} from '../../src/attestation/index.ts';
 import {
   type AuditDeps,
   type AuditTrust,
@@ -214,7 +223,8 @@ export class Scene {
         policyDigest: hex(policyDigest(policy)),
         verdict: appraisal.status,
         judgedAt,
-        verifierVersion: 'tests',
+        verifierVersion: VERIFIER_VERSION,
+        result: hex(earDigest(earOf(appraisal, policy, judgedAt))),
         evidence: hex(appraisal.evidenceDigest),
         model: hex(appraisal.modelDigest),
         measurements: hex(appraisal.measurementsDigest),

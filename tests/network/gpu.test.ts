@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   appraise,
   type EvidenceBundle,
+  earDigest,
+  earOf,
   encodeEvidenceBundle,
   encodeRecordedInputs,
   loadVendorEndorsements,
@@ -138,7 +140,8 @@ describe('the same evidence is refused by client, router and auditor alike, for 
         const { trust, collateralOf } = network.relying;
         const endorsements = await loadVendorEndorsements('tdx', collateralOf(bundle), trust.trustAnchors);
         const appraisal = await appraise({ ...trust, bundle, endorsements, now: Date.now(), expectedNonce: nonce });
-        return { appraisal, judgedAt: Date.now(), collateral: utf8('{}'), inputs: utf8('{}') };
+        const result = earDigest(earOf(appraisal, trust.policy, Date.now()));
+        return { appraisal, judgedAt: Date.now(), collateral: utf8('{}'), inputs: utf8('{}'), result };
       },
       beacon: async () => ({ beacon: parts.own.beacon, checkpoint: '', madeAt: Date.now() }),
       now: Date.now,

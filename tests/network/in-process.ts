@@ -6,6 +6,8 @@ import { ed25519Key, type SigningKey, sha256 } from '#crypto';
 import {
   type Appraisal,
   appraise,
+  earDigest,
+  earOf,
   encodeRecordedInputs,
   joinCollateral,
   type KnownBlock,
@@ -326,6 +328,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
         judgedAt,
         collateral: utf8(collateral),
         inputs: encodeRecordedInputs({ judgedAt, policyDigest: policyDigest(routerKnows.policy), nonce, knownBlocks }),
+        result: earDigest(earOf(appraisal, routerKnows.policy, judgedAt)),
       };
     },
     beacon,

@@ -1,4 +1,5 @@
-import { type Json, rfc3339, toHex, type UnixMs } from '../../core/index.ts';
+import { sha256 } from '#crypto';
+import { type Bytes, canonicalJsonBytes, type Json, rfc3339, toHex, type UnixMs } from '../../core/index.ts';
 import type { Check } from '../verify/index.ts';
 import { type Appraisal, type AppraisalGroups, VERIFIER_VERSION } from './appraise.ts';
 import type { EarClaims } from './ear-jwt.ts';
@@ -91,4 +92,12 @@ export function earOf(appraisal: Appraisal, policy: Policy, now: UnixMs): EarCla
     'chrysalis.evidence-digest': toHex(appraisal.evidenceDigest),
     submods: { cpu, ...(appraisal.gpuBinding === null ? {} : { gpu }) },
   };
+}
+
+/**
+ * An attestation result in detached form: SHA-256 over its canonical JSON (RFC 8785), 32 bytes. Whoever has what an appraisal
+ * was made with makes the claims again, and finds the same digest where the same version of the verifier made them.
+ */
+export function earDigest(claims: EarClaims): Bytes {
+  return sha256(canonicalJsonBytes(claims));
 }

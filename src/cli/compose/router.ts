@@ -4,6 +4,8 @@ import { ed25519Key, sha256 } from '#crypto';
 import {
   appraise,
   BoundedMap,
+  earDigest,
+  earOf,
   encodeRecordedInputs,
   type KnownBlock,
   loadVendorEndorsements,
@@ -97,11 +99,14 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
       const { endorsements, text: collateralText } = await judgedWith(bundle, certificates, trust.trustAnchors, digest);
       const judgedAt = Date.now();
       const knownBlocks = [known];
+      const given = { ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
+      const appraisal = await appraise(given);
       return {
-        appraisal: await appraise({ ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks }),
+        appraisal,
         judgedAt,
         collateral: utf8(collateralText),
         inputs: encodeRecordedInputs({ judgedAt, policyDigest: digest, nonce, knownBlocks }),
+        result: earDigest(earOf(appraisal, trust.policy, judgedAt)),
       };
     },
     beacon,
