@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -82,6 +82,18 @@ test('verify: 0 for a good bundle with reports that are the same each time, 1, 2
   ]) {
     expect(run(...args).status, args.join(' ')).toBe(2);
   }
+});
+
+test('report: the same check, and every report of the bundle in one folder', () => {
+  const good = run('report', 'good.tar.gz', ...POLICY, ...SIMULATED, '--out', 'papers', '--pack', 'soc2');
+  expect([good.status, good.stderr]).toEqual([0, '']);
+  const names = ['entries.csv', 'entries.jsonl', 'oscal.json', 'report.html', 'verdict.json'];
+  expect(readdirSync(file('papers')).sort()).toEqual(names);
+  expect(JSON.parse(readFileSync(file('papers/verdict.json'), 'utf8'))).toMatchObject({ verdict: 'verified' });
+  const forged = run('report', 'forged.tar.gz', ...POLICY, ...SIMULATED, '--out', 'forged');
+  expect(forged.status).toBe(1);
+  expect(readFileSync(file('forged/report.html'), 'utf8')).toContain('REFUSED');
+  expect(run('report', 'good.tar.gz', ...POLICY).status).toBe(2);
 });
 
 test('show, prove, state, diff-policy and open answer from a bundle, behind its cosigned head', () => {

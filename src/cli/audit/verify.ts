@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type AuditCheck,
   type AuditReport,
@@ -29,6 +30,7 @@ export type VerifyOptions = TrustOptions &
   AnchorOptions &
   Readonly<{
     report?: string;
+    verdict?: string;
     oscal?: string;
     csv?: string;
     jsonl?: string;
@@ -64,6 +66,19 @@ export async function runVerify(path: string, options: VerifyOptions): Promise<E
   }
 }
 
+/** `chrysalis audit report`: the same check, and all that can be written of it. */
+export function runReport(path: string, { out, ...options }: VerifyOptions & { out: string }): Promise<ExitCode> {
+  mkdirSync(out, { recursive: true, mode: 0o700 });
+  const [report, verdict, oscal, csv, jsonl] = [
+    'report.html',
+    'verdict.json',
+    'oscal.json',
+    'entries.csv',
+    'entries.jsonl',
+  ].map((name) => join(out, name)) as [string, string, string, string, string];
+  return runVerify(path, { ...options, report, verdict, oscal, csv, jsonl });
+}
+
 function packOf(name: string): Pack {
   const pack = PACKS.find((one) => one.name === name);
   if (pack !== undefined) return pack;
@@ -79,6 +94,7 @@ async function writeReports(
   // Of the bundle, not of today: the same bundle gives the same report.
   const at = report.made.at;
   if (options.report !== undefined) writeDurably(options.report, htmlReport(report, at, packs));
+  if (options.verdict !== undefined) writeDurably(options.verdict, `${JSON.stringify(report, null, 2)}\n`);
   if (options.oscal !== undefined) {
     writeDurably(options.oscal, `${JSON.stringify(oscalResults(report, at), null, 2)}\n`);
   }

@@ -45,22 +45,14 @@ function registerExport(audit: Command): void {
     .action(async (options: ExportOptions) => (await import('../audit/export.ts')).runExport(options));
 }
 
-function registerVerify(audit: Command): void {
-  audit
-    .command('verify <bundle>')
-    .summary('check a bundle offline, each appraisal at the instant it was made')
-    .description(
-      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No clock, and no network but for --chain. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
-    )
+/** What whoever checks a bundle brings along: keys, roots, bounds. */
+function withTrust(command: Command): Command {
+  return command
     .requiredOption(...POLICY)
     .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
     .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
     .option('--chain <url>', 'look at the anchors on this chain (toncenter API); everything else stays offline')
     .option('--anchor <file>', 'configuration of the log’s anchor contract, as JSON')
-    .option('--report <file>', 'write a report for people (HTML, one file)')
-    .option('--oscal <file>', 'write OSCAL assessment results')
-    .option('--csv <file>', 'write the entries as a table')
-    .option('--jsonl <file>', 'write the entries as JSON Lines')
     .option(
       '--pack <name...>',
       'show in the report what the checks say to a regime: nist-800-53-au, hipaa, soc2, dora, ai-act, gdpr',
@@ -70,13 +62,42 @@ function registerVerify(audit: Command): void {
       '--dangerously-allow-simulated-vendor <file>',
       'accept evidence of this simulated vendor where a development policy did',
     )
-    .option('--json', 'the report as one JSON document on stdout')
+    .option('--json', 'the report as one JSON document on stdout');
+}
+
+function registerVerify(audit: Command): void {
+  const verify = audit
+    .command('verify <bundle>')
+    .summary('check a bundle offline, each appraisal at the instant it was made')
+    .description(
+      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No clock, and no network but for --chain. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
+    );
+  withTrust(verify)
+    .option('--report <file>', 'write a report for people (HTML, one file)')
+    .option('--oscal <file>', 'write OSCAL assessment results')
+    .option('--csv <file>', 'write the entries as a table')
+    .option('--jsonl <file>', 'write the entries as JSON Lines')
     .addHelpText(
       'after',
       '\nExample:\n  $ npx chrysalis audit verify march.audit.tar.gz --policy log-policy.txt --report march.html',
     )
     .action(async (bundle: string, options: VerifyOptions) => {
       process.exitCode = await (await import('../audit/verify.ts')).runVerify(bundle, options);
+    });
+  const report = audit
+    .command('report <bundle>')
+    .summary('check a bundle like verify, and write every report of it into a folder')
+    .description(
+      'Checks like `audit verify`, and writes report.html, verdict.json, oscal.json, entries.csv and entries.jsonl. The same bundle gives the same files. Exit codes as of verify: a report of a refused bundle says so.',
+    );
+  withTrust(report)
+    .requiredOption('--out <folder>', 'where to write; made where it does not exist')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis audit report march.audit.tar.gz --policy log-policy.txt --out march --pack soc2',
+    )
+    .action(async (bundle: string, options: VerifyOptions & { out: string }) => {
+      process.exitCode = await (await import('../audit/verify.ts')).runReport(bundle, options);
     });
 }
 
