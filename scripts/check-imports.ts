@@ -10,7 +10,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   attestation: ['core'],
   session: ['core'],
-  log: ['core'],
+  log: ['core', 'store'],
   chain: ['core'],
   store: ['core'],
   worker: ['core', 'attestation', 'session'],
@@ -71,6 +71,8 @@ for (const file of files) {
       ) {
         problems.push(`${at}: import ${to}/ through its index.ts, not ${target}`);
       }
+      if (from === 'log' && to === 'store' && !file.startsWith('log/writer/'))
+        problems.push(`${at}: only the writer of a log may import store/`);
       if (/^log\/(writer|witness)\//.test(target) && from !== 'cli' && from !== 'router')
         problems.push(`${at}: only cli/ and router/ may hold a log's writer or witness`);
       if (target.startsWith('attestation/simulate/') && from !== 'cli') {

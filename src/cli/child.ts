@@ -8,7 +8,8 @@ import { codedFromSystem, type ErrorDocument, errorDocument, exitCodeOf } from '
 export type ChildEvent =
   | (Readonly<{ event: 'ready'; url?: string }> & Readonly<Record<string, unknown>>)
   | Readonly<{ event: 'failed'; error: ErrorDocument }>
-  | (Readonly<{ event: 'admitted' | 'refused' | 'draining' | 'stopped' }> & Readonly<Record<string, unknown>>);
+  | (Readonly<{ event: 'admitted' | 'refused' | 'draining' | 'standby' | 'stopped' }> &
+      Readonly<Record<string, unknown>>);
 
 /** Prints one event for a supervisor. Bigints become decimal strings. */
 export function announce(event: ChildEvent): void {

@@ -21,6 +21,8 @@ function entryOf(
   return {
     envelope: { src: deps.source, subject: `worker:${toHex(appraisal.workerId)}`, blobs: [...new Set(named)] },
     blobs,
+    /** The inputs hold nonce and instant: no other judgement has them. */
+    idempotencyKey: `judged:${deps.source}:${toHex(sha256(inputs))}`,
     common: {
       workerKey: digest(appraisal.workerId),
       platform: platformName(appraisal),
@@ -48,9 +50,9 @@ export async function logAdmitted(
   bundle: Bytes,
   leaseUntil: UnixMs,
 ): Promise<number> {
-  const { envelope, blobs, common } = entryOf(deps, policy, judged, bundle);
+  const { envelope, common, ...options } = entryOf(deps, policy, judged, bundle);
   const body = { ...common, image: null, leaseUntil };
-  return (await deps.log.append({ ...envelope, type: 'worker-admitted', body }, { blobs })).index;
+  return (await deps.log.append({ ...envelope, type: 'worker-admitted', body }, options)).index;
 }
 
 export async function logRejected(
@@ -60,7 +62,7 @@ export async function logRejected(
   bundle: Bytes,
   failed: readonly string[],
 ): Promise<void> {
-  const { envelope, blobs, common } = entryOf(deps, policy, judged, bundle);
+  const { envelope, common, ...options } = entryOf(deps, policy, judged, bundle);
   const body = { ...common, failedChecks: failed.length === 0 ? ['unknown'] : failed };
-  await deps.log.append({ ...envelope, type: 'worker-rejected', body }, { blobs });
+  await deps.log.append({ ...envelope, type: 'worker-rejected', body }, options);
 }

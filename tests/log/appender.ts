@@ -1,13 +1,16 @@
 /**
  * A process for the crash test: appends until it is killed, and says what was acknowledged, one JSON line each. With a
- * step given it kills itself there, which no clean-up code can survive.
+ * step given it kills itself there, which no clean-up code can survive. With a database the log is in there.
  */
-import { openLog } from '../../src/log/writer/index.ts';
+import { openLog, openPostgresStorage } from '../../src/log/writer/index.ts';
 
-const [directory = '', origin = '', step = ''] = process.argv.slice(2);
+const [directory = '', origin = '', step = '', database = ''] = process.argv.slice(2);
+const storage =
+  database === '' ? null : await openPostgresStorage({ url: database }, new AbortController().signal, () => undefined);
 let batches = 0;
 const log = await openLog({
   directory,
+  ...(storage === null ? {} : { storage }),
   origin,
   randomness: (length) => new Uint8Array(length).fill(7),
   clock: () => 1_795_250_000_123,

@@ -190,7 +190,7 @@ async function watched(directory: string, witnesses = 3): Promise<Watched> {
 async function serve(directory: string, policy: LogPolicy): Promise<{ log: Log; url: string }> {
   const knownHeads = await askKnownHeads(policy, policy.logs[0]!.key, fetch);
   const log = await openLog(options(directory, { knownHeads, clock: Date.now }));
-  const deps = { path: join(directory, 'cosigned.db'), fetch, clock: Date.now, report: () => {}, waitMs: 1_000 };
+  const deps = { fetch, clock: Date.now, report: () => {}, waitMs: 1_000 };
   const witnessing = await createWitnessing(log, policy, deps);
   const server = await startLogServer({ log, port: 0, token: 't'.repeat(64), witnessing });
   closing.push(log.close, witnessing.close, server.close);

@@ -52,8 +52,13 @@ function registerServe(log: Command): void {
   log
     .command('serve')
     .description('keep a log and serve it as C2SP tlog-tiles')
-    .option('--port <number>', 'port on 127.0.0.1, 0 for any free one', portNumber, DEFAULT_PORT)
-    .option('--data <folder>', 'where its tiles, lock store and key are kept', '.chrysalis/log')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port, 0 for any free one', portNumber, DEFAULT_PORT)
+    .option('--data <folder>', 'where its key is kept, and its tiles and lock store', '.chrysalis/log')
+    .option(
+      '--database <url>',
+      'PostgreSQL for all but the key: several processes with one key stand by for each other',
+    )
     .option('--origin <name>', 'what its checkpoints say they are of: its URL without scheme', DEFAULT_ORIGIN)
     .option('--policy <file>', 'C2SP tlog-policy: its own key, witnesses with URLs, and the quorum that must cosign')
     .option('--retention <file>', 'how long archived files are kept, by type of entry (JSON); for ever without it')

@@ -104,7 +104,7 @@ export function registerRouter(program: Command): void {
     .option('--name <name>', 'its name in the transparency log', 'router-local')
     .option('--chain <url,url…>', 'toncenter version 2 JSON-RPC; several stand in for each other', DEFAULT_CHAIN)
     .option('--chain-quorum <number>', 'so many of them must agree on a channel', count, 1)
-    .option('--log <url>', 'the transparency log', 'http://127.0.0.1:8082')
+    .option('--log <url,url…>', 'the transparency log; several stand by for each other', 'http://127.0.0.1:8082')
     .requiredOption('--log-token-file <file>', 'the secret with which it writes to the log')
     .requiredOption('--policy <file>', 'the appraisal policy in force')
     .option('--collateral <file>', 'the vendor’s collateral: one platform’s, or a bundle; read again when it changes')

@@ -61,7 +61,7 @@ export async function runMirror(options: MirrorOptions): Promise<void> {
     }
     await server.close();
   } finally {
-    mirror.close();
+    await mirror.close();
   }
 }
 
@@ -71,7 +71,8 @@ function serveMirror(mirror: Mirror, port: number) {
     { path: /^\/checkpoint$/, answer: async () => text(found(mirror.checkpoint())) },
     {
       path: /^\/cosigned\/([0-9]{1,16})$/,
-      answer: async ([, index = '']: readonly string[]) => text(found(mirror.covering(parseSize(index, 'index')))),
+      answer: async ([, index = '']: readonly string[]) =>
+        text(found(await mirror.covering(parseSize(index, 'index')))),
     },
     ...readRoutes(mirror),
   ];

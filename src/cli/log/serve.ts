@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
 import { asCodedError, CodedError } from '../../core/index.ts';
 import { formatVkey, type LogPolicy } from '../../log/index.ts';
 import {
@@ -7,8 +6,11 @@ import {
   createWitnessing,
   type KnownHead,
   type Log,
+  type LogStorage,
   openAppendToken,
+  openDiskStorage,
   openLog,
+  openPostgresStorage,
   parseRetentionPolicy,
   runRetention,
   startLogServer,
@@ -21,8 +23,11 @@ import { logVkeyIn, readLogPolicy } from './keys.ts';
 import { SNAPSHOTS, startSnapshots } from './snapshots.ts';
 
 export type ServeOptions = Readonly<{
+  host: string;
   port: number;
   data: string;
+  /** PostgreSQL, where several processes stand by for one log; files in the data folder where absent. */
+  database?: string;
   origin: string;
   policy?: string;
   tokenFile?: string;
@@ -102,22 +107,39 @@ function reporter(): (event: Readonly<{ witness: string; code: string; why: stri
   };
 }
 
+/** Null where it was stopped while it stood by. */
+async function storageOf(options: ServeOptions, stop: AbortSignal): Promise<LogStorage | null> {
+  if (options.database === undefined) return openDiskStorage(options.data);
+  return openPostgresStorage({ url: options.database }, stop, () => {
+    if (options.json === true) announce({ event: 'standby' });
+    else console.log('transparency log   standing by: another process serves it');
+  });
+}
+
 /** `chrysalis log serve`. */
 export async function serveLog(options: ServeOptions): Promise<void> {
   const stop = stopSignal(options);
-  const own = options.policy === undefined ? null : await ownPolicy(options);
-  const log = await openLog({
-    directory: options.data,
-    origin: options.origin,
-    randomness: systemRandomness,
-    clock: Date.now,
-    knownHeads: own?.known ?? [],
-  });
+  const storage = await storageOf(options, stop);
+  if (storage !== null) await serveFrom(storage, options, stop);
+  if (options.json === true) announce({ event: 'stopped' });
+}
+
+async function serveFrom(storage: LogStorage, options: ServeOptions, stop: AbortSignal): Promise<void> {
+  let log: Log | null = null;
   let witnessing: Witnessing | null = null;
   try {
+    // Asked by whoever serves, when it begins to.
+    const own = options.policy === undefined ? null : await ownPolicy(options);
+    log = await openLog({
+      directory: options.data,
+      storage,
+      origin: options.origin,
+      randomness: systemRandomness,
+      clock: Date.now,
+      knownHeads: own?.known ?? [],
+    });
     if (own !== null) {
-      const path = join(options.data, 'cosigned.db');
-      witnessing = await createWitnessing(log, own.policy, { path, fetch, clock: Date.now, report: reporter() });
+      witnessing = await createWitnessing(log, own.policy, { fetch, clock: Date.now, report: reporter() });
     }
     const token =
       options.tokenFile === undefined
@@ -125,6 +147,7 @@ export async function serveLog(options: ServeOptions): Promise<void> {
         : readToken(options.tokenFile);
     const server = await startLogServer({
       log,
+      host: options.host,
       port: options.port,
       token,
       console: consolePage,
@@ -143,9 +166,8 @@ export async function serveLog(options: ServeOptions): Promise<void> {
     if (failure !== null) throw failure;
   } finally {
     await witnessing?.close();
-    await log.close();
+    await (log ?? storage).close();
   }
-  if (options.json === true) announce({ event: 'stopped' });
 }
 
 function announceReady(options: ServeOptions, log: Log, url: string, witnesses: number): void {

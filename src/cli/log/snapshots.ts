@@ -15,7 +15,7 @@ type Last = Readonly<{ state: LogState; at: number }>;
 
 /** The last snapshot of a log; where there is none, or it cannot be read any more, the entries are read from the first. */
 async function lastSnapshot(log: Log): Promise<Last> {
-  const index = log.lastAbout(SUBJECT);
+  const index = await log.lastAbout(SUBJECT);
   if (index === null) return { state: new LogState(), at: 0 };
   const [last] = await log.entries(index, index + 1);
   const { at, body, blobs } = parseLeaf((last as LogEntry).entry).leaf as Leaf<'state-snapshot'>;

@@ -1,7 +1,7 @@
 import { sha256 } from '#crypto';
 import { type Bytes, CodedError, equalBytes, toHex } from '../../core/index.ts';
 import { type Digest, isDigest } from '../index.ts';
-import type { DurableFiles } from './durable-files.ts';
+import type { LogFiles } from './storage.ts';
 
 export const BLOB_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -25,7 +25,7 @@ function pathOf(digest: Digest): string {
   return `blobs/sha256/${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex}`;
 }
 
-export function createBlobStore(files: DurableFiles): BlobStore {
+export function createBlobStore(files: LogFiles): BlobStore {
   const writing = new Map<Digest, Promise<Digest>>();
   const write = async (digest: Digest, bytes: Uint8Array): Promise<Digest> => {
     await files.createAll([{ path: pathOf(digest), bytes }]);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Bytes,
   boundedBody,
@@ -12,11 +13,16 @@ import { formatAppendRequest } from './http-body.ts';
 import type { LogAppender } from './log.ts';
 
 const TIMEOUT_MS = 10_000;
+const FAILOVER_PAUSE_MS = 200;
+const FAILOVER_TRIES_MAX = 50;
+/** The process is going, or its disk or database is away: another one may answer. */
+const AWAY: ReadonlySet<string> = new Set<ErrorCode>(['LOG_UNREACHABLE', 'LOG_CLOSED', 'LOG_WRITE_FAILED']);
+const isAway = (error: unknown) => error instanceof CodedError && AWAY.has(error.code);
 const tooLarge = () => new CodedError('LOG_UNREACHABLE', 'the answer of the log is too large');
 const ENTRY_BYTES_ANSWER_MAX = 65_535;
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** @property url where `chrysalis log serve` answers @property token for appending @property timeoutMs of one request */
+/** @property url where `chrysalis log serve` answers; several with commas between, which stand by for each other @property token for appending @property timeoutMs of one request */
 export type LogClientOptions = Readonly<{ url: string; token?: string; timeoutMs?: number }>;
 
 /**
@@ -41,11 +47,14 @@ export type LogClient = LogAppender &
  * be read), or the code the log answered.
  */
 export function createLogClient({ url, token, timeoutMs = TIMEOUT_MS }: LogClientOptions): LogClient {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new CodedError('CONFIG_INVALID', 'the address of the log is not an http or https URL');
+  const bases = url.split(',').map((one) => one.replace(/\/+$/, ''));
+  for (const base of bases) {
+    if (!URL.canParse(base) || !/^https?:$/.test(new URL(base).protocol)) {
+      throw new CodedError('CONFIG_INVALID', 'the address of the log is not an http or https URL');
+    }
   }
-  const base = url.replace(/\/+$/, '');
-  const ask = async (path: string, bytesMax: number, init: RequestInit = {}): Promise<Bytes> => {
+  let current = 0;
+  const askOne = async (base: string, path: string, bytesMax: number, init: RequestInit): Promise<Bytes> => {
     try {
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await fetch(`${base}${path}`, { ...init, signal, redirect: 'error' });
@@ -57,12 +66,28 @@ export function createLogClient({ url, token, timeoutMs = TIMEOUT_MS }: LogClien
       throw new CodedError('LOG_UNREACHABLE', 'the transparency log does not answer', { path }, { cause });
     }
   };
+  /** Of processes that stand by for each other one answers, after a while another: asked in turn, for some ten seconds. */
+  const ask = async (path: string, bytesMax: number, init: RequestInit = {}, mayRepeat = true): Promise<Bytes> => {
+    for (let tries = 1; ; tries++) {
+      const base = bases[current] as string;
+      try {
+        return await askOne(base, path, bytesMax, init);
+      } catch (error) {
+        const goesOn = bases.length > 1 && mayRepeat && isAway(error) && tries < FAILOVER_TRIES_MAX;
+        if (!goesOn) throw error;
+        if (bases[current] === base) current = (current + 1) % bases.length;
+        await sleep(FAILOVER_PAUSE_MS);
+      }
+    }
+  };
   const text = async (path: string, bytesMax: number) => fromUtf8(await ask(path, bytesMax), 'answer of the log');
   return {
     async append(draft, { idempotencyKey, blobs = [] } = {}) {
       const body = formatAppendRequest(draft, idempotencyKey, blobs.map(toBase64));
       const headers = { 'content-type': 'application/json', authorization: `Bearer ${token ?? ''}` };
-      const answer = await ask('/append', ANSWER_BYTES_MAX, { method: 'POST', headers, body });
+      // Whose answer was lost may be in the log: with a key, asking again tells where.
+      const mayRepeat = idempotencyKey !== undefined;
+      const answer = await ask('/append', ANSWER_BYTES_MAX, { method: 'POST', headers, body }, mayRepeat);
       return parseAppended(answer);
     },
     proof: (index) => text(`/proof/${index}`, PROOF_BYTES_MAX),

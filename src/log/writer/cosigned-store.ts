@@ -6,11 +6,11 @@ import type { Bytes } from '../../core/index.ts';
  * policy the quorum had seen at what time. Only what the quorum cosigned comes in here.
  */
 export type CosignedStore = Readonly<{
-  keep(size: number, note: Uint8Array): void;
+  keep(size: number, note: Uint8Array): Promise<void>;
   /** The oldest kept checkpoint that covers an entry, or null. */
-  covering(index: number): Bytes | null;
-  newest(): Bytes | null;
-  close(): void;
+  covering(index: number): Promise<Bytes | null>;
+  newest(): Promise<Bytes | null>;
+  close(): Promise<void>;
 }>;
 
 const SCHEMA = 'CREATE TABLE IF NOT EXISTS cosigned (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT';
@@ -25,9 +25,9 @@ export function openCosignedStore(path: string): CosignedStore {
   const noteOf = (row: Record<string, unknown> | undefined) =>
     row === undefined ? null : Uint8Array.from(row.note as Uint8Array);
   return {
-    keep: (size, note) => void insert.run(size, note),
-    covering: (index) => noteOf(select.get(index)),
-    newest: () => noteOf(selectNewest.get()),
-    close: () => database.close(),
+    keep: async (size, note) => void insert.run(size, note),
+    covering: async (index) => noteOf(select.get(index)),
+    newest: async () => noteOf(selectNewest.get()),
+    close: async () => database.close(),
   };
 }

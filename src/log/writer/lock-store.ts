@@ -14,13 +14,15 @@ export type BatchIndex = Readonly<{
  * same transaction as the idempotency keys and the last index of each subject. It is trusted; tile files are not.
  */
 export type LockStore = Readonly<{
-  head(): Head | null;
+  head(): Promise<Head | null>;
   /** Stores the first head. @throws CodedError LOG_INCONSISTENT where there is one */
-  create(head: Head): void;
+  create(head: Head): Promise<void>;
   /** The commit point. @throws CodedError LOG_INCONSISTENT where the head is no longer `from` */
-  replace(from: Head, to: Head, index: BatchIndex): void;
-  indexOfKey(key: Bytes): number | null;
-  lastOfSubject(subject: string): number | null;
+  replace(from: Head, to: Head, index: BatchIndex): Promise<void>;
+  /** Where each key's entry is, in the order asked; null where the key is new. */
+  indexesOfKeys(keys: readonly Bytes[]): Promise<readonly (number | null)[]>;
+  /** The last entry about each subject; a subject without one is not in the answer. */
+  lastOfSubjects(subjects: readonly string[]): Promise<ReadonlyMap<string, number>>;
   close(): void;
 }>;
 
@@ -77,7 +79,7 @@ export function openLockStore(path: string): LockStore {
   };
 
   return {
-    head() {
+    async head() {
       const row = selectHead.get();
       if (row === undefined) return null;
       return {
@@ -87,10 +89,10 @@ export function openLockStore(path: string): LockStore {
         checkpoint: Uint8Array.from(row.checkpoint as Uint8Array),
       };
     },
-    create(head) {
+    async create(head) {
       transaction(() => insertHead.run(head.origin, head.size, head.root, head.checkpoint));
     },
-    replace(from, to, index) {
+    async replace(from, to, index) {
       transaction(() => {
         const { changes } = updateHead.run(to.size, to.root, to.checkpoint, from.origin, from.size, from.root);
         if (changes !== 1) throw new CodedError('LOG_INCONSISTENT', 'the head is not the one this log last signed');
@@ -98,8 +100,14 @@ export function openLockStore(path: string): LockStore {
         for (const [name, last] of index.subjects) upsertSubject.run(name, last);
       });
     },
-    indexOfKey: (key) => (selectKey.get(key)?.entry as number | undefined) ?? null,
-    lastOfSubject: (subject) => (selectSubject.get(subject)?.last as number | undefined) ?? null,
+    indexesOfKeys: async (keys) => keys.map((key) => (selectKey.get(key)?.entry as number | undefined) ?? null),
+    lastOfSubjects: async (subjects) =>
+      new Map(
+        subjects.flatMap((subject) => {
+          const last = selectSubject.get(subject)?.last as number | undefined;
+          return last === undefined ? [] : [[subject, last] as const];
+        }),
+      ),
     close: () => database.close(),
   };
 }

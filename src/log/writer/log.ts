@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type Bytes, type Clock, CodedError, merkleRoot, type Randomness } from '../../core/index.ts';
 import {
   formatVkey,
@@ -13,12 +12,14 @@ import {
   verifierKey,
 } from '../index.ts';
 import { type BlobStore, createBlobStore, digestOf } from './blobs.ts';
-import { DurableFiles, type FileSystem } from './durable-files.ts';
-import { type Head, type LockStore, openLockStore } from './lock-store.ts';
+import type { CosignedStore } from './cosigned-store.ts';
+import type { FileSystem } from './durable-files.ts';
+import type { Head, LockStore } from './lock-store.ts';
 import { type LogEntry, TileFiles } from './reader.ts';
 import { CHECKPOINT_FILE, type KnownHead, recover } from './recovery.ts';
 import { type Appended, type BatchStep, Sequencer, signHead } from './sequencer.ts';
 import { type LogSigner, openSeedSigner } from './signer.ts';
+import { type LogFiles, type LogStorage, openDiskStorage } from './storage.ts';
 
 /** The anchor contract rebuilds the checkpoint's body within 127 bytes (audit-log-design section 5). */
 const ORIGIN_BYTES_MAX = 60;
@@ -39,6 +40,8 @@ export type Log = LogAppender &
     /** The log's C2SP verifier key; its name is the origin. */
     vkey: string;
     blobs: BlobStore;
+    /** Checkpoints that its witnesses cosigned, kept beside it. */
+    cosigned: CosignedStore;
     /** Newest published tree. */
     head(): Readonly<{ size: number; root: Bytes }>;
     /** Its signed checkpoint. */
@@ -57,7 +60,7 @@ export type Log = LogAppender &
     tile(tile: TileId): Promise<Bytes | null>;
     queued(): number;
     /** Index of the last entry about a subject, or null. */
-    lastAbout(subject: string): number | null;
+    lastAbout(subject: string): Promise<number | null>;
     /** Answers, with why, when the log had to stop writing: end the process and start again. */
     failed: Promise<CodedError>;
     /** Writes what waits, then lets go of the folder. */
@@ -65,7 +68,9 @@ export type Log = LogAppender &
   }>;
 
 export type LogOptions = Readonly<{
+  /** Where its key is, and all it keeps unless there is a storage of another kind. */
   directory: string;
+  storage?: LogStorage;
   /** Schema-less URL, at most 60 bytes; the name of the log's key. */
   origin: string;
   randomness: Randomness;
@@ -91,10 +96,10 @@ export type LogOptions = Readonly<{
 export async function openLog(options: LogOptions): Promise<Log> {
   const { directory, origin } = options;
   requireOrigin(origin);
-  const files = await DurableFiles.at(directory, options.fileSystem);
-  const store = openLockStore(join(directory, 'log.db'));
+  const storage = options.storage ?? (await openDiskStorage(directory, options.fileSystem));
+  const { files, store } = storage;
   try {
-    const stored = store.head();
+    const stored = await store.head();
     const signer = options.signer ?? (await openSeedSigner(directory, options.randomness, stored === null));
     const key = verifierKey(origin, KEY_TYPE.ed25519, signer.publicKey);
     const known = options.knownHeads ?? [];
@@ -107,11 +112,11 @@ export async function openLog(options: LogOptions): Promise<Log> {
     const { clock, lingerMs = LINGER_MS, src = 'log', onStep } = options;
     const deps = { files, store, signer, key, clock, src, lingerMs, ...(onStep === undefined ? {} : { onStep }) };
     const sequencer = new Sequencer(deps, head, tree, await latestTime(reader, head.size));
-    const log = composeLog(key, files, store, reader, sequencer);
+    const log = composeLog(key, storage, reader, sequencer);
     if (head.size === 0) await log.append(openingLeaf(log, src));
     return log;
   } catch (error) {
-    store.close();
+    await storage.close();
     throw error;
   }
 }
@@ -126,13 +131,13 @@ function requireOrigin(origin: string): void {
 }
 
 /** A folder without a lock store may hold nothing that a log published. */
-async function createHead(files: DurableFiles, store: LockStore, signer: LogSigner, key: VerifierKey): Promise<Head> {
+async function createHead(files: LogFiles, store: LockStore, signer: LogSigner, key: VerifierKey): Promise<Head> {
   const checkpoint = await files.list('.').then((names) => names.includes(CHECKPOINT_FILE));
   if (checkpoint || (await files.list('tile')).length > 0) {
     throw new CodedError('LOG_INCONSISTENT', 'the folder holds a log whose lock store is gone');
   }
   const head = await signHead(signer, key, 0, merkleRoot([]));
-  store.create(head);
+  await store.create(head);
   return head;
 }
 
@@ -151,14 +156,8 @@ function isPublished({ level, index, width }: TileId, size: number): boolean {
   return index * TILE_WIDTH + width <= hashesAtLevel(size, level === 'entries' ? 0 : level);
 }
 
-function composeLog(
-  key: VerifierKey,
-  files: DurableFiles,
-  store: LockStore,
-  reader: TileFiles,
-  sequencer: Sequencer,
-): Log {
-  const blobs = createBlobStore(files);
+function composeLog(key: VerifierKey, storage: LogStorage, reader: TileFiles, sequencer: Sequencer): Log {
+  const blobs = createBlobStore(storage.files);
   /** Blobs are durable before the leaf that names them. */
   const storeBlobs = async (draft: LeafDraft, given: readonly Uint8Array[]): Promise<void> => {
     const named = new Set(draft.blobs ?? []);
@@ -196,11 +195,12 @@ function composeLog(
     entries: (from, to) => reader.entries(from, to, sequencer.head.size),
     tile: async (tile) => (isPublished(tile, sequencer.head.size) ? reader.read(tile) : null),
     queued: () => sequencer.queued,
-    lastAbout: (subject) => store.lastOfSubject(subject),
-    failed: sequencer.failed,
+    lastAbout: async (subject) => (await storage.store.lastOfSubjects([subject])).get(subject) ?? null,
+    failed: Promise.race([sequencer.failed, storage.lost]),
+    cosigned: storage.cosigned,
     async close() {
       await sequencer.close();
-      store.close();
+      await storage.close();
     },
   };
 }

@@ -38,10 +38,10 @@ export type Mirror = ReadableLog &
   Readonly<{
     /** The newest checkpoint whose every entry is held here, with the mirror's own cosignature; null before the first. */
     checkpoint(): Bytes | null;
-    covering(index: number): Bytes | null;
+    covering(index: number): Promise<Bytes | null>;
     /** Copies what is new. @throws CodedError LOG_INCONSISTENT where the log contradicts what is held here, LOG_NOT_WITNESSED */
     sync(source: MirrorSource, at: UnixSeconds): Promise<Synced>;
-    close(): void;
+    close(): Promise<void>;
   }>;
 
 const GROW_ENTRIES = 1024;
@@ -105,7 +105,7 @@ export async function openMirror(directory: string, policy: LogPolicy, cosigner:
       const line = cosigner === null ? '' : await cosigner.cosign(parseNote(given).text, at);
       note = concat(given, utf8(line));
       await files.replace(CHECKPOINT_FILE, note);
-      kept.keep(to.size, note);
+      await kept.keep(to.size, note);
       head = to;
       return { size: to.size, added: to.size - size, missingBlobs: missing.size };
     },

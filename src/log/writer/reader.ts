@@ -16,8 +16,8 @@ import {
   tilePath,
   verifyConsistency,
 } from '../index.ts';
-import type { DurableFiles } from './durable-files.ts';
 import type { Head } from './lock-store.ts';
+import type { LogFiles } from './storage.ts';
 
 export const BUNDLE_BYTES_MAX = TILE_WIDTH * (2 + 65_535);
 export const ENTRIES_PER_READ_MAX = 4096;
@@ -30,11 +30,11 @@ export type LogEntry = Readonly<{ index: number; entry: Bytes }>;
  * made of them is checked against the head before it is given out.
  */
 export class TileFiles {
-  readonly #files: DurableFiles;
+  readonly #files: LogFiles;
   /** Full tiles by path: they never change. Least recently used first. */
   readonly #cache = new Map<string, Bytes>();
 
-  constructor(files: DurableFiles) {
+  constructor(files: LogFiles) {
     this.#files = files;
   }
 

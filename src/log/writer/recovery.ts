@@ -8,11 +8,11 @@ import {
   type VerifierKey,
   verifyCheckpoint,
 } from '../index.ts';
-import type { DurableFiles } from './durable-files.ts';
 import { GrowingTree } from './growing-tree.ts';
 import type { Head } from './lock-store.ts';
 import { TileFiles } from './reader.ts';
 import { decodeStaging, STAGING_BYTES_MAX, stagingPath } from './staging.ts';
+import type { LogFiles } from './storage.ts';
 
 export const CHECKPOINT_FILE = 'checkpoint';
 /** Up to this size every entry and tile is recomputed at start; above it, the right edge (which leads to the root). */
@@ -23,7 +23,7 @@ export type KnownHead = Readonly<{ size: number; root: Uint8Array }>;
 
 const inconsistent = (why: string, facts: CodedError['facts'] = {}) => new CodedError('LOG_INCONSISTENT', why, facts);
 
-async function publishedHead(files: DurableFiles, key: VerifierKey): Promise<Omit<Head, 'checkpoint'> | null> {
+async function publishedHead(files: LogFiles, key: VerifierKey): Promise<Omit<Head, 'checkpoint'> | null> {
   const note = await files.read(CHECKPOINT_FILE, NOTE_BYTES_MAX);
   return note === null ? null : (await verifyCheckpoint(note, [key], key.name)).checkpoint;
 }
@@ -35,7 +35,7 @@ async function publishedHead(files: DurableFiles, key: VerifierKey): Promise<Omi
  * @throws CodedError LOG_INCONSISTENT and what verifying the checkpoints throws
  */
 export async function recover(
-  files: DurableFiles,
+  files: LogFiles,
   head: Head,
   key: VerifierKey,
   knownHeads: readonly KnownHead[],
@@ -70,7 +70,7 @@ async function requireOwnHead(head: Head, key: VerifierKey): Promise<void> {
   }
 }
 
-async function applyStaged(files: DurableFiles, head: Head): Promise<void> {
+async function applyStaged(files: LogFiles, head: Head): Promise<void> {
   if (head.size === 0) return;
   const staged = await files.read(stagingPath(head.size, head.root), STAGING_BYTES_MAX);
   if (staged === null) throw inconsistent('a batch was committed and its staging file is gone', { size: head.size });
@@ -80,7 +80,7 @@ async function applyStaged(files: DurableFiles, head: Head): Promise<void> {
 }
 
 /** The right edge of a log's files, checked against a head. @throws CodedError LOG_INCONSISTENT */
-export async function loadTree(files: DurableFiles, head: Pick<Head, 'size' | 'root'>): Promise<GrowingTree> {
+export async function loadTree(files: LogFiles, head: Pick<Head, 'size' | 'root'>): Promise<GrowingTree> {
   const { size, root } = head;
   if (size === 0) {
     if (!equalBytes(root, merkleRoot([]))) throw inconsistent('an empty log with the root of another');

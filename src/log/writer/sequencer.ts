@@ -12,15 +12,17 @@ import {
   tilePath,
   type VerifierKey,
 } from '../index.ts';
-import { type DurableFiles, errorCode } from './durable-files.ts';
+import { errorCode } from './durable-files.ts';
 import type { GrowingTree, Growth } from './growing-tree.ts';
 import type { Head, LockStore } from './lock-store.ts';
 import { CHECKPOINT_FILE } from './recovery.ts';
 import type { LogSigner } from './signer.ts';
 import { encodeStaging, stagingPath } from './staging.ts';
+import type { LogFiles } from './storage.ts';
 
 export const QUEUE_MAX = 4096;
 export const BATCH_ENTRIES_MAX = 1024;
+const OWN_SUBJECT = 'log';
 
 /** @property size of a published checkpoint that covers the entry @property repeated the key was known: nothing was added */
 export type Appended = Readonly<{ index: number; size: number; repeated: boolean }>;
@@ -47,7 +49,7 @@ type Batch = Readonly<{
 type Draft = { readonly subjects: Map<string, number>; latestAt: number };
 
 export type SequencerDeps = Readonly<{
-  files: DurableFiles;
+  files: LogFiles;
   store: LockStore;
   signer: LogSigner;
   key: VerifierKey;
@@ -151,7 +153,7 @@ export class Sequencer {
   }
 
   async #write(taken: readonly Waiting[]): Promise<void> {
-    const batch = this.#sequence(taken);
+    const batch = await this.#sequence(taken);
     if (batch.entries.length > 0) await this.#commit(batch);
     for (const { waiting, index, repeated } of batch.sequenced) {
       waiting.resolve({ index, size: this.#head.size, repeated });
@@ -159,27 +161,28 @@ export class Sequencer {
   }
 
   /** Gives indexes; refuses, each alone, the drafts that make no leaf. */
-  #sequence(taken: readonly Waiting[]): Batch {
+  async #sequence(taken: readonly Waiting[]): Promise<Batch> {
     const entries: Bytes[] = [];
     const sequenced: Sequenced[] = [];
     const keys = new Map<string, { key: Bytes; index: number }>();
     const batch: Draft = { subjects: new Map<string, number>(), latestAt: this.#latestAt };
+    const before = await this.#known(taken);
     const resumed = this.#resumed();
     if (resumed !== null) {
-      entries.push(encodeLeaf(this.#complete(resumed, batch)));
+      entries.push(encodeLeaf(this.#complete(resumed, batch, before.subjects)));
       batch.subjects.set(resumed.subject, this.#tree.size);
     }
     for (const waiting of taken) {
       const { draft, key } = waiting;
       const keyText = key === null ? null : key.join();
-      const known = keyText === null ? null : (keys.get(keyText)?.index ?? this.#deps.store.indexOfKey(key as Bytes));
+      const known = keyText === null ? null : (keys.get(keyText)?.index ?? before.keys.get(keyText) ?? null);
       if (known !== null) {
         sequenced.push({ waiting, index: known, repeated: true });
         continue;
       }
       const index = this.#tree.size + entries.length;
       try {
-        entries.push(encodeLeaf(this.#complete(draft, batch)));
+        entries.push(encodeLeaf(this.#complete(draft, batch, before.subjects)));
       } catch (thrown) {
         waiting.reject(asCodedError(thrown));
         continue;
@@ -195,12 +198,25 @@ export class Sequencer {
   #resumed(): LeafDraft<'heartbeat'> | null {
     if (this.#tree.size === 0 || this.#deps.clock() - this.#latestAt <= SILENCE_MS) return null;
     const body = { queueDepth: this.#queue.length, awaySince: this.#latestAt };
-    return { type: 'heartbeat', src: this.#deps.src, subject: 'log', body };
+    return { type: 'heartbeat', src: this.#deps.src, subject: OWN_SUBJECT, body };
   }
 
-  #complete(draft: LeafDraft, batch: Draft): Leaf {
+  /** What the lock store has of keys and subjects. Nobody else writes: it stays so until the commit. */
+  async #known(taken: readonly Waiting[]) {
+    const { store } = this.#deps;
+    const asked = [...new Map(taken.flatMap(({ key }) => (key === null ? [] : [[key.join(), key] as const])))];
+    const names = taken.map(({ draft }) => draft.subject).filter((subject) => typeof subject === 'string');
+    const [indexes, subjects] = await Promise.all([
+      store.indexesOfKeys(asked.map(([, key]) => key)),
+      store.lastOfSubjects([...new Set([...names, OWN_SUBJECT])]),
+    ]);
+    const keys = new Map(asked.flatMap(([text], i) => (indexes[i] == null ? [] : [[text, indexes[i]] as const])));
+    return { keys, subjects };
+  }
+
+  #complete(draft: LeafDraft, batch: Draft, before: ReadonlyMap<string, number>): Leaf {
     if (typeof draft.subject !== 'string') throw new CodedError('LOG_LEAF_INVALID', 'leaf.subject: not a name');
-    const last = batch.subjects.get(draft.subject) ?? this.#deps.store.lastOfSubject(draft.subject);
+    const last = batch.subjects.get(draft.subject) ?? before.get(draft.subject) ?? null;
     if (draft.prev !== undefined && draft.prev !== last) {
       throw new CodedError('LOG_LEAF_INVALID', `leaf.prev: the last entry about the subject is ${last}`, {
         field: 'prev',
@@ -231,7 +247,7 @@ export class Sequencer {
     });
     onStep?.('staged');
     const next = await signHead(this.#deps.signer, this.#deps.key, growth.tree.size, root);
-    store.replace(this.#head, next, { idempotency: [...batch.keys.values()], subjects: batch.subjects });
+    await store.replace(this.#head, next, { idempotency: [...batch.keys.values()], subjects: batch.subjects });
     onStep?.('committed');
     await files.createAll(growth.files);
     onStep?.('applied');

@@ -99,7 +99,7 @@ function publishedRoutes(log: Log, witnessing: Witnessing | undefined): readonly
       answer: async ([, index = '']) => ({
         type: TEXT,
         cache: FRESH,
-        body: found(witnessing?.covering(parseSize(index, 'index')) ?? null),
+        body: found((await witnessing?.covering(parseSize(index, 'index'))) ?? null),
       }),
     },
   ];

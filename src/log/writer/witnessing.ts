@@ -15,7 +15,7 @@ import {
   verifyNote,
 } from '../index.ts';
 import { createWitnessClient, type WitnessClient } from '../witness/client.ts';
-import { type CosignedStore, openCosignedStore } from './cosigned-store.ts';
+import type { CosignedStore } from './cosigned-store.ts';
 import type { Log } from './log.ts';
 import type { KnownHead } from './recovery.ts';
 
@@ -41,14 +41,12 @@ export type Witnessing = Readonly<{
   /** `.tlog-proof` under a cosigned checkpoint, waited for. @throws CodedError LOG_NOT_WITNESSED, INDEX_OUT_OF_RANGE */
   proof(index: number): Promise<string>;
   /** The oldest kept checkpoint with the quorum's cosignatures that covers an entry, or null. */
-  covering(index: number): Bytes | null;
+  covering(index: number): Promise<Bytes | null>;
   close(): Promise<void>;
 }>;
 
 type Named = Readonly<{ name: string; key: VerifierKey; client: WitnessClient }>;
 export type WitnessingDeps = Readonly<{
-  /** File in which cosigned checkpoints are kept. */
-  path: string;
   fetch: typeof fetch;
   clock: Clock;
   report: (event: WitnessingEvent) => void;
@@ -99,7 +97,7 @@ type Newest = Readonly<{ note: Bytes; checkpoint: Checkpoint; at: number }>;
 
 /** The newest checkpoint that was kept, as good as any: it is verified again. */
 async function reopen(kept: CosignedStore, policy: LogPolicy, origin: string): Promise<Newest | null> {
-  const note = kept.newest();
+  const note = await kept.newest();
   if (note === null) return null;
   const verified = await verifyCheckpoint(note, keysOfPolicy(policy), origin);
   return policyHolds(policy, verified) ? { note, checkpoint: verified.checkpoint, at: 0 } : null;
@@ -178,7 +176,7 @@ class Waiters {
 /** Has each new head of a log cosigned. @throws CodedError LOG_SIGNATURE_* where what was kept is not this log's */
 export async function createWitnessing(log: Log, policy: LogPolicy, deps: WitnessingDeps): Promise<Witnessing> {
   const { clock, waitMs = WAIT_MS } = deps;
-  const kept = openCosignedStore(deps.path);
+  const kept = log.cosigned;
   const round = createRound(log, policy, deps);
   const waiters = new Waiters();
   let newest = await reopen(kept, policy, log.origin);
@@ -195,7 +193,7 @@ export async function createWitnessing(log: Log, policy: LogPolicy, deps: Witnes
     newest = { ...(await round()), at: clock() };
     const { note, checkpoint } = newest;
     if (clock() - keptAt >= KEEP_EVERY_MS || (await turns(log, from, checkpoint.size))) {
-      kept.keep(checkpoint.size, note);
+      await kept.keep(checkpoint.size, note);
       keptAt = clock();
     }
     waiters.wake();
@@ -250,7 +248,6 @@ export async function createWitnessing(log: Log, policy: LogPolicy, deps: Witnes
       waiters.wake();
       await running;
       clearTimeout(timer);
-      kept.close();
     },
   };
 }

@@ -1,7 +1,8 @@
 import { DatabaseError, Pool, type PoolClient, type QueryResultRow } from 'pg';
 import { CodedError } from '../../core/index.ts';
 
-export type Value = string | number | bigint | boolean | null | Uint8Array | readonly Uint8Array[] | readonly number[];
+type Scalar = string | number | bigint | boolean | null | Uint8Array;
+export type Value = Scalar | readonly Scalar[];
 export type Row = Readonly<Record<string, unknown>>;
 export type Ask = (sql: string, values?: readonly Value[]) => Promise<readonly Row[]>;
 
@@ -117,7 +118,14 @@ async function sessionOf(client: PoolClient, timeoutMs: number): Promise<Postgre
   };
   client.on('error', close);
   client.on('end', close);
-  const within = asking(client);
+  const one = asking(client);
+  /** One statement after the other: a session has no other way. */
+  let last: Promise<unknown> = Promise.resolve();
+  const within: Ask = (sql, values) => {
+    const run = last.then(() => one(sql, values));
+    last = run.catch(() => undefined);
+    return run;
+  };
   // The database ends the session of a process that is cut off or stopped, and so gives away what it locked.
   const heartbeat = setInterval(() => void within('SELECT 1').catch(close), HEARTBEAT_MS);
   heartbeat.unref();
@@ -169,6 +177,6 @@ function coded(error: unknown): CodedError {
 function toPostgres(value: Value): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  if (Array.isArray(value)) return value.map((one) => (typeof one === 'number' ? one : toPostgres(one)));
+  if (Array.isArray(value)) return value.map(toPostgres);
   return value;
 }
