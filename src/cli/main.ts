@@ -11,6 +11,7 @@ import { registerImage } from './commands/image.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerLog } from './commands/log.ts';
 import { registerPolicy } from './commands/policy.ts';
+import { registerRelease } from './commands/release.ts';
 import { registerRouter } from './commands/router.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVerify } from './commands/verify.ts';
@@ -22,6 +23,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerUp,
   registerRouter,
   registerWorker,
+  registerRelease,
   registerGateway,
   registerChat,
   registerVerify,

@@ -83,6 +83,9 @@ export const KIND_OF_CODE = {
   STREAM_ENDED: 'rejected',
   RESPONSE_REFUSED: 'rejected',
   RECEIPT_REFUSED: 'rejected',
+  // key release
+  RELEASE_REFUSED: 'rejected',
+  SECRET_REFUSED: 'rejected',
   // the chain and what is signed for it
   CHANNEL_CONFIG_INVALID: 'rejected',
   CONTRACT_CONFIG_INVALID: 'rejected',

@@ -50,6 +50,13 @@ export type LeafBody = Readonly<{
   anchor: Readonly<{ size: number; root: string; address: string; transaction: string }> & Extra;
   /** Files removed as the retention policy allows; the blob lists their digests, one a line. `root`: tree over them. */
   'retention-run': Readonly<{ tier: string; count: number; root: DigestText }> & Extra;
+  /** An owner's secret and the policy under which it is released, which is the blob. `secret`: 32 hex digits, its id. */
+  'secret-registered': Readonly<{ secret: string; policyDigest: DigestText; number: number }> & Extra;
+  'secret-revoked': Readonly<{ secret: string; policyDigest: DigestText }> & Extra;
+  /** The secret went to this worker, wrapped to a key of its evidence, */
+  'key-released': Admission & Readonly<{ secret: string; measurements: DigestText; tcbStatus: string }>;
+  /** or did not. */
+  'key-refused': Admission & Readonly<{ secret: string; failedChecks: readonly string[] }>;
   /** `awaySince`: the time of the entry before, where the log was away since. */
   heartbeat: Readonly<{ queueDepth: number; awaySince?: number }> & Extra;
   incident: Readonly<{ class: string; text: DigestText }> & Extra;
@@ -60,6 +67,7 @@ type Rule = (value: unknown) => boolean;
 const TEXT_CHARACTERS_MAX = 2000;
 const text: Rule = (value) => typeof value === 'string' && value.length > 0 && value.length <= TEXT_CHARACTERS_MAX;
 const digest: Rule = (value) => typeof value === 'string' && /^sha256:[0-9a-f]{64}$/.test(value);
+const secretId: Rule = (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
 const count: Rule = isSize;
 const flag: Rule = (value) => typeof value === 'boolean';
 const json: Rule = (value) => value !== undefined;
@@ -112,6 +120,10 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
   'state-snapshot': { size: count, root: digest },
   anchor: { size: count, root: text, address: text, transaction: text },
   'retention-run': { tier: text, count, root: digest },
+  'secret-registered': { secret: secretId, policyDigest: digest, number: count },
+  'secret-revoked': { secret: secretId, policyDigest: digest },
+  'key-released': { ...admission, secret: secretId, measurements: digest, tcbStatus: text },
+  'key-refused': { ...admission, secret: secretId, failedChecks: listOf(text, 1) },
   heartbeat: { queueDepth: count, awaySince: absentOr(count) },
   incident: { class: text, text: digest },
 };

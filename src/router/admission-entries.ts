@@ -8,8 +8,8 @@ type EntryDeps = Pick<AdmissionDeps, 'log' | 'source'>;
 type PolicyName = ReturnType<AdmissionDeps['policy']>;
 const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}` as const;
 
-/** What entries of both kinds say: who, by which evidence, judged when, with what, under which policy, by what. */
-function entryOf(
+/** What every entry about evidence says: who, by which evidence, judged when, with what, under which policy, by what. */
+export function entryOf(
   deps: EntryDeps,
   policy: PolicyName,
   { appraisal, judgedAt, collateral, inputs, result }: JudgedEvidence,

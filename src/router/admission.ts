@@ -28,6 +28,7 @@ import {
 import { logAdmitted, logRejected } from './admission-entries.ts';
 import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
+import { perMinute } from './per-minute.ts';
 import type { BeaconSource, LogPort } from './ports.ts';
 import { createUnlogged } from './unlogged.ts';
 
@@ -85,22 +86,6 @@ const TWIN = 'a device of this worker backs another one as well: neither is beli
 
 /** Anybody may send evidence that is refused: beyond this, refusals are told to the worker and not logged. */
 const REJECTIONS_LOGGED_PER_MINUTE = 30;
-
-function perMinute(most: number) {
-  let minute = 0;
-  let taken = 0;
-  return {
-    take(now: UnixMs): boolean {
-      const current = Math.floor(now / 60_000);
-      if (current !== minute) {
-        minute = current;
-        taken = 0;
-      }
-      taken += 1;
-      return taken <= most;
-    },
-  };
-}
 
 type Challenge = Readonly<{ nonce: Bytes; source: BeaconSource; openUntil: UnixMs }>;
 type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;

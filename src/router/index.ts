@@ -1,4 +1,4 @@
-export type { AppraiseEvidence } from './admission.ts';
+export type { AppraiseEvidence, JudgedEvidence } from './admission.ts';
 export { createAnchoring } from './anchoring.ts';
 export type { FromServe, ServeLink, ToServe, WorkerControl } from './links.ts';
 export type { Meter } from './meter.ts';
@@ -13,6 +13,7 @@ export type {
   LogPort,
   PoolPort,
 } from './ports.ts';
+export * from './release/index.ts';
 export { every } from './rounds.ts';
 export { createRouter, type RouterDeps } from './router.ts';
 export type { RouterService, WorkerRow } from './service.ts';

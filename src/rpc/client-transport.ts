@@ -18,7 +18,7 @@ type UnaryMethod<Ask, Answer> = Readonly<{
   responseDeserialize: (bytes: Buffer) => Answer;
 }>;
 
-function ask<Ask, Answer>(
+export function ask<Ask, Answer>(
   client: grpc.Client,
   method: UnaryMethod<Ask, Answer>,
   request: Ask,

@@ -1,5 +1,11 @@
 export { connectToRouter } from './client-transport.ts';
 export { protoFolder } from './package.ts';
 export { paymentHandlers } from './payments-server.ts';
+export {
+  connectToKeyRelease,
+  connectToKeyReleaseAdministration,
+  type SecretReport,
+} from './release-link.ts';
+export { serveKeyRelease, serveKeyReleaseAdministration } from './release-server.ts';
 export { type RouterServer, serveAdministration, serveRouter } from './router-server.ts';
 export { attachToRouter } from './worker-link.ts';

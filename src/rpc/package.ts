@@ -6,6 +6,7 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import type { ProtoGrpcType as AdminTypes } from './wire/admin.ts';
 import type { ProtoGrpcType as InferenceTypes } from './wire/inference.ts';
 import type { ProtoGrpcType as PaymentsTypes } from './wire/payments.ts';
+import type { ProtoGrpcType as ReleaseTypes } from './wire/release.ts';
 import type { ProtoGrpcType as TransparencyTypes } from './wire/transparency.ts';
 import type { ProtoGrpcType as WorkerTypes } from './wire/worker.ts';
 
@@ -13,13 +14,14 @@ const PROTO = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', 'prot
 
 /** Read once: the wire is data (`proto/`), and src/rpc/wire/ are its generated types. */
 export const packageDefinition: PackageDefinition = loadSync(
-  ['admin', 'inference', 'payments', 'transparency', 'worker'].map((name) => `chrysalis/v1/${name}.proto`),
+  ['admin', 'inference', 'payments', 'release', 'transparency', 'worker'].map((name) => `chrysalis/v1/${name}.proto`),
   { includeDirs: [PROTO], longs: String, enums: String, defaults: true, oneofs: true, keepCase: false },
 );
 
 type V1 = AdminTypes['chrysalis']['v1'] &
   InferenceTypes['chrysalis']['v1'] &
   PaymentsTypes['chrysalis']['v1'] &
+  ReleaseTypes['chrysalis']['v1'] &
   TransparencyTypes['chrysalis']['v1'] &
   WorkerTypes['chrysalis']['v1'];
 

@@ -21,7 +21,7 @@ export function deadlineOf(call: { getDeadline(): grpc.Deadline }, now: UnixMs):
   return Math.min(Number.isFinite(ms) ? ms : Number.POSITIVE_INFINITY, now + DEADLINE_DEFAULT_MS);
 }
 
-function unary<Ask, Answer>(
+export function unary<Ask, Answer>(
   answer: (ask: Ask, deadline: UnixMs) => Answer | Promise<Answer>,
   now: Clock,
 ): grpc.handleUnaryCall<Ask, Answer> {
@@ -198,7 +198,7 @@ export async function serveAdministration(
   return { port, close: (graceMs) => shutDown(server, graceMs) };
 }
 
-function bind(
+export function bind(
   server: grpc.Server,
   { host, port }: Readonly<{ host: string; port: number }>,
   credentials: grpc.ServerCredentials,
@@ -211,7 +211,7 @@ function bind(
   });
 }
 
-function shutDown(server: grpc.Server, graceMs: number): Promise<void> {
+export function shutDown(server: grpc.Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const kill = setTimeout(() => server.forceShutdown(), graceMs);
     server.tryShutdown(() => {

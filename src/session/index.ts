@@ -16,6 +16,7 @@ export * from './offer.ts';
 export * from './price.ts';
 export * from './receipt.ts';
 export * from './receipt-verify.ts';
+export * from './release.ts';
 export * from './request.ts';
 export { type BodyFault, type BodyPadding, bodyBytes, padme, sealedBytesOf } from './request-body.ts';
 export { RequestDigest, WRAP_BYTES } from './request-keys.ts';

@@ -7,4 +7,5 @@ export {
   type PostgresSession,
 } from './postgres/database.ts';
 export { openPostgresLedger } from './postgres/ledger.ts';
+export { openReleaseStore, type ReleaseStore, type SecretRow } from './release-store.ts';
 export { openSqliteLedger } from './sqlite-ledger.ts';

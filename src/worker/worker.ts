@@ -1,4 +1,3 @@
-import { ed25519Key } from '#crypto';
 import {
   type Beacon,
   type Bytes,
@@ -6,7 +5,6 @@ import {
   CodedError,
   clientNonceInput,
   encodeNonceProof,
-  type Keyset,
   type MonotonicClock,
   parseBeacon,
   type Randomness,
@@ -17,31 +15,23 @@ import {
 import {
   createWorkerSession,
   helloDigest,
-  KEM_X25519,
   KEM_XWING,
   type PriceSheet,
   parseHello,
   parsePriceSheet,
   priceId,
   type RouterToWorker,
-  VERSION,
 } from '../session/index.ts';
 import { answer } from './answer.ts';
-import { createAttester, type Machine, type MadeEvidence } from './attester.ts';
+import type { MadeEvidence } from './attester.ts';
+import type { Boot } from './boot.ts';
 import type { Engine } from './engines/index.ts';
 import type { RouterLink, ServedRequest, ServePart } from './links.ts';
 
-export type WorkerOptions = Readonly<{
-  name: string;
-  modelDigest: Bytes;
-  concurrencyMax: number;
-  /** TON account that is paid for this worker's receipts. */
-  payee: Keyset['payee'];
-  transportSpkiSha256: Bytes;
-}>;
+export type WorkerOptions = Readonly<{ name: string; concurrencyMax: number }>;
 
 export type WorkerDeps = Readonly<{
-  machine: Machine;
+  boot: Boot;
   engine: Engine;
   connect: () => RouterLink;
   now: Clock;
@@ -65,7 +55,6 @@ export type WorkerEvent =
 const VOUCHER_BYTES_MAX = 512;
 
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
-const KEYSET_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** The router frees a slot when it has the last part of an answer, a moment before that answer has ended here. */
 const HANDOVER = 4;
 const SPARE_STREAMS = 4;
@@ -77,32 +66,17 @@ const QUOTE_WAITERS_MAX = 1024;
 const USED_MAX = 1_000_000;
 const CONTEXTS_MAX = 10_000;
 
-/** One boot of a worker: its keys exist from here to `stop()`, and nowhere else. */
+/** Serves for one boot, until `stop()`. */
 export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   const { engine, now, randomness } = deps;
-  const identityKey = ed25519Key(randomness(32));
-  const receiptKey = ed25519Key(randomness(32));
-  const keyset: Keyset = {
-    identityKey: identityKey.publicKey,
-    receiptKey: receiptKey.publicKey,
-    transportSpkiSha256: options.transportSpkiSha256,
-    versions: [VERSION],
-    suites: [KEM_XWING, KEM_X25519],
-    payee: options.payee,
-    notAfter: now() + KEYSET_LIFETIME_MS,
-  };
-  const attester = createAttester(deps.machine, {
-    keyset,
-    modelDigest: options.modelDigest,
-    firmwareLog: deps.machine.firmwareLog ?? new Uint8Array(0),
-  });
+  const { identityKey, receiptKey, keyset, attester, modelDigest } = deps.boot;
   let price: Readonly<{ id: string; sheet: PriceSheet }> | null = null;
   let dispatchKey: Bytes | null = null;
   const session = createWorkerSession({
     identityKey,
     receiptKey,
     keyset,
-    model: options.modelDigest,
+    model: modelDigest,
     now,
     monotonic: deps.monotonic,
     randomness,
@@ -151,7 +125,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       nonceProof: encodeNonceProof(made.proofs[0] as MadeEvidence['proofs'][number]),
       epochCertificate: certificate.certificate,
       epochSignature: certificate.signature,
-      certificates: deps.machine.certificates?.() ?? [],
+      certificates: deps.boot.certificates(),
     });
   };
 
@@ -262,7 +236,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
         join: {
           versions: keyset.versions,
           name: options.name,
-          modelDigest: options.modelDigest,
+          modelDigest,
           modelName: engine.modelId,
           contextTokensMax: engine.contextTokensMax,
           concurrencyMax: options.concurrencyMax,

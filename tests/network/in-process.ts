@@ -65,6 +65,7 @@ import {
   modelDigest,
   NO_DEVICES,
   type RouterLink,
+  startBoot,
   type WorkerEvent,
 } from '../../src/worker/index.ts';
 import { vendor as nvidiaVendor } from '../attestation/nvidia/scene.ts';
@@ -372,7 +373,15 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const workers = hosts.machines.map((machine, i) =>
     createWorker(
       {
-        machine,
+        boot: startBoot(
+          machine,
+          { now: Date.now, randomness },
+          {
+            modelDigest: modelOf(engineOf(i)),
+            payee: { workchain: 0, account: new Uint8Array(32) },
+            transportSpkiSha256: new Uint8Array(32),
+          },
+        ),
         engine: engineOf(i),
         connect: () => {
           const link = attachToRouter(address);
@@ -392,10 +401,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       },
       {
         name: `worker-${i}`,
-        modelDigest: modelOf(engineOf(i)),
         concurrencyMax: options.slots ?? 64,
-        payee: { workchain: 0, account: new Uint8Array(32) },
-        transportSpkiSha256: new Uint8Array(32),
       },
     ),
   );

@@ -1,6 +1,6 @@
 import type { Approvers } from '../../attestation/index.ts';
 import type { AuditTrust } from '../../audit/index.ts';
-import { CodedError, fromHex, parseStrictJson } from '../../core/index.ts';
+import { CodedError, fromHex, type Json, parseStrictJson } from '../../core/index.ts';
 import { readText } from '../compose/files.ts';
 import { auditAnchors } from '../compose/trust.ts';
 import { readLogPolicy } from '../log/keys.ts';
@@ -24,10 +24,14 @@ export function loadAuditTrust(options: TrustOptions): AuditTrust {
   };
 }
 
-/** `{"name": "64 hex digits of an Ed25519 key", …}`. @throws CodedError CONFIG_INVALID */
+/** `{"name": "64 hex digits of an Ed25519 key", …}` in a file. @throws CodedError CONFIG_INVALID */
 export function readKeys(path: string): Approvers {
-  const value = parseStrictJson(readText(path), path);
-  const invalid = () => new CodedError('CONFIG_INVALID', `${path} is no list of Ed25519 keys by name`);
+  return keysOf(parseStrictJson(readText(path), path), path);
+}
+
+/** The same as a value. @throws CodedError CONFIG_INVALID */
+export function keysOf(value: Json, where: string): Approvers {
+  const invalid = () => new CodedError('CONFIG_INVALID', `${where} is no list of Ed25519 keys by name`);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid();
   const rows = Object.entries(value);
   if (rows.length === 0 || rows.length > PEOPLE_MAX) throw invalid();

@@ -23,6 +23,10 @@ type Options = Readonly<{
   rimUrl?: string;
   ocspUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
+  releaseOwners?: string;
+  releaseKeyFile?: string;
+  releasePort: string;
+  releaseAdminPort: string;
   poolOwner?: string;
   poolPostDelay: number;
   payAbove: bigint;
@@ -51,13 +55,27 @@ function nanoTon(text: string): bigint {
 }
 
 async function run(options: Options): Promise<void> {
-  const [{ openRouter }, { createRouterMetrics, serveMetrics }, { paymentHandlers, serveAdministration, serveRouter }] =
-    await Promise.all([import('../compose/router.ts'), import('../compose/metrics.ts'), import('../../rpc/index.ts')]);
+  const [
+    { openRouter },
+    { createRouterMetrics, serveMetrics },
+    { paymentHandlers, serveAdministration, serveRouter },
+    { addressesOf, serveRelease },
+  ] = await Promise.all([
+    import('../compose/router.ts'),
+    import('../compose/metrics.ts'),
+    import('../../rpc/index.ts'),
+    import('../release/serving.ts'),
+  ]);
   const stop = stopSignal(options);
   const metrics = createRouterMetrics();
   const opened = await openRouter(options, metrics.meter);
   const { host } = options;
   const server = await serveRouter(opened.router, paymentHandlers, { host, port: Number(options.port), now: Date.now });
+  const released =
+    opened.release === null
+      ? null
+      : await serveRelease(opened.release, { host, port: options.releasePort, adminPort: options.releaseAdminPort });
+  const release = released === null ? null : addressesOf(released);
   if (options.json === true) {
     announce({
       event: 'ready',
@@ -66,9 +84,11 @@ async function run(options: Options): Promise<void> {
       policy: opened.policy,
       simulated: opened.simulated,
       contracts: opened.contracts,
+      ...(release === null ? {} : { release }),
     });
   } else {
     console.log(`router   ${host}:${server.port}   policy ${opened.policy}`);
+    if (release !== null) console.log(`key release   ${release.url}   for owners ${release.admin}`);
     if (opened.simulated)
       console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
   }
@@ -82,6 +102,7 @@ async function run(options: Options): Promise<void> {
   await aborted(stop);
   await scraped?.close();
   await administration?.close(0);
+  await released?.close();
   await server.close(DRAIN_MS);
   await opened.close();
   if (options.json === true) announce({ event: 'stopped' });
@@ -122,6 +143,10 @@ export function registerRouter(program: Command): void {
       '--dangerously-allow-simulated-vendor <file>',
       'roots of a simulated vendor; refused by production policies',
     )
+    .option('--release-owners <file>', 'release model keys too: {"owner": {"person": hex of an Ed25519 key}}')
+    .option('--release-key-file <file>', 'what their secrets at rest are encrypted under; keep it elsewhere')
+    .option('--release-port <number>', 'where workers ask for keys', '8444')
+    .option('--release-admin-port <number>', 'where keys are registered and revoked, on 127.0.0.1', '8445')
     .option(
       '--pool-owner <address>',
       'who takes the pool’s fee and may veto a root, workchain:hex; not the router itself',

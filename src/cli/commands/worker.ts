@@ -15,6 +15,7 @@ type Options = Readonly<{
   engineUrl?: string;
   engineModel?: string;
   engineContext?: number;
+  release?: string;
   json?: boolean;
   supervised?: boolean;
 }>;
@@ -31,21 +32,26 @@ async function run(options: Options): Promise<void> {
   const json = options.json === true;
   const keep = options.vouchers === undefined ? null : voucherKeeper(options.vouchers, options.payee);
   const simulated = options.simulatedMachine !== undefined;
-  const opened = await openWorker({ ...options, concurrency: Number(options.concurrency) }, (event) => {
-    if (event.event === 'voucher') {
-      keep?.(event).catch((error: unknown) =>
-        console.error(`a voucher of the router was not kept: ${asCodedError(error).message}`),
-      );
-    } else if (json) {
-      if (event.event !== 'disconnected') announce(event as Parameters<typeof announce>[0]);
-      else console.error(`disconnected from the router (${event.code}); trying again in ${event.retryInMs} ms`);
-    } else if (event.event === 'admitted') console.log(`admitted, log entry ${event.logIndex}`);
-    else if (event.event === 'refused')
-      console.error(`refused: ${event.message} (${event.code}) ${event.failedChecks.join(', ')}`);
-    else if (event.event === 'disconnected')
-      console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
-    else console.log(`draining: ${event.reason}`);
-  });
+  const opened = await openWorker(
+    { ...options, concurrency: Number(options.concurrency) },
+    (event) => {
+      if (event.event === 'voucher') {
+        keep?.(event).catch((error: unknown) =>
+          console.error(`a voucher of the router was not kept: ${asCodedError(error).message}`),
+        );
+      } else if (json) {
+        if (event.event !== 'disconnected') announce(event as Parameters<typeof announce>[0]);
+        else console.error(`disconnected from the router (${event.code}); trying again in ${event.retryInMs} ms`);
+      } else if (event.event === 'admitted') console.log(`admitted, log entry ${event.logIndex}`);
+      else if (event.event === 'refused')
+        console.error(`refused: ${event.message} (${event.code}) ${event.failedChecks.join(', ')}`);
+      else if (event.event === 'disconnected')
+        console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
+      else console.log(`draining: ${event.reason}`);
+    },
+    ({ code, message, retryInMs }) =>
+      console.error(`the model's key is not released yet: ${message} (${code}); again in ${retryInMs} ms`),
+  );
   if (json) announce({ event: 'ready', name: options.name, model: opened.modelId, tee: opened.tee, simulated });
   else
     console.log(
@@ -79,6 +85,7 @@ export function registerWorker(program: Command): void {
     .option('--engine-url <url>', 'an OpenAI-compatible server on this machine (vLLM, SGLang, TGI) that serves --model')
     .option('--engine-model <name>', 'how requests name the model; the folder’s name, or the server’s first model')
     .option('--engine-context <tokens>', 'prompt and answer together, where that server does not say', Number)
+    .option('--release <address>', 'host:port of the service that releases the key of a sealed --model')
     .option('--concurrency <number>', 'requests at the same time', '16')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
     .option('--vouchers <file>', 'where what the router’s pool owes that account is kept, signed by the router')

@@ -1,30 +1,19 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ed25519Key, sha256 } from '#crypto';
-import {
-  appraise,
-  BoundedMap,
-  earDigest,
-  earOf,
-  encodeRecordedInputs,
-  type KnownBlock,
-  loadVendorEndorsements,
-  parseEvidenceBundle,
-  type TrustAnchor,
-  type VendorEndorsements,
-  VerificationCache,
-} from '../../attestation/index.ts';
+import { ed25519Key } from '#crypto';
 import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
-import { asCodedError, type Beacon, type Bytes, CodedError, toHex, utf8 } from '../../core/index.ts';
-import { parseCheckpoint, parseNote } from '../../log/index.ts';
+import { asCodedError, type Bytes, CodedError } from '../../core/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
-import { type BeaconSource, createRouter, type LogPort, type Meter, type RouterService } from '../../router/index.ts';
+import { createRouter, type KeyRelease, type LogPort, type Meter, type RouterService } from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
 import { type Ledger, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
+import { appraiserOf } from './appraising.ts';
+import { beaconOf } from './beacon.ts';
 import { chainPort, openChain } from './chain.ts';
-import { type Collateral, type CollateralOptions, openCollateral } from './collateral.ts';
+import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness } from './files.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
+import { openKeyRelease, type ReleaseParts } from './release.ts';
 import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
 import { loadTrust } from './trust.ts';
 
@@ -38,6 +27,9 @@ export type RouterOptions = PolicyOptions &
     logTokenFile: string;
     /** PostgreSQL, where several replicas share the ledger; SQLite in the data folder where absent. */
     database?: string;
+    /** Owners whose secrets this router releases; none where absent. */
+    releaseOwners?: string;
+    releaseKeyFile?: string;
   }>;
 
 export type OpenedRouter = Readonly<{
@@ -45,11 +37,11 @@ export type OpenedRouter = Readonly<{
   policy: string;
   simulated: boolean;
   contracts: SettlementContracts;
+  /** Where it releases keys too. */
+  release: KeyRelease | null;
   close(): Promise<void>;
 }>;
 
-const COLLATERALS_MAX = 64;
-const BEACON_FRESH_MS = 1_000;
 const WALLET_LEAST = 500_000_000n;
 const WALLET_POLL_MS = 250;
 const WALLET_TRIES_MAX = 480;
@@ -79,36 +71,16 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
   const withWallet = walletOfReplicas(ledger);
   const settlement = await openSettlement(options, chain, log, chain.network === DEVELOPMENT_NETWORK, withWallet);
   const port = chainPort(chain);
-  const beacon = beaconOf(port, log, chain.network);
+  const beacon = beaconOf(port.head, log);
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
   const priceSheet = await priceSheetIn(ledger, chain.network);
   const policy = await followPolicy(log, options, (problem) => process.stderr.write(`${problem}\n`));
-  const judgedWith = judgedWithOf(collateral);
+  const appraiser = appraiserOf(collateral);
   const router = createRouter({
     log,
     chain: { ...port, claim: (terms, voucher) => withWallet(() => port.claim(terms, voucher)) },
     ledger,
-    appraise: async ({ bundle, certificates }, nonce, source) => {
-      const known: KnownBlock = {
-        network: source.beacon.network,
-        seqno: source.beacon.seqno,
-        rootHash: source.beacon.blockRootHash,
-        at: source.madeAt,
-      };
-      const { trust, digest } = policy.current();
-      const { endorsements, text: collateralText } = await judgedWith(bundle, certificates, trust.trustAnchors, digest);
-      const judgedAt = Date.now();
-      const knownBlocks = [known];
-      const given = { ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
-      const appraisal = await appraise(given);
-      return {
-        appraisal,
-        judgedAt,
-        collateral: utf8(collateralText),
-        inputs: encodeRecordedInputs({ judgedAt, policyDigest: digest, nonce, knownBlocks }),
-        result: earDigest(earOf(appraisal, trust.policy, judgedAt)),
-      };
-    },
+    appraise: (evidence, nonce, source) => appraiser(evidence, nonce, [source], policy.current()),
     beacon,
     collateral: collateral.textFor,
     policy: () => {
@@ -128,14 +100,17 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     ...(meter === undefined ? {} : { meter }),
     randomness: systemRandomness,
   });
+  const release = releaseOf(options, { log, beacon, appraiser, anchors: atStart.trust.trustAnchors });
   const rounds = settlement.start({ ledger, watch: router.watchChannels, failed: reportFailed });
   return {
     router,
     contracts: settlement.contracts,
     policy: `${atStart.policy.id} #${atStart.policy.number}`,
     simulated: options.dangerouslyAllowSimulatedVendor !== undefined,
+    release,
     close: async () => {
       await rounds.close();
+      await release?.close();
       policy.close();
       await router.close();
       await collateral.close();
@@ -144,62 +119,21 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
   };
 }
 
-/**
- * Endorsements read from the very text that is archived and that clients are given: whoever makes the appraisal again
- * starts from the same bytes.
- */
-function judgedWithOf(collateral: Collateral) {
-  const loaded = new BoundedMap<VendorEndorsements>(COLLATERALS_MAX);
-  const nvidiaCache = new VerificationCache();
-  return async (
-    bundle: Bytes,
-    certificates: readonly Bytes[],
-    anchors: readonly TrustAnchor[],
-    policyDigest: Bytes,
-  ): Promise<Readonly<{ endorsements: VendorEndorsements; text: string }>> => {
-    await collateral.endorsementsFor(bundle, certificates); // fetched where it has to be
-    const text = await collateral.textFor(bundle);
-    const { tee } = parseEvidenceBundle(bundle);
-    const key = `${tee}:${toHex(policyDigest)}:${toHex(sha256(utf8(text)))}`;
-    const endorsements = loaded.get(key) ?? (await loadVendorEndorsements(tee, text, anchors, nvidiaCache));
-    loaded.set(key, endorsements);
-    return { endorsements, text };
-  };
+/** @throws CodedError USAGE_INVALID where there are owners and no key for what they entrust */
+function releaseOf(options: RouterOptions, parts: ReleaseParts): KeyRelease | null {
+  const { releaseOwners: owners, releaseKeyFile: keyFile } = options;
+  if (owners === undefined) return null;
+  if (keyFile === undefined) {
+    const why = 'secrets at rest need a key that is kept elsewhere: name its file with --release-key-file';
+    throw new CodedError('USAGE_INVALID', why, { field: 'releaseKeyFile' });
+  }
+  return openKeyRelease(parts, { data: options.data, name: options.name, owners, keyFile });
 }
 
 /** Nothing of it is lost: the next round tries again. */
 function reportFailed(what: string, error: unknown): void {
   const { code, message } = asCodedError(error);
   process.stderr.write(`${what}: ${code} ${message}\n`);
-}
-
-/** The newest block and log head, asked for at most once a second. */
-function beaconOf(chain: ReturnType<typeof chainPort>, log: LogPort, network: number): () => Promise<BeaconSource> {
-  let latest: Promise<BeaconSource> | null = null;
-  let askedAt = 0;
-  const ask = async (): Promise<BeaconSource> => {
-    const [head, checkpoint] = await Promise.all([chain.head(), log.checkpoint()]);
-    const { origin, size, root } = parseCheckpoint(parseNote(utf8(checkpoint)).text);
-    const beacon: Beacon = {
-      network,
-      seqno: head.seqno,
-      blockRootHash: head.rootHash,
-      logOriginSha256: sha256(utf8(origin)),
-      logSize: BigInt(size),
-      logRoot: root,
-    };
-    return { beacon, checkpoint, madeAt: Date.now() };
-  };
-  return () => {
-    if (latest === null || Date.now() - askedAt > BEACON_FRESH_MS) {
-      askedAt = Date.now();
-      latest = ask();
-      latest.catch(() => {
-        latest = null;
-      });
-    }
-    return latest;
-  };
 }
 
 /** The sheet in force, the same at all replicas; a new one in time before the old one ends. */

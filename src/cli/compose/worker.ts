@@ -9,23 +9,32 @@ import {
   type SimulatedMachineState,
   type SimulatedSnpMachineState,
 } from '../../attestation/simulate/index.ts';
-import { CodedError, fromBase64, fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
-import { attachToRouter } from '../../rpc/index.ts';
+import { CodedError, equalBytes, fromBase64, fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
+import { attachToRouter, connectToKeyRelease } from '../../rpc/index.ts';
 import {
+  type Boot,
+  type BootOptions,
   type CheckedDevices,
   checkDevices,
   createWorker,
   type Device,
   type Engine,
+  fetchReleasedSecret,
   holdsDocumentModel,
   loadDocumentEngine,
   loadOnnxEngine,
   loadUpstreamEngine,
   type Machine,
+  type ModelFolder,
   modelDigest,
   modelFolderOnDisk,
   NO_DEVICES,
   openLinuxGuest,
+  openSealedFolder,
+  type ReleaseDeps,
+  type SealedHeader,
+  sealedHeaderOnDisk,
+  startBoot,
   type WorkerEvent,
   watchedModelOnDisk,
 } from '../../worker/index.ts';
@@ -47,6 +56,8 @@ export type WorkerRunOptions = Readonly<{
   engineUrl?: string;
   engineModel?: string;
   engineContext?: number;
+  /** The service that releases the key of a sealed model, `host:port`. */
+  release?: string;
 }>;
 
 /** A simulated TD or SNP guest in this very process: its quotes, and nothing that protects memory. */
@@ -103,14 +114,16 @@ async function simulatedDevices(path: string | undefined): Promise<CheckedDevice
   return checkDevices(opened, trust, Math.floor(Date.now() / 1000), systemRandomness);
 }
 
+/** The engine of ours that reads this kind of model. */
+export async function engineWithin(folder: ModelFolder, modelId?: string): Promise<Engine> {
+  const named = modelId === undefined ? {} : { modelId };
+  if (await holdsDocumentModel(folder)) return loadDocumentEngine(folder, named);
+  return loadOnnxEngine(folder, { ...named, randomness: systemRandomness });
+}
+
 async function openEngine(options: WorkerRunOptions): Promise<Engine> {
   const { engineUrl: url, engineModel: modelId, engineContext: contextTokensMax } = options;
-  if (url === undefined) {
-    const folder = modelFolderOnDisk(options.model);
-    const named = modelId === undefined ? {} : { modelId };
-    if (await holdsDocumentModel(folder)) return loadDocumentEngine(folder, named);
-    return loadOnnxEngine(folder, { ...named, randomness: systemRandomness });
-  }
+  if (url === undefined) return engineWithin(modelFolderOnDisk(options.model), modelId);
   return loadUpstreamEngine({
     url,
     model: await watchedModelOnDisk(options.model),
@@ -122,6 +135,65 @@ async function openEngine(options: WorkerRunOptions): Promise<Engine> {
       return () => clearInterval(timer);
     },
   });
+}
+
+/** Keys of this boot over a plain model, whose digest the engine knows. */
+async function bootPlain(options: WorkerRunOptions, machine: Machine): Promise<Opened> {
+  const engine = await openEngine(options);
+  return {
+    engine,
+    boot: startBoot(machine, deps, { ...bootOptions(options), modelDigest: modelDigest(engine.manifest) }),
+  };
+}
+
+/**
+ * A sealed model: what its header says is inside is measured, the key is asked for with that, and what was opened must be
+ * that. @throws CodedError RELEASE_REFUSED, MODEL_INVALID, USAGE_INVALID
+ */
+async function bootSealed(
+  options: WorkerRunOptions,
+  machine: Machine,
+  header: SealedHeader,
+  waiting: ReleaseDeps['waiting'],
+): Promise<Opened> {
+  const { release, engineUrl, model } = options;
+  if (release === undefined) {
+    throw new CodedError('USAGE_INVALID', 'this model is sealed: name the service that releases its key, --release');
+  }
+  if (engineUrl !== undefined) {
+    const why =
+      'a server beside the worker reads its files itself, and these are sealed: serve them from the engine within';
+    throw new CodedError('USAGE_INVALID', why, { field: 'engineUrl' });
+  }
+  const boot = startBoot(machine, deps, { ...bootOptions(options), modelDigest: header.modelDigest });
+  const link = connectToKeyRelease(release);
+  const delay = (ms: number) => setTimeout(ms);
+  const key = await fetchReleasedSecret(boot, header.secret, {
+    link,
+    randomness: systemRandomness,
+    waiting,
+    delay,
+  }).finally(() => link.close());
+  const opened = openSealedFolder(model, header, key);
+  const engine = await engineWithin(opened, options.engineModel).finally(() => key.fill(0));
+  if (equalBytes(modelDigest(engine.manifest), header.modelDigest)) return { engine, boot };
+  await engine.close();
+  throw new CodedError(
+    'MODEL_INVALID',
+    'the sealed model is not the one that its header names, or was sealed for another engine',
+  );
+}
+
+type Opened = Readonly<{ engine: Engine; boot: Boot }>;
+const deps = { now: Date.now, randomness: systemRandomness };
+
+function bootOptions({ payee }: WorkerRunOptions): Omit<BootOptions, 'modelDigest'> {
+  const [workchain = '0', account = ''] = payee.split(':');
+  return {
+    payee: { workchain: Number(workchain), account: account === '' ? new Uint8Array(32) : fromHex(account, 'payee') },
+    // This worker serves through its router alone: it has no TLS endpoint of its own, and says so with a key nobody has.
+    transportSpkiSha256: sha256(utf8('ais/1 no transport endpoint')),
+  };
 }
 
 async function openMachine(options: WorkerRunOptions): Promise<Machine> {
@@ -140,30 +212,37 @@ async function openMachine(options: WorkerRunOptions): Promise<Machine> {
   );
 }
 
-/** A worker's parts put together. @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID, PLATFORM_UNSUPPORTED */
-export async function openWorker(options: WorkerRunOptions, report: (event: WorkerEvent) => void) {
+/**
+ * A worker's parts put together.
+ * @param waiting told while the key of a sealed model is not released yet
+ * @throws CodedError MODEL_MISSING, MODEL_INVALID, CONFIG_INVALID, PLATFORM_UNSUPPORTED, RELEASE_REFUSED
+ */
+export async function openWorker(
+  options: WorkerRunOptions,
+  report: (event: WorkerEvent) => void,
+  waiting: ReleaseDeps['waiting'],
+) {
   const machine = await openMachine(options);
-  const engine = await openEngine(options);
-  const [workchain = '0', account = ''] = options.payee.split(':');
+  const header = await sealedHeaderOnDisk(options.model);
+  const { engine, boot } =
+    header === null ? await bootPlain(options, machine) : await bootSealed(options, machine, header, waiting);
   const worker = createWorker(
     {
-      machine,
+      boot,
       engine,
       connect: () => attachToRouter(options.router),
-      now: Date.now,
+      ...deps,
       monotonic: () => performance.now(),
-      randomness: systemRandomness,
       releaseMemory: collector(),
       report,
     },
-    {
-      name: options.name,
-      modelDigest: modelDigest(engine.manifest),
-      concurrencyMax: options.concurrency,
-      payee: { workchain: Number(workchain), account: account === '' ? new Uint8Array(32) : fromHex(account, 'payee') },
-      // This worker serves through its router alone: it has no TLS endpoint of its own, and says so with a key nobody has.
-      transportSpkiSha256: sha256(utf8('ais/1 no transport endpoint')),
-    },
+    { name: options.name, concurrencyMax: options.concurrency },
   );
-  return { worker, tee: machine.tee, modelId: engine.modelId, close: () => engine.close() };
+  return {
+    worker,
+    tee: machine.tee,
+    modelId: engine.modelId,
+    sealed: header !== null,
+    close: () => engine.close(),
+  };
 }

@@ -27,6 +27,8 @@ export type RetentionPolicy = Readonly<{
 const REMOVABLE: ReadonlySet<string> = new Set<LeafType>([
   'worker-admitted',
   'worker-rejected',
+  'key-released',
+  'key-refused',
   're-attested',
   'receipt-batch',
   'session-batch',

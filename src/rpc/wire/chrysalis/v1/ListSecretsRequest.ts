@@ -1,0 +1,8 @@
+// Original file: proto/chrysalis/v1/release.proto
+
+
+export interface ListSecretsRequest {
+}
+
+export interface ListSecretsRequest__Output {
+}
