@@ -2,6 +2,7 @@ import { Address, beginCell, type Cell, toNano } from '@ton/core';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ContractBench, Outcome } from './contract-bench.ts';
+import { VALUE } from './support.ts';
 
 /** Operations on one contract: 2,000 in CI, some at every desk, ten thousand and more before a release. */
 export const OPERATIONS = Number(process.env.CHRYSALIS_FUZZ_OPERATIONS ?? (process.env.CI ? 2000 : 400));
@@ -31,7 +32,8 @@ export type Expected<State> = Readonly<{
   keep: bigint | null;
 }>;
 
-export type Sent = Readonly<{ from: Address; value: bigint; body: Cell }>;
+/** @property bounced a message that the receiver did not take, on its way back */
+export type Sent = Readonly<{ from: Address; value: bigint; body: Cell; bounced?: boolean }>;
 
 /** One message on contract and model; they must agree on all that can be seen. */
 export async function step<State>(
@@ -41,7 +43,8 @@ export async function step<State>(
 ): Promise<Outcome> {
   const before = bench.state as State;
   const balanceBefore = bench.balance;
-  const outcome = await bench.send(sent.from, sent.value, sent.body);
+  const { bounced = false } = sent;
+  const outcome = await bench.send(sent.from, sent.value, sent.body, { bounced, bounce: !bounced });
   const byRule = expectedOf(before, outcome.base, bench.now);
   // Too little even for gas: the contract did not run, or not to its end.
   const starved = sent.value < GAS_MAX && OUT_OF_GAS.includes(outcome.exitCode);
@@ -56,8 +59,8 @@ export async function step<State>(
 
   if (expected.exitCode !== 0 || outcome.aborted) {
     expect(bench.state).toEqual(before);
-    // What is too little for the fees of going back stays.
-    const kept = outcome.outgoing.length === 0 && sent.value < GAS_MAX ? sent.value : 0n;
+    // What is too little for the fees of going back stays, and what has come back already.
+    const kept = outcome.outgoing.length === 0 && (bounced || sent.value < GAS_MAX) ? sent.value : 0n;
     expect(bench.balance).toBeLessThanOrEqual(balanceBefore + kept);
     if (expected.exitCode === 0) {
       // The action phase failed: only where the account was truly short of what must stay on it.
@@ -83,7 +86,7 @@ export async function step<State>(
 }
 
 /** A directed operation: what is drawn otherwise, from whom and with what value. */
-export const by = <const Drawn>(from: Address, drawn: Drawn, value = toNano('0.05')) => ({ drawn, from, value });
+export const by = <const From, const Drawn>(from: From, drawn: Drawn, value = VALUE) => ({ drawn, from, value });
 
 /**
  * One run of `directed`, then runs of {@link OPERATIONS_PER_RUN} drawn operations, {@link OPERATIONS} in all.
