@@ -1,4 +1,4 @@
-import { Address, beginCell, type Cell, toNano } from '@ton/core';
+import { type Address, beginCell, type Cell, toNano } from '@ton/core';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ContractBench, Outcome } from './contract-bench.ts';
@@ -16,11 +16,6 @@ const FEES_MAX = toNano('0.005');
 /** More than any operation's gas, and the codes of a contract that had too little: not run, stopped, stopped later. */
 const GAS_MAX = toNano('0.01');
 const OUT_OF_GAS = [-1, -14, 13];
-
-// Two objects of one address differ in a function that each of them has of its own.
-expect.addEqualityTesters([
-  (a: unknown, b: unknown) => (a instanceof Address && b instanceof Address ? a.equals(b) : undefined),
-]);
 
 /** What the rules of a contract say of one message, by a model that was written from the document. */
 export type Expected<State> = Readonly<{

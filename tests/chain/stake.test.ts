@@ -1,7 +1,6 @@
-import { Address, type Cell, toNano } from '@ton/core';
+import { type Address, type Cell, toNano } from '@ton/core';
 import fc from 'fast-check';
-import { beforeAll, expect, test } from 'vitest';
-import { Emulator } from '../../src/chain/dev/emulator.ts';
+import { expect, test } from 'vitest';
 import {
   DEVELOPMENT_NETWORK,
   parseStakeData,
@@ -27,17 +26,10 @@ import {
   step,
   unknownOperation,
 } from './fuzz.ts';
+import { DAY, emulator, party, VALUE } from './support.ts';
 
-const party = (byte: number) => new Address(0, Buffer.alloc(32, byte));
 const [owner, court, victim] = [0xe1, 0xe2, 0xe3].map(party) as [Address, Address, Address];
 const config: StakeConfig = { network: DEVELOPMENT_NETWORK, owner, court };
-const VALUE = toNano('0.05');
-const DAY = 86_400;
-
-let emulator: Emulator;
-beforeAll(async () => {
-  emulator = await Emulator.create(DEVELOPMENT_NETWORK);
-});
 
 type Bench = ContractBench<StakeState>;
 async function opened(bond = toNano('5')): Promise<Bench> {

@@ -1,6 +1,5 @@
-import { Address, beginCell, toNano } from '@ton/core';
-import { beforeAll, expect, test } from 'vitest';
-import { Emulator } from '../../src/chain/dev/emulator.ts';
+import { type Address, beginCell, toNano } from '@ton/core';
+import { expect, test } from 'vitest';
 import {
   type ChannelConfig,
   channelAddress,
@@ -30,19 +29,19 @@ import {
   TESTNET,
   type Voucher,
 } from '../../src/chain/index.ts';
-import { ed25519Key, ed25519Sign } from '../../src/core/crypto/node.ts';
+import { ed25519Sign } from '../../src/core/crypto/node.ts';
 import { leafHash, merkleRoot, u64 } from '../../src/core/index.ts';
 import { checkpointMessage, consistencyProof } from '../../src/log/index.ts';
 import { ChannelBench } from './channel-bench.ts';
 import { ContractBench } from './contract-bench.ts';
 import { empty, expectRefused } from './fuzz.ts';
+import { bytes, DAY, emulator, HOUR, signingKey as key, party, VALUE } from './support.ts';
 
 /**
  * Contracts section 2, "who can lose what", a row a test. The rows of credit and of an outage are in
  * tests/router/accounts.test.ts, those of a worker's false receipts in tests/session/threats.test.ts, that of a lying
  * provider in tests/chain/endpoint.test.ts and providers.test.ts.
  */
-const party = (byte: number) => new Address(0, Buffer.alloc(32, byte));
 const [client, operator, owner, guardian, thief] = [1, 2, 3, 4, 5].map(party) as [
   Address,
   Address,
@@ -50,19 +49,9 @@ const [client, operator, owner, guardian, thief] = [1, 2, 3, 4, 5].map(party) as
   Address,
   Address,
 ];
-const key = (byte: number) => ed25519Key(new Uint8Array(32).fill(byte));
 const [clientKey, voucherKey, logKey] = [key(7), key(8), key(9)];
-const bytes = (byte: number) => new Uint8Array(32).fill(byte);
-const VALUE = toNano('0.05');
-const HOUR = 3600;
-const DAY = 24 * HOUR;
 const WORKER = 0x61;
 const STRAW = 0x62;
-
-let emulator: Emulator;
-beforeAll(async () => {
-  emulator = await Emulator.create(DEVELOPMENT_NETWORK);
-});
 
 const poolConfig: PoolConfig = {
   network: DEVELOPMENT_NETWORK,
