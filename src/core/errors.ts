@@ -137,6 +137,7 @@ export const KIND_OF_CODE = {
   DEVICES_REFUSED: 'rejected',
   ADMISSION_REFUSED: 'rejected',
   TOUR_FAILED: 'rejected',
+  IDENTITY_REFUSED: 'rejected',
   DELEGATION_REFUSED: 'rejected',
   CHANNEL_REFUSED: 'rejected',
   VOUCHER_REFUSED: 'rejected',
@@ -145,6 +146,7 @@ export const KIND_OF_CODE = {
   MODEL_CHANGED: 'rejected',
   ENGINE_UNREACHABLE: 'unavailable',
   // could not find out, or not now
+  IDENTITY_UNKNOWN: 'unavailable',
   CHAIN_UNREACHABLE: 'unavailable',
   CHAIN_UNCONFIRMED: 'unavailable',
   CHAIN_BUSY: 'unavailable',

@@ -1,5 +1,13 @@
 export type { AppraiseEvidence, JudgedEvidence } from './admission.ts';
 export { createAnchoring } from './anchoring.ts';
+export {
+  ACCOUNT_NAME,
+  ACCOUNT_URI,
+  type ClientAccount,
+  type ClientAccounts,
+  createIdentities,
+  type Identities,
+} from './identities.ts';
 export type { FromServe, ServeLink, ToServe, WorkerControl } from './links.ts';
 export type { Meter } from './meter.ts';
 export { createPayouts, type PayoutLimits } from './payouts.ts';

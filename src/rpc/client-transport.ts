@@ -1,12 +1,13 @@
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import type { RouterTransport } from '../client/index.ts';
 import { CodedError } from '../core/index.ts';
 import type { ResponsePart } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
 import { readFrom, writeTo } from './duplex.ts';
-import { CHANNEL_OPTIONS, v1 } from './package.ts';
+import { v1 } from './package.ts';
 import { amountFromWire } from './payments-server.ts';
 import { fromServiceError } from './status.ts';
+import { type ClientTls, clientDoor } from './tls.ts';
 import type { ChannelAccount__Output } from './wire/chrysalis/v1/ChannelAccount.ts';
 import type { InferResponse__Output } from './wire/chrysalis/v1/InferResponse.ts';
 import type { LoggedEntry__Output } from './wire/chrysalis/v1/LoggedEntry.ts';
@@ -69,13 +70,12 @@ const account = (wire: ChannelAccount__Output) => ({
   voucheredReceipts: wire.voucheredReceipts,
 });
 
-/** A client's connection to one router. @param address `host:port` */
-export function connectToRouter(address: string, tls?: Readonly<{ rootCertificates?: Buffer }>): RouterTransport {
-  const credentials =
-    tls === undefined ? grpc.credentials.createInsecure() : grpc.credentials.createSsl(tls.rootCertificates);
-  const inference = new v1.Inference(address, credentials, CHANNEL_OPTIONS);
-  const transparency = new v1.Transparency(address, credentials, CHANNEL_OPTIONS);
-  const payments = new v1.Payments(address, credentials, CHANNEL_OPTIONS);
+/** A client's connection to one router. @param address `host:port` @throws CodedError CONFIG_INVALID */
+export function connectToRouter(address: string, tls?: ClientTls): RouterTransport {
+  const { credentials, options: channel } = clientDoor(address, tls);
+  const inference = new v1.Inference(address, credentials, channel);
+  const transparency = new v1.Transparency(address, credentials, channel);
+  const payments = new v1.Payments(address, credentials, channel);
   const { ListModels, GetOffers } = v1.Inference.service;
   const { GetEvidence, GetAdmission, GetReceiptProof } = v1.Transparency.service;
   const { GetTerms, Delegate, SubmitVoucher, GetChannel, RequestClaim } = v1.Payments.service;

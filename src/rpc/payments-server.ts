@@ -1,4 +1,5 @@
 import type * as grpc from '@grpc/grpc-js';
+import type { ChannelTerms } from '../chain/index.ts';
 import { CodedError } from '../core/index.ts';
 import type { RouterService } from '../router/index.ts';
 import { bytesOf } from './bytes.ts';
@@ -29,21 +30,25 @@ export function amountFromWire(text: string, field: string): bigint {
   return BigInt(text);
 }
 
+/** @throws CodedError REQUEST_MALFORMED */
+export function channelFromWire({ channel }: DelegateRequest__Output): ChannelTerms {
+  if (!channel) throw new CodedError('REQUEST_MALFORMED', 'delegation without a channel', { field: 'channel' });
+  return {
+    network: channel.network,
+    clientKey: bytesOf(channel.clientKey),
+    closeDelaySeconds: channel.closeDelaySeconds,
+    salt: amountFromWire(channel.salt, 'salt'),
+    client: channel.client,
+    payee: channel.payee,
+  };
+}
+
 export function paymentHandlers(router: RouterService, unary: UnaryFactory): grpc.UntypedServiceImplementation {
   return {
     getTerms: unary(() => router.getTerms()),
     delegate: unary(async (ask: DelegateRequest__Output) => {
-      const { channel } = ask;
-      if (!channel) throw new CodedError('REQUEST_MALFORMED', 'delegation without a channel', { field: 'channel' });
       const paymentRef = await router.delegate({
-        channel: {
-          network: channel.network,
-          clientKey: bytesOf(channel.clientKey),
-          closeDelaySeconds: channel.closeDelaySeconds,
-          salt: amountFromWire(channel.salt, 'salt'),
-          client: channel.client,
-          payee: channel.payee,
-        },
+        channel: channelFromWire(ask),
         sessionKey: bytesOf(ask.sessionKey),
         limit: amountFromWire(ask.limit, 'limit'),
         notAfter: Number(ask.notAfter),

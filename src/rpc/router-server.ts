@@ -1,14 +1,15 @@
-import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Bytes, type Clock, CodedError, type UnixMs } from '../core/index.ts';
-import type { RouterService } from '../router/index.ts';
+import type { Identities, RouterService } from '../router/index.ts';
 import type { ResponsePart, SealedOpen } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
 import { readFrom, writeTo } from './duplex.ts';
+import { identified } from './identified.ts';
 import { CHANNEL_OPTIONS, packageDefinition, v1 } from './package.ts';
 import { toServiceError } from './status.ts';
+import { type ServerTls, serverCredentials } from './tls.ts';
 import type { InferRequest__Output } from './wire/chrysalis/v1/InferRequest.ts';
 import { attachmentHandlers } from './worker-server.ts';
 
@@ -150,30 +151,26 @@ export type RouterServer = Readonly<{ port: number; close(graceMs: number): Prom
 
 /**
  * Serves one router on a loopback or public address: inference, worker attachment, transparency, payments, standard
- * health and reflection. Administration has a listener of its own.
- * @throws CodedError PORT_IN_USE
+ * health and reflection. Administration has a listener of its own. With identities, clients are served as accounts; workers
+ * say who they are by evidence.
+ * @throws CodedError PORT_IN_USE, CONFIG_INVALID
  */
 export async function serveRouter(
   router: RouterService,
   paymentHandlers: (router: RouterService, unary: UnaryFactory) => grpc.UntypedServiceImplementation,
-  options: Readonly<{ host: string; port: number; now: Clock; tls?: { key: string; certificate: string } }>,
+  options: Readonly<{ host: string; port: number; now: Clock; tls?: ServerTls; identities?: Identities }>,
 ): Promise<RouterServer> {
   const server = new grpc.Server(CHANNEL_OPTIONS);
   const make: UnaryFactory = (answer) => unary(answer, options.now);
-  server.addService(v1.Inference.service, inferenceHandlers(router, options.now));
+  const known = (handlers: grpc.UntypedServiceImplementation) => identified(handlers, options.identities ?? null);
+  server.addService(v1.Inference.service, known(inferenceHandlers(router, options.now)));
   server.addService(v1.WorkerAttachment.service, attachmentHandlers(router));
-  server.addService(v1.Transparency.service, transparencyHandlers(router, options.now));
-  server.addService(v1.Payments.service, paymentHandlers(router, make));
+  server.addService(v1.Transparency.service, known(transparencyHandlers(router, options.now)));
+  server.addService(v1.Payments.service, known(paymentHandlers(router, make)));
   const health = new HealthImplementation({ '': 'SERVING', 'chrysalis.v1.Inference': 'SERVING' });
   health.addToServer(server);
   new ReflectionService(packageDefinition).addToServer(server);
-  const credentials =
-    options.tls === undefined
-      ? grpc.ServerCredentials.createInsecure()
-      : grpc.ServerCredentials.createSsl(null, [
-          { private_key: readFileSync(options.tls.key), cert_chain: readFileSync(options.tls.certificate) },
-        ]);
-  const port = await bind(server, options, credentials);
+  const port = await bind(server, options, serverCredentials(options.tls));
   return {
     port,
     close: (graceMs) => {

@@ -10,6 +10,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, status>> = {
   ROUTER_BUSY: status.RESOURCE_EXHAUSTED,
   TOO_MANY_REQUESTS: status.RESOURCE_EXHAUSTED,
   NOT_FOUND: status.NOT_FOUND,
+  IDENTITY_REFUSED: status.UNAUTHENTICATED,
 };
 
 const STATUS_OF_KIND = {

@@ -1,10 +1,10 @@
-import * as grpc from '@grpc/grpc-js';
 import { type Bytes, CodedError } from '../core/index.ts';
 import type { RouterToWorker, WorkerToRouter } from '../session/index.ts';
 import type { RouterLink, ServedRequest, ServePart } from '../worker/index.ts';
 import { bytesOf } from './bytes.ts';
 import { orderedWriter, readFrom, writeTo } from './duplex.ts';
-import { CHANNEL_OPTIONS, v1 } from './package.ts';
+import { v1 } from './package.ts';
+import { type ClientTls, clientDoor } from './tls.ts';
 import type { RouterMessage__Output } from './wire/chrysalis/v1/RouterMessage.ts';
 import type { ServeFromRouter__Output } from './wire/chrysalis/v1/ServeFromRouter.ts';
 
@@ -88,10 +88,9 @@ async function readRequest(messages: AsyncIterator<ServeFromRouter__Output>): Pr
 }
 
 /** Dials one router and keeps a control stream to it. @param address `host:port` */
-export function attachToRouter(address: string, tls?: Readonly<{ rootCertificates?: Buffer }>): RouterLink {
-  const credentials =
-    tls === undefined ? grpc.credentials.createInsecure() : grpc.credentials.createSsl(tls.rootCertificates);
-  const stub = new v1.WorkerAttachment(address, credentials, CHANNEL_OPTIONS);
+export function attachToRouter(address: string, tls?: ClientTls): RouterLink {
+  const { credentials, options } = clientDoor(address, tls);
+  const stub = new v1.WorkerAttachment(address, credentials, options);
   const control = stub.attach();
   const write = orderedWriter(control);
   let closed = false;

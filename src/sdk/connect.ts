@@ -17,14 +17,15 @@ import {
 } from '../client/index.ts';
 import { CodedError, type Randomness, type UnixMs } from '../core/index.ts';
 import { parseLogPolicy } from '../log/index.ts';
-import { connectToRouter } from '../rpc/index.ts';
+import { type ClientTls, connectToRouter } from '../rpc/index.ts';
 import { asChrysalisError } from './errors.ts';
 import { type Read, type ReadRequest, read } from './read.ts';
 
 export type ConnectOptions = Readonly<{
   /** `host:port` of a router, or a transport of the caller's own. The router is not trusted. */
   router: string | RouterTransport;
-  tls?: Readonly<{ rootCertificates?: Buffer }>;
+  /** Without it the way to the router is not encrypted, which requests are in any case; a router may ask for a certificate. */
+  tls?: ClientTls;
   /** The policy document as text: what a worker must be before anything is sent to it. */
   policy: string;
   /** C2SP tlog-policy as text: the log's key, its witnesses and their quorum. */

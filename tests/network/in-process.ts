@@ -52,7 +52,7 @@ import {
 } from '../../src/log/index.ts';
 import { openLog } from '../../src/log/writer/index.ts';
 import { type BeaconSource, createRouter, type LogPort, type Meter } from '../../src/router/index.ts';
-import { attachToRouter, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
+import { attachToRouter, type ClientTls, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { encodePriceSheet } from '../../src/session/index.ts';
 import { openSqliteLedger } from '../../src/store/index.ts';
 import {
@@ -116,6 +116,12 @@ type Serve = Parameters<RouterLink['serve']>[2];
 export type InProcessOptions = Readonly<{
   /** Stands between the router and what the worker of this number answers: a worker that misbehaves. */
   misbehave?: (serve: Serve, worker: number) => Serve;
+  /** How the router meets its peers, and how they meet it. */
+  door?: Readonly<{
+    router: Pick<Parameters<typeof serveRouter>[2], 'tls' | 'identities'>;
+    worker: ClientTls;
+    client: ClientTls;
+  }>;
   /** Counts what the router does. */
   meter?: Meter;
   /** Requests that each worker runs at the same time. */
@@ -362,7 +368,9 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     ...(options.meter === undefined ? {} : { meter: options.meter }),
     randomness,
   });
-  const server = await serveRouter(router, paymentHandlers, { host: '127.0.0.1', port: 0, now: Date.now });
+  const { door } = options;
+  const listening = { host: '127.0.0.1', port: 0, now: Date.now, ...door?.router };
+  const server = await serveRouter(router, paymentHandlers, listening);
   const address = `127.0.0.1:${server.port}`;
   const events: WorkerEvent[] = [];
   let serving: Serve | undefined;
@@ -384,7 +392,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
         ),
         engine: engineOf(i),
         connect: () => {
-          const link = attachToRouter(address);
+          const link = attachToRouter(address, door?.worker);
           return {
             ...link,
             serve: (lease, spare, serve) => {
@@ -437,7 +445,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     pays = true,
     endorsementsFor: EndorsementsFor = null,
   ): Client => {
-    const transport = connectToRouter(address);
+    const transport = connectToRouter(address, door?.client);
     const client = createClient({
       transport: tamper === undefined ? transport : tamper(transport),
       policy,

@@ -5,11 +5,14 @@ import type { ChannelView } from '../../chain/index.ts';
 import { CodedError } from '../../core/index.ts';
 import type { OpenedChain } from '../compose/chain.ts';
 import type { ClientChannel } from '../compose/channel.ts';
+import type { RouterDoorOptions } from '../compose/client-tls.ts';
 import { ton } from '../output.ts';
+import { addDoorOptions } from './client-options.ts';
 
 const LABEL_WIDTH = 12;
 
-type Options = Readonly<{ data: string; router?: string; chain?: string; payee?: string; json?: boolean }>;
+type Options = RouterDoorOptions &
+  Readonly<{ data: string; router?: string; chain?: string; payee?: string; json?: boolean }>;
 
 /** TON with at most nine decimals, as nanoTON. */
 export function tonAmount(text: string): bigint {
@@ -39,15 +42,18 @@ async function openChannelOf(options: Options): Promise<Readonly<{ chain: Opened
     import('../compose/channel.ts'),
     import('../compose/files.ts'),
   ]);
-  const payee = options.payee ?? (await payeeOf(where.router));
+  const payee = options.payee ?? (await payeeOf(where.router, options));
   const chain = await openChain(where.chain, secretOf(options.data, 'wallet'));
   return { chain, channel: await clientChannel(chain, options.data, payee, true) };
 }
 
-async function payeeOf(router: string | undefined): Promise<string> {
+async function payeeOf(router: string | undefined, door: RouterDoorOptions): Promise<string> {
   if (router === undefined) throw new CodedError('USAGE_INVALID', 'give --router, or --payee with the pool’s address');
-  const { connectToRouter } = await import('../../rpc/index.ts');
-  const transport = connectToRouter(router);
+  const [{ connectToRouter }, { clientTls }] = await Promise.all([
+    import('../../rpc/index.ts'),
+    import('../compose/client-tls.ts'),
+  ]);
+  const transport = connectToRouter(router, clientTls(door));
   try {
     return (await transport.getTerms({ deadline: Date.now() + 10_000 })).payee;
   } finally {
@@ -137,11 +143,13 @@ async function invoice(options: InvoiceOptions): Promise<void> {
 export function registerChannel(program: Command): void {
   const channel = program.command('channel').description('the payment channel: open it, add to it, close it');
   const sub = (name: string, summary: string) =>
-    channel
-      .command(name)
-      .description(summary)
-      .option('--data <folder>', 'where the client’s keys and vouchers are', '.chrysalis/gateway')
-      .option('--router <host:port>', 'the router that is paid')
+    addDoorOptions(
+      channel
+        .command(name)
+        .description(summary)
+        .option('--data <folder>', 'where the client’s keys and vouchers are', '.chrysalis/gateway')
+        .option('--router <host:port>', 'the router that is paid'),
+    )
       .option('--payee <address>', 'or its pool, workchain:hex')
       .option('--chain <url>', 'toncenter-shaped HTTP API of the chain')
       .option('--json', 'print one JSON document')

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CodedError } from '../../core/index.ts';
 import { DEVELOPMENT_POLICY } from '../paths.ts';
-import type { ClientOptions } from './client-options.ts';
+import { addDoorOptions, type ClientOptions } from './client-options.ts';
 
 type ChatOptions = Partial<ClientOptions> & { data: string; message?: string; json?: boolean; color: boolean };
 
 /** `chrysalis chat`: talk to a verified worker from a terminal. */
 export function registerChat(program: Command): void {
-  program
-    .command('chat')
+  const command = program.command('chat');
+  addDoorOptions(command)
     .summary('talk to a verified worker')
     .description(
       'A conversation in the terminal; nothing leaves this process before the worker was verified. Finds the network of `chrysalis up` in its folder; another router is named by options. /why, /receipt, /quit.',

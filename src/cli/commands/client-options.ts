@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CodedError } from '../../core/index.ts';
+import type { RouterDoorOptions } from '../compose/client-tls.ts';
 import { codedFromSystem } from '../output.ts';
 import { DEVELOPMENT_POLICY } from '../paths.ts';
 
 /** Options of every command that is a client of a router. */
-export type ClientOptions = {
+export type ClientOptions = RouterDoorOptions & {
   data: string;
   router: string;
   chain?: string;
@@ -20,9 +21,20 @@ export type ClientOptions = {
   dangerouslyAllowSimulatedVendor?: string;
 };
 
-export function addClientOptions(command: Command): Command {
+/** How a command meets its router. */
+export function addDoorOptions(command: Command): Command {
   return command
-    .option('--router <host:port>', 'the router to ask; it is not trusted', '127.0.0.1:8443')
+    .option('--router-ca <file>', 'meet the router by TLS: the CA that its certificate is of (PEM)')
+    .option('--client-certificate <file>', 'and show this certificate (PEM), where the router knows its clients')
+    .option('--client-key <file>', 'with its key (PEM)')
+    .option('--client-pkcs12 <file>', 'or show the certificate of this bundle')
+    .option('--client-passphrase-file <file>', 'whose passphrase is in this file');
+}
+
+export function addClientOptions(command: Command): Command {
+  return addDoorOptions(
+    command.option('--router <host:port>', 'the router to ask; it is not trusted', '127.0.0.1:8443'),
+  )
     .option('--chain <url>', 'toncenter-shaped HTTP API of the chain that settles')
     .option('--log-policy <file>', 'C2SP tlog-policy: keys of the transparency log, its witnesses and their quorum')
     .option('--dangerously-allow-unwitnessed-log <vkey>', 'pin this key of a log that no witness watches')

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
+import type { RouterTlsOptions } from '../compose/router-tls.ts';
 
 type Options = Readonly<{
   host: string;
@@ -33,7 +34,8 @@ type Options = Readonly<{
   settleEvery: number;
   json?: boolean;
   supervised?: boolean;
-}>;
+}> &
+  RouterTlsOptions;
 
 const DRAIN_MS = 5_000;
 const DEFAULT_CHAIN = 'http://127.0.0.1:8081/jsonRPC';
@@ -57,20 +59,24 @@ function nanoTon(text: string): bigint {
 async function run(options: Options): Promise<void> {
   const [
     { openRouter },
+    { openRouterTls },
     { createRouterMetrics, serveMetrics },
     { paymentHandlers, serveAdministration, serveRouter },
     { addressesOf, serveRelease },
   ] = await Promise.all([
     import('../compose/router.ts'),
+    import('../compose/router-tls.ts'),
     import('../compose/metrics.ts'),
     import('../../rpc/index.ts'),
     import('../release/serving.ts'),
   ]);
   const stop = stopSignal(options);
   const metrics = createRouterMetrics();
+  const door = await openRouterTls(options, (problem) => process.stderr.write(`${problem}\n`));
   const opened = await openRouter(options, metrics.meter);
   const { host } = options;
-  const server = await serveRouter(opened.router, paymentHandlers, { host, port: Number(options.port), now: Date.now });
+  const listening = { host, port: Number(options.port), now: Date.now, ...door };
+  const server = await serveRouter(opened.router, paymentHandlers, listening);
   const released =
     opened.release === null
       ? null
@@ -104,6 +110,7 @@ async function run(options: Options): Promise<void> {
   await administration?.close(0);
   await released?.close();
   await server.close(DRAIN_MS);
+  door.close();
   await opened.close();
   if (options.json === true) announce({ event: 'stopped' });
 }
@@ -115,6 +122,16 @@ export function registerRouter(program: Command): void {
     .description('run a router: admits workers whose evidence verifies, relays what it cannot read')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port, 0 for any free one', '8443')
+    .option('--tls-certificate <file>', 'meet clients and workers by TLS 1.3, with this certificate (PEM)')
+    .option('--tls-key <file>', 'and its key (PEM)')
+    .option('--client-ca <file>', 'know clients by certificates of this CA (PEM; chrysalis keys ca)')
+    .option('--client-crl <file>', 'less those that it revoked (PEM; read again when it changes)')
+    .option('--client-accounts <file>', 'accounts they may act for: {"accounts": {"name": {"channels": "any"}}}')
+    .addOption(
+      new Option('--client-certificates <rule>', 'whether clients need one')
+        .choices(['require', 'accept'])
+        .default('require'),
+    )
     .option('--admin-port <number>', 'administration on 127.0.0.1; nobody is served there without it')
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
     .option('--data <folder>', 'where its keys are kept, and its ledger', '.chrysalis/router')

@@ -6,6 +6,7 @@ import { DEFAULT_MODEL, MODELS } from '../paths.ts';
 type Options = Readonly<{
   name: string;
   router: string;
+  routerCa?: string;
   model: string;
   simulatedMachine?: string;
   simulatedDevices?: string;
@@ -75,6 +76,7 @@ export function registerWorker(program: Command): void {
     .description('load a model, attach to a router, prove what this machine is, serve')
     .option('--name <label>', 'what the operator calls it', 'worker')
     .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
+    .option('--router-ca <file>', 'meet it by TLS: the CA that its certificate is of (PEM)')
     .option(
       '--model <folder>',
       'model.onnx, tokenizer.json, config.json; or the networks of PP-OCR',

@@ -12,6 +12,7 @@ import { type LogPolicy, parseLogPolicy } from '../../log/index.ts';
 import { connectToRouter } from '../../rpc/index.ts';
 import { type OpenedChain, openChain } from './chain.ts';
 import { clientChannel, deposit, voucherBook } from './channel.ts';
+import { clientTls, type RouterDoorOptions } from './client-tls.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness, writeDurably } from './files.ts';
 import { receiptFile } from './receipts.ts';
@@ -19,6 +20,7 @@ import { loadTrust, type TrustOptions } from './trust.ts';
 
 export type ClientOptions = TrustOptions &
   CollateralOptions &
+  RouterDoorOptions &
   Readonly<{
     router: string;
     /** toncenter URL; without it the client neither follows the chain nor pays. */
@@ -41,7 +43,7 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
   const { policy, digest, trust } = loadTrust(options);
   const isGiven = options.collateral !== undefined || options.collateralUrl !== undefined;
   const collateral = isGiven ? await openCollateral(options, trust.trustAnchors) : null;
-  const transport = connectToRouter(options.router);
+  const transport = connectToRouter(options.router, clientTls(options));
   const chain = options.chain === undefined ? null : await openChain(options.chain, secretOf(options.data, 'wallet'));
   const client = createClient({
     transport,

@@ -26,6 +26,15 @@ export function readText(path: string): string {
   }
 }
 
+/** @throws CodedError naming the file where it cannot be read */
+export function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (thrown) {
+    throw codedFromSystem(thrown);
+  }
+}
+
 const PIECE_BYTES = 64 * 1024;
 
 /** What a file, a pipe or a device holds, or null where that is more than `bytesMax`; never holds more. */

@@ -38,6 +38,7 @@ import {
   type WorkerEvent,
   watchedModelOnDisk,
 } from '../../worker/index.ts';
+import { clientTls } from './client-tls.ts';
 import { readText, systemRandomness } from './files.ts';
 import { guestFiles } from './guest-files.ts';
 import { collector } from './memory.ts';
@@ -45,6 +46,8 @@ import { collector } from './memory.ts';
 export type WorkerRunOptions = Readonly<{
   name: string;
   router: string;
+  /** PEM of the CA that the router's certificate is of; in clear where absent. */
+  routerCa?: string;
   model: string;
   /** Absent: the TD or SEV-SNP guest that this process runs in. */
   simulatedMachine?: string;
@@ -222,6 +225,7 @@ export async function openWorker(
   report: (event: WorkerEvent) => void,
   waiting: ReleaseDeps['waiting'],
 ) {
+  const door = clientTls(options);
   const machine = await openMachine(options);
   const header = await sealedHeaderOnDisk(options.model);
   const { engine, boot } =
@@ -230,7 +234,7 @@ export async function openWorker(
     {
       boot,
       engine,
-      connect: () => attachToRouter(options.router),
+      connect: () => attachToRouter(options.router, door),
       ...deps,
       monotonic: () => performance.now(),
       releaseMemory: collector(),
