@@ -1,13 +1,14 @@
 /**
- * `node bench/fleet/main.ts [--workers 1000] [--requests 1000000] [--seed 1]`: runs the router's own routing and queueing
- * code, and three other rules, through patterns of arrivals in virtual time, and writes the report with its plots.
+ * `node bench/fleet/main.ts [--workers 1000] [--requests 1000000] [--seed 1] [--pattern NAME]`: runs the router's own
+ * routing and queueing code, and three other rules, through patterns of arrivals in virtual time, and writes the report
+ * with its plots. A pattern that is run alone takes its place in the report of those that were run before.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchLine } from '../report.ts';
-import { makePattern, SHAPES } from './patterns.ts';
-import { plotOf, type Run, reportOf } from './plot.ts';
+import { makePattern, SHAPES, type Shape } from './patterns.ts';
+import { type Run, reportOf, type Summary, summaryOf } from './plot.ts';
 import { POLICIES } from './policies.ts';
 import { quantileOfOffered, simulate } from './simulate.ts';
 
@@ -15,33 +16,41 @@ type Size = Readonly<{ workers: number; requests: number; seed: number }>;
 const FOLDER = resolve(import.meta.dirname, '../../artifacts/fleet');
 const SMALL: Size = { workers: 100, requests: 30_000, seed: 1 };
 
-export function compare(size: Size, progress: (line: string) => void): Run[] {
-  return SHAPES.map((shape) => {
-    const pattern = makePattern(shape, size.workers, size.requests, size.seed);
-    const outcomes = new Map(
-      Object.entries(POLICIES).map(([name, make]) => {
-        progress(`${shape.name}: ${name}`);
-        return [name, simulate(pattern, make, size.seed)] as const;
-      }),
-    );
-    return { pattern: shape.name, title: shape.title, requests: pattern.requests, outcomes };
-  });
+export function compare(shape: Shape, size: Size, progress: (line: string) => void): Run {
+  const pattern = makePattern(shape, size.workers, size.requests, size.seed);
+  const outcomes = new Map(
+    Object.entries(POLICIES).map(([name, make]) => {
+      const started = performance.now();
+      const outcome = simulate(pattern, make, size.seed);
+      progress(`${shape.name}: ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+      return [name, outcome] as const;
+    }),
+  );
+  return { pattern: shape.name, title: shape.title, requests: pattern.requests, outcomes };
 }
 
-function write(runs: readonly Run[], size: Size): string {
-  mkdirSync(FOLDER, { recursive: true });
-  const [count] = runs;
-  const about = `${size.workers} workers, ${count?.requests.toLocaleString('en-US')} requests a pattern, seed ${size.seed}. Synthetic patterns in virtual time; requests without a first token in time count with the time they waited.`;
-  for (const run of runs) writeFileSync(join(FOLDER, `${run.pattern}.svg`), plotOf(run));
-  const report = join(FOLDER, 'report.html');
-  writeFileSync(report, reportOf(runs, about));
+function write(summaries: readonly Summary[], folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  for (const summary of summaries) {
+    writeFileSync(join(folder, `${summary.pattern}.svg`), summary.plot);
+    writeFileSync(join(folder, `${summary.pattern}.json`), `${JSON.stringify(summary, null, 2)}\n`);
+  }
+  const there = SHAPES.map(({ name }) => join(folder, `${name}.json`)).filter((path) => existsSync(path));
+  const report = join(folder, 'report.html');
+  writeFileSync(report, reportOf(there.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Summary)));
   return report;
 }
 
+const sizeText = ({ workers, seed }: Size, { requests }: Run) =>
+  `${workers.toLocaleString('en-US')} workers, ${requests.toLocaleString('en-US')} requests, seed ${seed}`;
+
 /** A small fleet, as part of all benchmarks. */
 export async function benchFleet(): Promise<BenchLine[]> {
-  const runs = compare(SMALL, () => undefined);
-  write(runs, SMALL);
+  const runs = SHAPES.map((shape) => compare(shape, SMALL, () => undefined));
+  write(
+    runs.map((run) => summaryOf(run, sizeText(SMALL, run))),
+    join(FOLDER, 'small'),
+  );
   return runs.map(({ pattern, outcomes }) => {
     const p99 = (name: string) =>
       quantileOfOffered(outcomes.get(name) as NonNullable<ReturnType<typeof outcomes.get>>, 0.99);
@@ -51,25 +60,32 @@ export async function benchFleet(): Promise<BenchLine[]> {
   });
 }
 
+function print({ title, size, rows }: Summary): void {
+  console.log(`\n${title}\n${size}`);
+  for (const { policy, p50Ms, p99Ms, served, fairness, worstAccount, read } of rows) {
+    const [p50, p99] = [p50Ms, p99Ms].map((ms) => ms.toFixed(0).padStart(6));
+    console.log(
+      `  ${policy.padEnd(24)} p50 ${p50} ms  p99 ${p99} ms  served ${served.toFixed(3)}  fairness ${fairness.toFixed(3)}  worst ${worstAccount.toFixed(2)}  read ${read.toFixed(2)}`,
+    );
+  }
+}
+
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
       workers: { type: 'string', default: '1000' },
       requests: { type: 'string', default: '1000000' },
       seed: { type: 'string', default: '1' },
+      pattern: { type: 'string' },
     },
   });
   const size = { workers: Number(values.workers), requests: Number(values.requests), seed: Number(values.seed) };
-  const runs = compare(size, (line) => console.error(line));
-  for (const { title, outcomes } of runs) {
-    console.log(`\n${title}`);
-    for (const [name, outcome] of outcomes) {
-      const [p50, p99] = [0.5, 0.99].map((share) => quantileOfOffered(outcome, share).toFixed(0).padStart(6));
-      const { servedShare, fairness, worstAccount } = outcome;
-      console.log(
-        `  ${name.padEnd(24)} p50 ${p50} ms  p99 ${p99} ms  served ${servedShare.toFixed(3)}  fairness ${fairness.toFixed(3)}  worst ${worstAccount.toFixed(2)}`,
-      );
-    }
+  const shapes = SHAPES.filter(({ name }) => values.pattern === undefined || name === values.pattern);
+  if (shapes.length === 0) throw new Error(`patterns are ${SHAPES.map(({ name }) => name).join(', ')}`);
+  for (const shape of shapes) {
+    const run = compare(shape, size, (line) => console.error(line));
+    const summary = summaryOf(run, sizeText(size, run));
+    print(summary);
+    console.log(write([summary], FOLDER));
   }
-  console.log(`\n${write(runs, size)}`);
 }

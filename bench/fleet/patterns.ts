@@ -20,7 +20,7 @@ export type Pattern = Readonly<{
   requests: number;
 }>;
 
-type Shape = Readonly<{
+export type Shape = Readonly<{
   name: string;
   title: string;
   /** Of what the honest fleet can do. */

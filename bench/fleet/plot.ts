@@ -49,23 +49,47 @@ export function plotOf(run: Run): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="currentColor" role="img" aria-label="${run.title}">${ticks.join('')}${shares.join('')}${lines.join('')}${legend.join('')}${caption}</svg>`;
 }
 
+/** What is kept of a pattern's run: enough for the report, of which each pattern may be run on its own. */
+export type Summary = Readonly<{
+  pattern: string;
+  title: string;
+  /** Workers, requests, seed. */
+  size: string;
+  plot: string;
+  rows: readonly Readonly<{
+    policy: string;
+    p50Ms: number;
+    p99Ms: number;
+    served: number;
+    fairness: number;
+    worstAccount: number;
+    read: number;
+  }>[];
+}>;
+
+export function summaryOf(run: Run, size: string): Summary {
+  const rows = [...run.outcomes].map(([policy, outcome]) => ({
+    policy,
+    p50Ms: quantileOfOffered(outcome, 0.5),
+    p99Ms: quantileOfOffered(outcome, 0.99),
+    served: outcome.servedShare,
+    fairness: outcome.fairness,
+    worstAccount: outcome.worstAccount,
+    read: outcome.readShare,
+  }));
+  return { pattern: run.pattern, title: run.title, size, plot: plotOf(run), rows };
+}
+
 /** The whole report as one page without anything from outside. */
-export function reportOf(runs: readonly Run[], about: string): string {
-  const sections = runs.map((run) => {
-    const rows = [...run.outcomes].map(([name, outcome]) => {
-      const cells = [
-        ms(quantileOfOffered(outcome, 0.5)),
-        ms(quantileOfOffered(outcome, 0.99)),
-        percent(outcome.servedShare),
-        outcome.fairness.toFixed(3),
-        percent(outcome.worstAccount),
-        percent(outcome.readShare),
-      ];
-      return `<tr><th scope="row">${name}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+export function reportOf(summaries: readonly Summary[]): string {
+  const sections = summaries.map(({ title, size, plot, rows }) => {
+    const lines = rows.map(({ policy, p50Ms, p99Ms, served, fairness, worstAccount, read }) => {
+      const cells = [ms(p50Ms), ms(p99Ms), percent(served), fairness.toFixed(3), percent(worstAccount), percent(read)];
+      return `<tr><th scope="row">${policy}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
     });
-    return `<section><h2>${run.title}</h2>${plotOf(run)}<table><thead><tr><th></th><th>p50</th><th>p99</th><th>served in ${PATIENCE_MS / 1000} s</th><th>fairness (Jain)</th><th>worst account's part of its fair share</th><th>prompt tokens read</th></tr></thead><tbody>${rows.join('')}</tbody></table></section>`;
+    return `<section><h2>${title}</h2><p>${size}</p>${plot}<table><thead><tr><th></th><th>p50</th><th>p99</th><th>served in ${PATIENCE_MS / 1000} s</th><th>fairness (Jain)</th><th>worst account's part of its fair share</th><th>prompt tokens read</th></tr></thead><tbody>${lines.join('')}</tbody></table></section>`;
   });
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Routing policies compared</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{padding:.25rem .5rem;text-align:right;border-bottom:1px solid #8884}th[scope=row],th:first-child{text-align:left}svg{width:100%}</style><h1>Routing policies compared</h1><p>${about}</p>${sections.join('')}</html>\n`;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Routing policies compared</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{padding:.25rem .5rem;text-align:right;border-bottom:1px solid #8884}th[scope=row],th:first-child{text-align:left}svg{width:100%}</style><h1>Routing policies compared</h1><p>Synthetic patterns in virtual time; requests without a first token in time count with the time they waited.</p>${sections.join('')}</html>\n`;
 }
 
 function ms(value: number): string {

@@ -27,10 +27,13 @@ const roundRobin: MakePolicy = ({ workers }) => {
 };
 
 const leastLoaded: MakePolicy = ({ workers }) => {
-  const running = workers.map(() => 0);
+  const running = new Float64Array(workers.length);
   return {
     submit(_, { place, refuse }) {
-      const worker = running.indexOf(Math.min(...running));
+      let worker = 0;
+      for (let id = 1; id < running.length; id++) {
+        if ((running[id] as number) < (running[worker] as number)) worker = id;
+      }
       running[worker] = (running[worker] as number) + 1;
       place({
         worker,
@@ -46,15 +49,16 @@ const leastLoaded: MakePolicy = ({ workers }) => {
 
 /** Running requests times mean duration, the least in the order of connecting; none free is an error at once. */
 const cocoon: MakePolicy = ({ workers }, time) => {
-  const running = workers.map(() => 0);
-  const means = workers.map(() => 0);
+  const running = new Float64Array(workers.length);
+  const means = new Float64Array(workers.length);
+  const slots = Float64Array.from(workers, ({ slotsSaid }) => slotsSaid);
   return {
     submit(_, { place, refuse }) {
       let worker = -1;
       let least = Number.POSITIVE_INFINITY;
-      for (const [id, { slotsSaid }] of workers.entries()) {
+      for (let id = 0; id < slots.length; id++) {
         const score = (running[id] as number) * (means[id] as number);
-        if ((running[id] as number) >= slotsSaid || score >= least) continue;
+        if ((running[id] as number) >= (slots[id] as number) || score >= least) continue;
         least = score;
         worker = id;
         if (score === 0) break;

@@ -1,5 +1,5 @@
 import { VirtualTime } from './events.ts';
-import type { Pattern, Turn } from './patterns.ts';
+import type { Conversation, Pattern, Turn } from './patterns.ts';
 import type { MakePolicy } from './policies.ts';
 import { seededRandom } from './random.ts';
 import { SimulatedWorker } from './worker.ts';
@@ -69,12 +69,18 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
     attempt();
   };
 
-  for (const [conversation, { account, turns }] of pattern.conversations.entries()) {
-    for (const turn of turns) {
-      offered[account] = (offered[account] as number) + turn.tokensIn + turn.tokensOut;
-      time.schedule(turn.at, () => start(conversation, account, turn));
-    }
+  for (const { account, turns } of pattern.conversations) {
+    for (const turn of turns) offered[account] = (offered[account] as number) + turn.tokensIn + turn.tokensOut;
   }
+  // One arrival makes the next: a million of them at once would be a heap of a million events.
+  const arrivals = inOrder(pattern);
+  let next = 0;
+  const arrive = (): void => {
+    const { conversation, turn } = arrivals(next++);
+    if (next < pattern.requests) time.schedule(arrivals(next).turn.at - time.now(), arrive);
+    start(conversation, (pattern.conversations[conversation] as Conversation).account, turn);
+  };
+  if (pattern.requests > 0) time.schedule(arrivals(0).turn.at, arrive);
   time.run();
   const shares = fairShares(offered, served);
   return {
@@ -84,6 +90,29 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
     fairness: jain(shares),
     worstAccount: Math.min(...shares),
     readShare: read / asked,
+  };
+}
+
+/** All turns of a pattern by the time of their arrival. */
+function inOrder({ conversations, requests }: Pattern): (place: number) => { conversation: number; turn: Turn } {
+  const at = new Float64Array(requests);
+  const [whose, which] = [new Uint32Array(requests), new Uint8Array(requests)];
+  let made = 0;
+  for (const [conversation, { turns }] of conversations.entries()) {
+    for (const [i, turn] of turns.entries()) {
+      at[made] = turn.at;
+      whose[made] = conversation;
+      which[made] = i;
+      made += 1;
+    }
+  }
+  const order = new Uint32Array(requests)
+    .map((_, i) => i)
+    .sort((a, b) => (at[a] as number) - (at[b] as number) || a - b);
+  return (place) => {
+    const one = order[place] as number;
+    const conversation = whose[one] as number;
+    return { conversation, turn: (conversations[conversation] as Conversation).turns[which[one] as number] as Turn };
   };
 }
 

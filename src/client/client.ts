@@ -49,9 +49,10 @@ const TRY_ANEW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'WORKER_GONE',
   'OPEN_FAILED',
   'DELEGATION_REFUSED',
+  'ROUTER_CHANGED',
 ]);
 /** Codes after which another worker may go on with an answer that has begun (AIS/1 section 7). */
-const GO_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_GONE', 'STREAM_TRUNCATED']);
+const GO_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_GONE', 'STREAM_TRUNCATED', 'ROUTER_CHANGED']);
 
 /** What one request has come to, over all its tries. */
 type Progress = {
@@ -65,7 +66,7 @@ type Progress = {
   readonly avoid: Set<string>;
 };
 
-/** A client of one router: verifies, seals, opens, checks the receipt, pays. Holds no network, clock or disk of its own. */
+/** A client of one router, or of replicas that share its accounts: verifies, seals, opens, checks the receipt, pays. Holds no network, clock or disk of its own. */
 export function createClient(deps: ClientDeps): Client {
   const { transport, now, randomness } = deps;
   const heads = new SeenHeads();

@@ -9,4 +9,5 @@ export {
   type VoucherStore,
 } from './payments.ts';
 export { encodeAnswerReceipt, parseAnswerReceipt, RECEIPTS_MAX, type ReceiptStore } from './receipts.ts';
+export { severalRouters } from './several-routers.ts';
 export type { CallOptions, RouterTransport } from './transport.ts';

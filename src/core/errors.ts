@@ -156,6 +156,8 @@ export const KIND_OF_CODE = {
   DEADLINE_EXCEEDED: 'unavailable',
   PEER_UNREACHABLE: 'unavailable',
   ROUTER_UNREACHABLE: 'unavailable',
+  /** One of several routers went away with a request; the next one goes through another. */
+  ROUTER_CHANGED: 'unavailable',
   ROUTER_BUSY: 'unavailable',
   WORKER_GONE: 'unavailable',
   NO_WORKER: 'unavailable',

@@ -13,6 +13,7 @@ import {
   type ReceiptInLog,
   type ReceiptStore,
   type RouterTransport,
+  severalRouters,
   type VerifiedWorker,
 } from '../client/index.ts';
 import { CodedError, type Randomness, type UnixMs } from '../core/index.ts';
@@ -83,9 +84,11 @@ export async function connect(options: ConnectOptions): Promise<Session> {
   const now = options.now ?? Date.now;
   const client = guardedSync(() => {
     const policy = loadPolicy(options.policy);
-    const { router } = options;
+    const { router, randomness = systemRandomness } = options;
+    const routers = (addresses: string) => addresses.split(',').map((one) => connectToRouter(one, options.tls));
+    const first = randomness(1)[0] as number;
     return createClient({
-      transport: typeof router === 'string' ? connectToRouter(router, options.tls) : router,
+      transport: typeof router === 'string' ? severalRouters(routers(router), first, now) : router,
       policy,
       policyDigest: policyDigest(policy),
       trust: trustUnder(policy, [...PINNED_ANCHORS, ...(options.trustAnchors ?? [])]),
@@ -93,7 +96,7 @@ export async function connect(options: ConnectOptions): Promise<Session> {
       logPolicy: parseLogPolicy(options.logPolicy),
       blockAt: options.blockAt ?? null,
       now,
-      randomness: options.randomness ?? systemRandomness,
+      randomness,
       payments: options.payments ?? null,
       ...(options.receipts === undefined ? {} : { receipts: options.receipts }),
     });

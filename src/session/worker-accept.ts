@@ -193,7 +193,7 @@ async function requireDispatch(
   { deps }: WorkerState,
 ): Promise<void> {
   const of = { ...name, certificateDigest: to.own.certificateDigest, dispatch: request.dispatch };
-  if (!(await verifyDispatch(deps.dispatchKey(), of, request.dispatchSignature))) {
+  if (!(await verifyDispatch(deps.dispatchKey(request), of, request.dispatchSignature))) {
     throw new CodedError('DISPATCH_REFUSED', 'not signed by the dispatch key of the router', { check: 'dispatch' });
   }
 }

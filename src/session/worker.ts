@@ -36,8 +36,8 @@ export type WorkerSessionDeps = EpochDeps &
     model: Uint8Array;
     /** The price sheet of this id, where the worker serves under it. */
     priceSheet: (priceId: Uint8Array) => PriceSheet | null;
-    /** The router's dispatch key, from its registry entry: 32 bytes. */
-    dispatchKey: () => Uint8Array;
+    /** The dispatch key of the router that a request came from, from its registry entry: 32 bytes. */
+    dispatchKey: (request: IncomingRequest) => Uint8Array;
     limits: WorkerSessionLimits;
   }>;
 

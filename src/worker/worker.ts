@@ -23,6 +23,7 @@ import {
   type RouterToWorker,
 } from '../session/index.ts';
 import { answer } from './answer.ts';
+import { type Attachment, attach } from './attachments.ts';
 import type { MadeEvidence } from './attester.ts';
 import type { Boot } from './boot.ts';
 import type { Engine } from './engines/index.ts';
@@ -33,7 +34,8 @@ export type WorkerOptions = Readonly<{ name: string; concurrencyMax: number }>;
 export type WorkerDeps = Readonly<{
   boot: Boot;
   engine: Engine;
-  connect: () => RouterLink;
+  /** How to dial each router; replicas of one router, or several. */
+  routers: readonly (() => RouterLink)[];
   now: Clock;
   monotonic: MonotonicClock;
   randomness: Randomness;
@@ -60,7 +62,6 @@ const HANDOVER = 4;
 const SPARE_STREAMS = 4;
 /** Half an epoch: evidence and beacon are never much older. */
 const RENEWAL_MS = 5 * 60_000;
-const RECONNECT_MS = { least: 250, most: 15_000 };
 /** Hellos of mode 2 that may wait for the next quote. */
 const QUOTE_WAITERS_MAX = 1024;
 const USED_MAX = 1_000_000;
@@ -70,8 +71,9 @@ const CONTEXTS_MAX = 10_000;
 export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   const { engine, now, randomness } = deps;
   const { identityKey, receiptKey, keyset, attester, modelDigest } = deps.boot;
-  let price: Readonly<{ id: string; sheet: PriceSheet }> | null = null;
-  let dispatchKey: Bytes | null = null;
+  /** The newest price sheet of each router. */
+  const prices = new Map<Attachment, Readonly<{ id: string; sheet: PriceSheet }>>();
+  const cameFrom = new WeakMap<object, Attachment>();
   const session = createWorkerSession({
     identityKey,
     receiptKey,
@@ -81,10 +83,11 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     monotonic: deps.monotonic,
     randomness,
     releaseMemory: deps.releaseMemory,
-    priceSheet: (id) => (price !== null && price.id === toHex(id) ? price.sheet : null),
-    dispatchKey: () => {
-      if (dispatchKey === null) throw new CodedError('DISPATCH_REFUSED', 'no lease yet');
-      return dispatchKey;
+    priceSheet: (id) => prices.values().find((price) => price.id === toHex(id))?.sheet ?? null,
+    dispatchKey: (request) => {
+      const key = cameFrom.get(request)?.dispatchKey ?? null;
+      if (key === null) throw new CodedError('DISPATCH_REFUSED', 'no lease yet');
+      return key;
     },
     limits: {
       requestBytesMax: REQUEST_BYTES_MAX,
@@ -95,9 +98,10 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   });
   const id = workerId(identityKey.publicKey);
   let beacon: Beacon | null = null;
+  /** The evidence that offers speak under. */
+  let current: Readonly<{ digest: string; bundle: Bytes }> | null = null;
   let running = 0;
   let stopped = false;
-  let link: RouterLink | null = null;
   const stopSignal = new AbortController();
 
   /** Anyone may hand the enclave a beacon; it never goes back (AIS/1 section 3). */
@@ -115,11 +119,13 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     return { ...(await attester.evidence(inputs, at, digests)), epoch, beacon: at };
   };
 
-  const answerChallenge = async (to: RouterLink, nonce: Bytes, offered: Bytes): Promise<void> => {
+  const answerChallenge = async (attached: Attached, nonce: Bytes, offered: Bytes): Promise<void> => {
     const made = await makeEvidence([routerNonceInput(nonce)], adopt(offered));
     session.setEvidence({ evidenceDigest: made.evidenceDigest, beacon: made.beacon });
     const certificate = await session.issueEpochCertificate(KEM_XWING);
-    to.send({
+    current = { digest: toHex(made.evidenceDigest), bundle: made.bundle };
+    attached.given = current.digest;
+    attached.to.send({
       kind: 'evidence',
       bundle: made.bundle,
       nonceProof: encodeNonceProof(made.proofs[0] as MadeEvidence['proofs'][number]),
@@ -134,11 +140,16 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     return makeEvidence(inputs, beacon);
   });
 
-  const answerHello = async (to: RouterLink, helloId: number, hello: Bytes): Promise<void> => {
+  const answerHello = async (attached: Attached, helloId: number, hello: Bytes): Promise<void> => {
+    const { to } = attached;
     const nothing = new Uint8Array(0);
     try {
       if (parseHello(hello).mode !== 2) {
-        to.send({ kind: 'offer', id: helloId, offer: await session.makeOffer(hello), bundle: nothing });
+        const offer = await session.makeOffer(hello);
+        // Evidence that was made for another router is handed over once.
+        const unseen = current !== null && attached.given !== current.digest ? current : null;
+        if (unseen !== null) attached.given = unseen.digest;
+        to.send({ kind: 'offer', id: helloId, offer, bundle: unseen?.bundle ?? nothing });
         return;
       }
       const made = await quoted(clientNonceInput(helloDigest(hello)));
@@ -158,7 +169,8 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     }
   };
 
-  async function* serve(request: ServedRequest, cancelled: AbortSignal): AsyncGenerator<ServePart> {
+  async function* serve(from: Attachment, request: ServedRequest, cancelled: AbortSignal): AsyncGenerator<ServePart> {
+    cameFrom.set(request, from);
     if (running >= options.concurrencyMax + HANDOVER || stopped || (engine.trouble?.() ?? null) !== null) {
       yield { kind: 'refused', reason: 'BUSY' };
       return;
@@ -181,18 +193,18 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     }
   }
 
-  let served: string | null = null;
-  const onMessage = (to: RouterLink, message: RouterToWorker): void => {
+  const onMessage = (attached: Attached, message: RouterToWorker): void => {
+    const { to, of } = attached;
     switch (message.kind) {
       case 'challenge':
-        void answerChallenge(to, message.nonce, message.beacon).catch(() => to.close());
+        void answerChallenge(attached, message.nonce, message.beacon).catch(() => to.close());
         return;
       case 'lease': {
-        dispatchKey = message.dispatchKey;
-        price = { id: toHex(priceId(message.priceSheet)), sheet: parsePriceSheet(message.priceSheet) };
+        of.dispatchKey = message.dispatchKey;
+        prices.set(of, { id: toHex(priceId(message.priceSheet)), sheet: parsePriceSheet(message.priceSheet) });
         const lease = toHex(message.lease);
-        if (served !== lease) to.serve(message.lease, SPARE_STREAMS, serve);
-        served = lease;
+        if (attached.served !== lease) to.serve(message.lease, SPARE_STREAMS, (...asked) => serve(of, ...asked));
+        attached.served = lease;
         const { logIndex, expiresAt } = message;
         deps.report({ event: 'admitted', workerId: toHex(id), logIndex, expiresAt });
         return;
@@ -207,7 +219,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
         if (message.retryAfterMs > 0) setTimeout(() => to.send({ kind: 'renewal' }), message.retryAfterMs).unref();
         return;
       case 'hello':
-        void answerHello(to, message.id, message.hello);
+        void answerHello(attached, message.id, message.hello);
         return;
       case 'drain':
         deps.report({ event: 'draining', reason: message.reason });
@@ -225,10 +237,10 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     }
   };
 
-  const attachOnce = async (): Promise<void> => {
-    const to = deps.connect();
-    link = to;
-    served = null;
+  const attachOnce = async (of: Attachment): Promise<void> => {
+    const to = of.connect();
+    of.link = to;
+    const attached: Attached = { of, to, served: null, given: null };
     const renewal = setInterval(() => to.send({ kind: 'renewal' }), RENEWAL_MS);
     try {
       to.send({
@@ -242,49 +254,38 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
           concurrencyMax: options.concurrencyMax,
         },
       });
-      for await (const message of to.messages) onMessage(to, message);
+      for await (const message of to.messages) onMessage(attached, message);
       throw new CodedError('ROUTER_UNREACHABLE', 'the router closed the connection');
     } finally {
       clearInterval(renewal);
       to.close();
     }
   };
+  const attachments = deps.routers.map((connect): Attachment => ({ connect, link: null, dispatchKey: null }));
 
   return {
     workerId: id,
-    /** Keeps attached until `stop()`: reconnects with growing, jittered pauses. */
+    /** Keeps attached to every router until `stop()`. */
     async run(): Promise<void> {
       // Keys die on time whether or not a router is there.
       const expiry = setInterval(() => session.expire(), 1_000);
       stopSignal.signal.addEventListener('abort', () => clearInterval(expiry), { once: true });
-      for (let pause = RECONNECT_MS.least; !stopped; ) {
-        const started = deps.monotonic();
-        const error = await attachOnce().then(
-          () => null,
-          (thrown: unknown) => thrown,
-        );
-        if (stopped) return;
-        if (deps.monotonic() - started > RECONNECT_MS.most) pause = RECONNECT_MS.least;
-        const jitter = (randomness(1)[0] as number) / 255;
-        const retryInMs = Math.round(pause * (0.5 + jitter / 2));
-        deps.report({
-          event: 'disconnected',
-          code: error instanceof CodedError ? error.code : 'INVARIANT_BROKEN',
-          retryInMs,
-        });
-        await new Promise((resolve) => setTimeout(resolve, retryInMs));
-        pause = Math.min(pause * 2, RECONNECT_MS.most);
-      }
+      const told = (event: WorkerEvent) => deps.report(event);
+      const kept = { monotonic: deps.monotonic, randomness, stop: stopSignal.signal, report: told };
+      await Promise.all(attachments.map((one) => attach(() => attachOnce(one), kept)));
     },
     /** Erases this boot's keys; running answers end. */
     stop(): void {
       stopped = true;
       stopSignal.abort();
-      link?.close();
+      for (const { link } of attachments) link?.close();
       session.erase();
     },
   };
 }
+
+/** One connection to one router. @property given digest of the evidence that this router was given last */
+type Attached = { readonly of: Attachment; readonly to: RouterLink; served: string | null; given: string | null };
 
 type Quoted = Omit<MadeEvidence, 'proofs'> &
   Readonly<{ epoch: number; beacon: Beacon; proof: MadeEvidence['proofs'][number] }>;

@@ -391,16 +391,18 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
           },
         ),
         engine: engineOf(i),
-        connect: () => {
-          const link = attachToRouter(address, door?.worker);
-          return {
-            ...link,
-            serve: (lease, spare, serve) => {
-              serving ??= serve;
-              link.serve(lease, spare, options.misbehave?.(serve, i) ?? serve);
-            },
-          };
-        },
+        routers: [
+          () => {
+            const link = attachToRouter(address, door?.worker);
+            return {
+              ...link,
+              serve: (lease, spare, serve) => {
+                serving ??= serve;
+                link.serve(lease, spare, options.misbehave?.(serve, i) ?? serve);
+              },
+            };
+          },
+        ],
         now: Date.now,
         monotonic: () => performance.now(),
         randomness,

@@ -33,7 +33,7 @@ export function addDoorOptions(command: Command): Command {
 
 export function addClientOptions(command: Command): Command {
   return addDoorOptions(
-    command.option('--router <host:port>', 'the router to ask; it is not trusted', '127.0.0.1:8443'),
+    command.option('--router <host:port,…>', 'the router to ask, or replicas of it; none is trusted', '127.0.0.1:8443'),
   )
     .option('--chain <url>', 'toncenter-shaped HTTP API of the chain that settles')
     .option('--log-policy <file>', 'C2SP tlog-policy: keys of the transparency log, its witnesses and their quorum')

@@ -75,7 +75,7 @@ export function registerWorker(program: Command): void {
     .command('run')
     .description('load a model, attach to a router, prove what this machine is, serve')
     .option('--name <label>', 'what the operator calls it', 'worker')
-    .option('--router <address>', 'host:port of the router', '127.0.0.1:8443')
+    .option('--router <address,address…>', 'host:port of the router; it keeps to each of several', '127.0.0.1:8443')
     .option('--router-ca <file>', 'meet it by TLS: the CA that its certificate is of (PEM)')
     .option(
       '--model <folder>',

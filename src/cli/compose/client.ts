@@ -6,6 +6,7 @@ import {
   encodeVoucherBook,
   type PaymentOptions,
   type RouterTransport,
+  severalRouters,
 } from '../../client/index.ts';
 import { CodedError } from '../../core/index.ts';
 import { type LogPolicy, parseLogPolicy } from '../../log/index.ts';
@@ -22,6 +23,7 @@ export type ClientOptions = TrustOptions &
   CollateralOptions &
   RouterDoorOptions &
   Readonly<{
+    /** `host:port`; replicas with commas between. */
     router: string;
     /** toncenter URL; without it the client neither follows the chain nor pays. */
     chain?: string;
@@ -43,7 +45,11 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
   const { policy, digest, trust } = loadTrust(options);
   const isGiven = options.collateral !== undefined || options.collateralUrl !== undefined;
   const collateral = isGiven ? await openCollateral(options, trust.trustAnchors) : null;
-  const transport = connectToRouter(options.router, clientTls(options));
+  const transport = severalRouters(
+    options.router.split(',').map((address) => connectToRouter(address, clientTls(options))),
+    systemRandomness(1)[0] as number,
+    Date.now,
+  );
   const chain = options.chain === undefined ? null : await openChain(options.chain, secretOf(options.data, 'wallet'));
   const client = createClient({
     transport,

@@ -1,15 +1,23 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ed25519Key } from '#crypto';
+import { parseEvidenceBundle } from '../../attestation/index.ts';
 import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
 import { asCodedError, type Bytes, CodedError } from '../../core/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
-import { createRouter, type KeyRelease, type LogPort, type Meter, type RouterService } from '../../router/index.ts';
+import {
+  type BeaconSource,
+  createRouter,
+  type KeyRelease,
+  type LogPort,
+  type Meter,
+  type RouterService,
+} from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
 import { type Ledger, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
 import { appraiserOf } from './appraising.ts';
 import { beaconOf } from './beacon.ts';
-import { chainPort, openChain } from './chain.ts';
+import { chainPort, type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness } from './files.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
@@ -80,7 +88,8 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     log,
     chain: { ...port, claim: (terms, voucher) => withWallet(() => port.claim(terms, voucher)) },
     ledger,
-    appraise: (evidence, nonce, source) => appraiser(evidence, nonce, [source], policy.current()),
+    appraise: async (evidence, nonce, source) =>
+      appraiser(evidence, nonce, await namedBlocks(evidence.bundle, source, chain), policy.current()),
     beacon,
     collateral: collateral.textFor,
     policy: () => {
@@ -134,6 +143,15 @@ function releaseOf(options: RouterOptions, parts: ReleaseParts): KeyRelease | nu
 function reportFailed(what: string, error: unknown): void {
   const { code, message } = asCodedError(error);
   process.stderr.write(`${what}: ${code} ${message}\n`);
+}
+
+/** A worker of several routers may know a newer block than this one named: what the chain has of it counts as well. */
+async function namedBlocks(bundle: Bytes, source: BeaconSource, chain: OpenedChain): Promise<readonly BeaconSource[]> {
+  const { seqno } = parseEvidenceBundle(bundle).beacon;
+  if (seqno === source.beacon.seqno) return [source];
+  const block = await chain.endpoint.blockWithTime(seqno).catch(() => null);
+  if (block === null) return [source];
+  return [source, { ...source, beacon: { ...source.beacon, seqno, blockRootHash: block.rootHash }, madeAt: block.at }];
 }
 
 /** The sheet in force, the same at all replicas; a new one in time before the old one ends. */

@@ -45,6 +45,7 @@ import { collector } from './memory.ts';
 
 export type WorkerRunOptions = Readonly<{
   name: string;
+  /** `host:port`, several with commas between. */
   router: string;
   /** PEM of the CA that the router's certificate is of; in clear where absent. */
   routerCa?: string;
@@ -234,7 +235,7 @@ export async function openWorker(
     {
       boot,
       engine,
-      connect: () => attachToRouter(options.router, door),
+      routers: options.router.split(',').map((address) => () => attachToRouter(address, door)),
       ...deps,
       monotonic: () => performance.now(),
       releaseMemory: collector(),

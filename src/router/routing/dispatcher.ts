@@ -3,7 +3,7 @@ import { Breaker } from './breaker.ts';
 import { FairQueue, type Waiting } from './fair-queue.ts';
 import { RATES_AT_FIRST, type Rates, type Running, type Usage, type Work, WorkerLoad } from './load.ts';
 import { predictFirstToken } from './score.ts';
-import { TagIndex } from './tags.ts';
+import { type Match, TagIndex } from './tags.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 export type RoutingLimits = Readonly<{
@@ -176,9 +176,10 @@ export class Dispatcher<Id> {
     };
     const able = this.#able(entry, now);
     const free = able.filter((id) => this.#isFree(id, now) && (this.#workers.get(id) as Known<Id>).queue.size === 0);
-    const best = this.#fastest(free, entry, now);
+    const match = this.#matchOf(entry.tags, now);
+    const best = this.#fastest(free, entry.work, match, now);
     if (best !== null) {
-      this.#place(best, entry, now);
+      this.#place(best, entry, match, now);
       return () => undefined;
     }
     const waitMs = this.#expectedWait(able, entry.account, now);
@@ -228,7 +229,7 @@ export class Dispatcher<Id> {
   }
 
   /** A prefix match whose worker is not far ahead of the others already. */
-  #matchOf(tags: Uint8Array | null, now: UnixMs) {
+  #matchOf(tags: Uint8Array | null, now: UnixMs): Match<Id> | null {
     const match = this.#tags.longest(tags);
     if (match === null) return null;
     const known = this.#workers.get(match.worker);
@@ -249,8 +250,7 @@ export class Dispatcher<Id> {
     return load !== undefined && load.running < load.slots(now, this.#limits.slowStartMs);
   }
 
-  #fastest(ids: readonly Id[], { work, tags }: Ask<Id>, now: UnixMs): Id | null {
-    const match = this.#matchOf(tags, now);
+  #fastest(ids: readonly Id[], work: Work, match: Match<Id> | null, now: UnixMs): Id | null {
     let best: Id | null = null;
     let least = Number.POSITIVE_INFINITY;
     for (const id of ids) {
@@ -286,14 +286,13 @@ export class Dispatcher<Id> {
     while (this.#isFree(id, now)) {
       const entry = known.queue.shift(now);
       if (entry === null) return;
-      this.#place(id, entry, now);
+      this.#place(id, entry, this.#matchOf(entry.tags, now), now);
     }
   }
 
-  #place(id: Id, entry: Entry<Id>, now: UnixMs): void {
+  #place(id: Id, entry: Entry<Id>, match: Match<Id> | null, now: UnixMs): void {
     const { load, breaker } = this.#workers.get(id) as Known<Id>;
     const settle = this.#take(entry);
-    const match = this.#matchOf(entry.tags, now);
     const matched = match?.worker === id ? Math.min(match.tokens, entry.work.tokensIn) : 0;
     const running = load.place(entry.work, matched, now);
     breaker.placed(now);

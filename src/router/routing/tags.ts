@@ -66,7 +66,8 @@ export class TagIndex<Id> {
 }
 
 function tagAt(tags: Uint8Array, place: number): number {
-  let tag = 0;
-  for (let i = 0; i < TAG_BYTES; i++) tag = tag * 256 + (tags[place * TAG_BYTES + i] as number);
-  return tag;
+  const at = place * TAG_BYTES;
+  const byte = (i: number) => tags[at + i] as number;
+  const low = (byte(2) << 24) | (byte(3) << 16) | (byte(4) << 8) | byte(5);
+  return ((byte(0) << 8) | byte(1)) * 2 ** 32 + (low >>> 0);
 }
