@@ -1,12 +1,16 @@
 import {
   type AffirmingAppraisal,
   type Appraisal,
+  type AppraisalGroups,
   DeviceRegistry,
   type encodeRecordedInputs,
+  evidenceDigest,
+  parseEvidenceBundle,
 } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
+  type ErrorCode,
   encodeBeacon,
   equalBytes,
   fromHex,
@@ -18,6 +22,7 @@ import {
   toHex,
   type UnixMs,
   utf8,
+  workerId,
 } from '../core/index.ts';
 import {
   epochCertificateDigest,
@@ -30,6 +35,7 @@ import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
 import { perMinute } from './per-minute.ts';
 import type { BeaconSource, LogPort } from './ports.ts';
+import { openChecks, type Standings } from './standings.ts';
 import { createUnlogged } from './unlogged.ts';
 
 /** An appraisal with all that is needed to make it again: who relies on the log must not have to believe it. */
@@ -53,6 +59,7 @@ export type AdmissionDeps = Readonly<{
   fleet: Fleet;
   log: LogPort;
   evictions: Pick<Evictions, 'add' | 'written'>;
+  standings: Standings;
   appraise: AppraiseEvidence;
   beacon: () => Promise<BeaconSource>;
   now: () => UnixMs;
@@ -110,15 +117,26 @@ export function createAdmission(deps: AdmissionDeps) {
   const unlogged = createUnlogged(deps);
   const registry = new DeviceRegistry();
   const claimedFor = new WeakMap<Worker, string>();
+  /** Whose identity key has signed for evidence on this connection: to them refusals are told again when they ask. */
+  const identified = new WeakMap<Worker, Bytes>();
 
   const refuse = (
     worker: Worker,
-    code: string,
+    code: ErrorCode,
     message: string,
     failedChecks: readonly string[],
     retryAfterMs: number,
+    groups: AppraisalGroups | null = null,
   ) => {
     if (worker.admission === null) worker.state = 'refused';
+    const workerId = identified.get(worker);
+    if (workerId !== undefined) {
+      const { number: policyNumber, digest: policyDigest } = deps.policy();
+      const checks = openChecks(failedChecks, groups);
+      const isOutage = groups === null ? KIND_OF_CODE[code] === 'unavailable' : checks.every((one) => one.code === '');
+      const told = { code, message, isOutage, checks, retryAfterMs };
+      deps.standings.put(workerId, { ...told, at: deps.now(), policyNumber, policyDigest });
+    }
     worker.control.send({ kind: 'refusal', code, message, failedChecks, retryAfterMs });
   };
 
@@ -190,6 +208,8 @@ export function createAdmission(deps: AdmissionDeps) {
     if (message.certificates.length > CERTIFICATES_MAX) {
       throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
     }
+    const signer = await signerOf(message);
+    if (signer !== null) identified.set(worker, signer);
     const policy = deps.policy();
     const judged = await deps.appraise(message, nonce, asked.source);
     const { appraisal } = judged;
@@ -198,17 +218,20 @@ export function createAdmission(deps: AdmissionDeps) {
       if (rejections.take(deps.now())) await logRejected(deps, policy, judged, message.bundle, failed);
       else unlogged.count('tooMany');
       const retry = appraisal.status === 'unavailable' ? RETRY_AFTER_MS : 0;
+      const { groups } = appraisal;
       const word = appraisal.status === 'unavailable' ? 'could not be judged' : 'was refused';
       if (appraisal.status !== 'unavailable') await evict(worker, 'refused at renewal', failed);
-      refuse(worker, 'ADMISSION_REFUSED', `the evidence ${word}: ${failed.slice(0, 3).join(', ')}`, failed, retry);
+      refuse(
+        worker,
+        'ADMISSION_REFUSED',
+        `the evidence ${word}: ${failed.slice(0, 3).join(', ')}`,
+        failed,
+        retry,
+        groups,
+      );
       return;
     }
-    const certificate = parseEpochCertificate(message.epochCertificate);
-    const speaks =
-      equalBytes(certificate.workerId, appraisal.workerId) &&
-      equalBytes(certificate.evidenceDigest, appraisal.evidenceDigest) &&
-      (await verifyEpochSignature(appraisal.keyset.identityKey, message.epochCertificate, message.epochSignature));
-    if (!speaks) {
+    if (signer === null) {
       await evict(worker, 'refused at renewal', ['epochCertificate']);
       refuse(
         worker,
@@ -264,6 +287,7 @@ export function createAdmission(deps: AdmissionDeps) {
       worker.state = 'admitted';
       deps.onAdmitted(worker);
     }
+    deps.standings.admitted(appraisal.workerId);
     const { lease } = worker.admission;
     const { dispatchKey, priceSheet } = deps;
     worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });
@@ -291,7 +315,7 @@ export function createAdmission(deps: AdmissionDeps) {
     const failed = appraisal.because;
     await evict(worker, 'no longer accepted under what is known now', failed);
     const message = `no longer accepted: ${failed.slice(0, 3).join(', ')}`;
-    refuse(worker, 'ADMISSION_REFUSED', message, failed, RETRY_AFTER_MS);
+    refuse(worker, 'ADMISSION_REFUSED', message, failed, RETRY_AFTER_MS, appraisal.groups);
   };
 
   return {
@@ -320,6 +344,26 @@ export function createAdmission(deps: AdmissionDeps) {
         );
       }),
   };
+}
+
+/**
+ * The worker whose identity key signed the epoch certificate that comes with evidence, where it speaks of this very
+ * evidence; null for any other certificate. What the evidence is worth is another question.
+ */
+async function signerOf({ bundle, epochCertificate, epochSignature }: EvidenceMessage): Promise<Bytes | null> {
+  try {
+    const parsed = parseEvidenceBundle(bundle);
+    const { identityKey } = parsed.keyset;
+    const certificate = parseEpochCertificate(epochCertificate);
+    const isOurs =
+      equalBytes(certificate.workerId, workerId(identityKey)) &&
+      equalBytes(certificate.evidenceDigest, evidenceDigest(parsed)) &&
+      (await verifyEpochSignature(identityKey, epochCertificate, epochSignature));
+    return isOurs ? certificate.workerId : null;
+  } catch (error) {
+    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return null;
+    throw error;
+  }
 }
 
 /** It may have left while something was waited for. */

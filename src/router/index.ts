@@ -26,3 +26,4 @@ export { every } from './rounds.ts';
 export { createRouter, type RouterDeps } from './router.ts';
 export type { RouterService, WorkerRow } from './service.ts';
 export type { RouterSnapshot } from './snapshot.ts';
+export type { OpenCheck, Standing, StandingState } from './standings.ts';

@@ -27,6 +27,7 @@ import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
 import type { RouterService, WorkerRow } from './service.ts';
 import { snapshotOf } from './snapshot.ts';
+import { type Standing, Standings } from './standings.ts';
 
 export type RouterDeps = Readonly<{
   log: LogPort;
@@ -93,8 +94,10 @@ export function createRouter(
     leftOver: () => leftOver({ log, source: deps.source, now: now() }, LEASE_MS_MAX),
   });
   const batches = createBatches({ ledger, log, source: deps.source });
+  const standings = new Standings();
   const admission = createAdmission({
     fleet,
+    standings,
     log,
     evictions,
     appraise: timedAppraisal(deps.appraise, meter, seconds),
@@ -252,6 +255,7 @@ export function createRouter(
       if (index === undefined) throw new CodedError('NOT_FOUND', 'no worker with this identity was admitted here');
       return { leaf: await log.entry(index), proof: await log.proof(index) };
     },
+    standing: (workerId) => standingOf(workerId, fleet, standings.get(workerId)),
     getReceiptProof: batches.proof,
     getTerms: () => ({
       priceSheet: deps.priceSheet,
@@ -312,6 +316,21 @@ function listModels(workers: readonly Worker[]): ReturnType<RouterService['listM
     models.set(key, { modelDigest, name, contextTokensMax, workers: (models.get(key)?.workers ?? 0) + 1 });
   }
   return [...models.values()];
+}
+
+/** @throws CodedError NOT_FOUND for a worker that this router has not heard of, or has forgotten */
+function standingOf(workerId: Bytes, fleet: Fleet, refused: Standing['refused']): Standing {
+  const worker = fleet.byId(workerId);
+  const logIndex = fleet.admission(workerId) ?? 0;
+  if (worker?.admission) {
+    const state = worker.state === 'draining' || worker.state === 'quarantined' ? worker.state : 'admitted';
+    return { state, refused, leaseExpiresAt: worker.admission.expiresAt, logIndex };
+  }
+  if (refused !== null) {
+    return { state: refused.isOutage ? 'unavailable' : 'refused', refused, leaseExpiresAt: 0, logIndex };
+  }
+  if (logIndex === 0) throw new CodedError('NOT_FOUND', 'no evidence of this worker has come to this router');
+  return { state: 'gone', refused, leaseExpiresAt: 0, logIndex };
 }
 
 function workerRow(worker: Worker, running: number): WorkerRow {

@@ -3,6 +3,7 @@ import type { Bytes, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen, WorkerToRouter } from '../session/index.ts';
 import type { ServeLink, WorkerControl } from './links.ts';
 import type { RouterSnapshot } from './snapshot.ts';
+import type { Standing } from './standings.ts';
 
 export type WorkerRow = Readonly<{
   workerId: Bytes;
@@ -33,6 +34,8 @@ export type RouterService = Readonly<{
   ): AsyncIterable<ResponsePart>;
   getEvidence(evidenceDigest: Bytes): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes): Promise<LoggedEntry>;
+  /** How a worker stands here, for its owner. @throws CodedError NOT_FOUND */
+  standing(workerId: Bytes): Standing;
   getReceiptProof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
   getTerms(): Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>;
   delegate(ask: DelegationAsk): Promise<Bytes>;

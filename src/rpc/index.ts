@@ -8,5 +8,6 @@ export {
 } from './release-link.ts';
 export { serveKeyRelease, serveKeyReleaseAdministration } from './release-server.ts';
 export { type RouterServer, serveAdministration, serveRouter } from './router-server.ts';
+export { askStanding } from './standing-link.ts';
 export type { ClientTls, ServerTls } from './tls.ts';
 export { attachToRouter } from './worker-link.ts';

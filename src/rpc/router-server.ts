@@ -164,7 +164,7 @@ export async function serveRouter(
   const make: UnaryFactory = (answer) => unary(answer, options.now);
   const known = (handlers: grpc.UntypedServiceImplementation) => identified(handlers, options.identities ?? null);
   server.addService(v1.Inference.service, known(inferenceHandlers(router, options.now)));
-  server.addService(v1.WorkerAttachment.service, attachmentHandlers(router));
+  server.addService(v1.WorkerAttachment.service, attachmentHandlers(router, make));
   server.addService(v1.Transparency.service, known(transparencyHandlers(router, options.now)));
   server.addService(v1.Payments.service, known(paymentHandlers(router, make)));
   const health = new HealthImplementation({ '': 'SERVING', 'chrysalis.v1.Inference': 'SERVING' });

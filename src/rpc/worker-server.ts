@@ -1,11 +1,14 @@
 import type * as grpc from '@grpc/grpc-js';
 import { CodedError } from '../core/index.ts';
-import type { FromServe, RouterService, ServeLink, ToServe } from '../router/index.ts';
+import type { FromServe, RouterService, ServeLink, Standing, ToServe } from '../router/index.ts';
 import type { OpenRefusal, RouterToWorker, WorkerToRouter } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
 import { orderedWriter, readFrom, writeTo } from './duplex.ts';
+import type { UnaryFactory } from './router-server.ts';
 import { toServiceError } from './status.ts';
+import type { GetStandingRequest__Output } from './wire/chrysalis/v1/GetStandingRequest.ts';
 import type { ServeFromWorker__Output } from './wire/chrysalis/v1/ServeFromWorker.ts';
+import type { Standing as WireStanding } from './wire/chrysalis/v1/Standing.ts';
 import type { WorkerMessage__Output } from './wire/chrysalis/v1/WorkerMessage.ts';
 
 const OPEN_REFUSALS: ReadonlySet<string> = new Set<OpenRefusal>(['OPEN_FAILED', 'SESSION_UNKNOWN', 'BUSY']);
@@ -64,6 +67,15 @@ function toServeWire(part: ToServe): object {
   return { open };
 }
 
+function standingToWire({ state, refused, leaseExpiresAt, logIndex }: Standing): WireStanding {
+  return {
+    state,
+    refused: refused === null ? null : { ...refused, checks: [...refused.checks], at: String(refused.at) },
+    leaseExpiresAt: String(leaseExpiresAt),
+    logIndex: String(logIndex),
+  };
+}
+
 function fromServeWire(wire: ServeFromWorker__Output): FromServe {
   if (wire.preface) return { kind: 'preface', preface: bytesOf(wire.preface) };
   if (wire.frame) return { kind: 'frame', frame: bytesOf(wire.frame) };
@@ -80,8 +92,11 @@ function fromServeWire(wire: ServeFromWorker__Output): FromServe {
 }
 
 /** Where workers dial in: the control stream, and the Serve streams they park. */
-export function attachmentHandlers(router: RouterService): grpc.UntypedServiceImplementation {
+export function attachmentHandlers(router: RouterService, unary: UnaryFactory): grpc.UntypedServiceImplementation {
   return {
+    getStanding: unary(({ workerId }: GetStandingRequest__Output) =>
+      standingToWire(router.standing(bytesOf(workerId))),
+    ),
     attach: (call: grpc.ServerDuplexStream<WorkerMessage__Output, object>) => {
       const write = orderedWriter(call);
       const attached = router.attach({

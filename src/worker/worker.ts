@@ -47,7 +47,7 @@ export type WorkerDeps = Readonly<{
 
 export type WorkerEvent =
   | Readonly<{ event: 'admitted'; workerId: string; logIndex: number; expiresAt: number }>
-  | Readonly<{ event: 'refused'; code: string; message: string; failedChecks: readonly string[] }>
+  | Readonly<{ event: 'refused'; workerId: string; code: string; message: string; failedChecks: readonly string[] }>
   | Readonly<{ event: 'disconnected'; code: string; retryInMs: number }>
   | Readonly<{ event: 'draining'; reason: string }>
   /** For its owner to keep, who can read it; hexadecimal. */
@@ -212,6 +212,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       case 'refusal':
         deps.report({
           event: 'refused',
+          workerId: toHex(id),
           code: message.code,
           message: message.message,
           failedChecks: message.failedChecks,

@@ -16,6 +16,7 @@ import type { RouterTransport, VerifiedWorker } from '../../src/client/index.ts'
 import { type Bytes, CodedError, toHex, utf8 } from '../../src/core/index.ts';
 import { createAdmission } from '../../src/router/admission.ts';
 import { Fleet, Worker } from '../../src/router/fleet.ts';
+import { Standings } from '../../src/router/standings.ts';
 import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
 
@@ -134,6 +135,7 @@ describe('the same evidence is refused by client, router and auditor alike, for 
     const unused = () => Promise.reject(new Error('not reached'));
     const admission = createAdmission({
       fleet,
+      standings: new Standings(),
       evictions: { add: () => undefined, written: async () => undefined },
       log: { append: async () => ({ index: 0 }), proof: unused, checkpoint: unused, entry: unused } as never,
       appraise: async ({ bundle }, nonce) => {

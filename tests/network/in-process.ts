@@ -25,6 +25,7 @@ import {
   createSimulatedIntel,
   type MachineOptions,
   openSimulatedIntel,
+  type PlatformStatus,
   SIMULATED_H100,
   type SimulatedIntel,
   type SimulatedNvidiaDevice,
@@ -39,7 +40,16 @@ import {
   type RouterTransport,
   type VoucherBook,
 } from '../../src/client/index.ts';
-import { type Beacon, type Bytes, fromUtf8, type Randomness, toBase64, toHex, utf8 } from '../../src/core/index.ts';
+import {
+  type Beacon,
+  type Bytes,
+  CodedError,
+  fromUtf8,
+  type Randomness,
+  toBase64,
+  toHex,
+  utf8,
+} from '../../src/core/index.ts';
 import {
   ed25519Cosigner,
   formatVkey,
@@ -129,7 +139,9 @@ export type InProcessOptions = Readonly<{
   /** Of every worker, or of each its own. */
   engine?: Engine | readonly Engine[];
   /** Of TDX workers. */
-  machine?: MachineOptions;
+  machine?: MachineOptions & { platformStatus?: PlatformStatus };
+  /** The router cannot have any collateral, from the start on. */
+  collateralAway?: boolean;
   /** Laid over each report of SNP workers, before it is signed. */
   report?: Partial<SnpReportRequest>;
   /** What the hosts of SNP workers hand over with each report. */
@@ -164,6 +176,8 @@ export type InProcess = Readonly<{
   changeCollateral(collateralOf: (bundle: Bytes) => string): void;
   /** Everything that stands in the log. */
   entries(): Promise<readonly Leaf[]>;
+  /** A file that an entry names. */
+  blob(digest: string): Promise<Bytes>;
   /** What an auditor who reads all of it finds. */
   audit(): Promise<readonly Finding[]>;
   logKey: string;
@@ -312,7 +326,10 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(randomness(32));
   /** What the router goes by; a test may change it while the network runs. Clients keep their own policy. */
-  const routerKnows = { text, policy, collateralOf: hosts.collateralOf };
+  const away = (): string => {
+    throw new CodedError('ENDORSEMENT_UNREACHABLE', 'the vendor’s service does not answer');
+  };
+  const routerKnows = { text, policy, collateralOf: options.collateralAway === true ? away : hosts.collateralOf };
   const router = createRouter({
     log: logPort,
     chain: {
@@ -488,6 +505,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     },
     changeCollateral: (collateralOf) => Object.assign(routerKnows, { collateralOf }),
     entries: async () => (await log.entries(0, log.head().size)).map(({ entry }) => parseLeaf(entry).leaf as Leaf),
+    blob: async (digest) => (await log.blobs.get(digest as `sha256:${string}`)) as Bytes,
     audit: async () => {
       const to = log.head().size;
       const source = { blob: (digest) => log.blobs.get(digest) } as LogSource;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
-import { DEFAULT_MODEL, MODELS } from '../paths.ts';
+import { DEFAULT_MODEL, DEVELOPMENT_POLICY, MODELS } from '../paths.ts';
+import type { WhyOptions } from '../worker/why.ts';
 
 type Options = Readonly<{
   name: string;
@@ -17,6 +18,7 @@ type Options = Readonly<{
   engineModel?: string;
   engineContext?: number;
   release?: string;
+  keepEvidence?: string;
   json?: boolean;
   supervised?: boolean;
 }>;
@@ -45,7 +47,9 @@ async function run(options: Options): Promise<void> {
         else console.error(`disconnected from the router (${event.code}); trying again in ${event.retryInMs} ms`);
       } else if (event.event === 'admitted') console.log(`admitted, log entry ${event.logIndex}`);
       else if (event.event === 'refused')
-        console.error(`refused: ${event.message} (${event.code}) ${event.failedChecks.join(', ')}`);
+        console.error(
+          `refused: ${event.message} (${event.code}) ${event.failedChecks.join(', ')}\n  chrysalis worker why ${event.workerId} --router ${options.router}`,
+        );
       else if (event.event === 'disconnected')
         console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
       else console.log(`draining: ${event.reason}`);
@@ -91,6 +95,7 @@ export function registerWorker(program: Command): void {
     .option('--concurrency <number>', 'requests at the same time', '16')
     .option('--payee <address>', 'TON account that is paid for its receipts, workchain:hex', '')
     .option('--vouchers <file>', 'where what the router’s pool owes that account is kept, signed by the router')
+    .option('--keep-evidence <file>', 'keep the newest evidence there, for `worker why --evidence`')
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')
     .addHelpText(
@@ -104,4 +109,26 @@ Example:
   $ npx chrysalis worker run --name alder --simulated-machine .chrysalis/machines/alder.json`,
     )
     .action(supervisedAction(run));
+  worker
+    .command('why [worker]')
+    .description('why a worker is not admitted, in words, and what to do next: by its id, or from recorded evidence')
+    .option('--router <address>', 'host:port of the router to ask', '127.0.0.1:8443')
+    .option('--router-ca <file>', 'meet it by TLS: the CA that its certificate is of (PEM)')
+    .option('--key <hex>', 'its identity key instead of its id')
+    .option('--evidence <file>', 'or its evidence bundle (worker run --keep-evidence), judged here')
+    .option('--policy <file>', 'with --evidence: the policy to judge under', DEVELOPMENT_POLICY)
+    .option('--collateral <file>', 'with --evidence: the vendor’s collateral')
+    .option('--at <time>', 'with --evidence: when it was made (RFC 3339; default: now)')
+    .option('--dangerously-allow-simulated-vendor <file>', 'with --evidence: roots of a simulated vendor')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 admitted, 1 refused, 2 usage, 3 could not find out.
+
+Example:
+  $ npx chrysalis worker why 3f1c… --router router.example:8443
+  $ npx chrysalis worker why --evidence evidence.bin --policy production.json --collateral bundle.json`,
+    )
+    .action(async (id: string | undefined, options: WhyOptions) => (await import('../worker/why.ts')).why(id, options));
 }

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { sha256 } from '#crypto';
 import type { TrustAnchor } from '../../attestation/index.ts';
@@ -38,6 +39,7 @@ import {
   type WorkerEvent,
   watchedModelOnDisk,
 } from '../../worker/index.ts';
+import { codedFromSystem } from '../output.ts';
 import { clientTls } from './client-tls.ts';
 import { readText, systemRandomness } from './files.ts';
 import { guestFiles } from './guest-files.ts';
@@ -62,6 +64,8 @@ export type WorkerRunOptions = Readonly<{
   engineContext?: number;
   /** The service that releases the key of a sealed model, `host:port`. */
   release?: string;
+  /** Where the newest evidence is kept, for its owner to look at. */
+  keepEvidence?: string;
 }>;
 
 /** A simulated TD or SNP guest in this very process: its quotes, and nothing that protects memory. */
@@ -188,6 +192,18 @@ async function bootSealed(
   );
 }
 
+/** The same boot, whose newest evidence lies in a file too. Nothing of it is secret, and nothing depends on the file. */
+function keepingEvidence(boot: Boot, path: string): Boot {
+  const evidence: Boot['attester']['evidence'] = async (...asked) => {
+    const made = await boot.attester.evidence(...asked);
+    await writeFile(path, made.bundle).catch((error: unknown) => {
+      process.stderr.write(`${path}: ${codedFromSystem(error).message}\n`);
+    });
+    return made;
+  };
+  return { ...boot, attester: { evidence } };
+}
+
 type Opened = Readonly<{ engine: Engine; boot: Boot }>;
 const deps = { now: Date.now, randomness: systemRandomness };
 
@@ -233,7 +249,7 @@ export async function openWorker(
     header === null ? await bootPlain(options, machine) : await bootSealed(options, machine, header, waiting);
   const worker = createWorker(
     {
-      boot,
+      boot: options.keepEvidence === undefined ? boot : keepingEvidence(boot, options.keepEvidence),
       engine,
       routers: options.router.split(',').map((address) => () => attachToRouter(address, door)),
       ...deps,

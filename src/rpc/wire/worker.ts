@@ -8,6 +8,7 @@ import type { Drain as _chrysalis_v1_Drain, Drain__Output as _chrysalis_v1_Drain
 import type { Evidence as _chrysalis_v1_Evidence, Evidence__Output as _chrysalis_v1_Evidence__Output } from './chrysalis/v1/Evidence.ts';
 import type { GetOffersRequest as _chrysalis_v1_GetOffersRequest, GetOffersRequest__Output as _chrysalis_v1_GetOffersRequest__Output } from './chrysalis/v1/GetOffersRequest.ts';
 import type { GetOffersResponse as _chrysalis_v1_GetOffersResponse, GetOffersResponse__Output as _chrysalis_v1_GetOffersResponse__Output } from './chrysalis/v1/GetOffersResponse.ts';
+import type { GetStandingRequest as _chrysalis_v1_GetStandingRequest, GetStandingRequest__Output as _chrysalis_v1_GetStandingRequest__Output } from './chrysalis/v1/GetStandingRequest.ts';
 import type { HelloAsk as _chrysalis_v1_HelloAsk, HelloAsk__Output as _chrysalis_v1_HelloAsk__Output } from './chrysalis/v1/HelloAsk.ts';
 import type { InferRequest as _chrysalis_v1_InferRequest, InferRequest__Output as _chrysalis_v1_InferRequest__Output } from './chrysalis/v1/InferRequest.ts';
 import type { InferResponse as _chrysalis_v1_InferResponse, InferResponse__Output as _chrysalis_v1_InferResponse__Output } from './chrysalis/v1/InferResponse.ts';
@@ -20,6 +21,7 @@ import type { Model as _chrysalis_v1_Model, Model__Output as _chrysalis_v1_Model
 import type { Offer as _chrysalis_v1_Offer, Offer__Output as _chrysalis_v1_Offer__Output } from './chrysalis/v1/Offer.ts';
 import type { OfferAnswer as _chrysalis_v1_OfferAnswer, OfferAnswer__Output as _chrysalis_v1_OfferAnswer__Output } from './chrysalis/v1/OfferAnswer.ts';
 import type { Open as _chrysalis_v1_Open, Open__Output as _chrysalis_v1_Open__Output } from './chrysalis/v1/Open.ts';
+import type { OpenCheck as _chrysalis_v1_OpenCheck, OpenCheck__Output as _chrysalis_v1_OpenCheck__Output } from './chrysalis/v1/OpenCheck.ts';
 import type { Refusal as _chrysalis_v1_Refusal, Refusal__Output as _chrysalis_v1_Refusal__Output } from './chrysalis/v1/Refusal.ts';
 import type { RenewalRequest as _chrysalis_v1_RenewalRequest, RenewalRequest__Output as _chrysalis_v1_RenewalRequest__Output } from './chrysalis/v1/RenewalRequest.ts';
 import type { RouterMessage as _chrysalis_v1_RouterMessage, RouterMessage__Output as _chrysalis_v1_RouterMessage__Output } from './chrysalis/v1/RouterMessage.ts';
@@ -27,6 +29,8 @@ import type { ServeFromRouter as _chrysalis_v1_ServeFromRouter, ServeFromRouter_
 import type { ServeFromWorker as _chrysalis_v1_ServeFromWorker, ServeFromWorker__Output as _chrysalis_v1_ServeFromWorker__Output } from './chrysalis/v1/ServeFromWorker.ts';
 import type { ServeOpen as _chrysalis_v1_ServeOpen, ServeOpen__Output as _chrysalis_v1_ServeOpen__Output } from './chrysalis/v1/ServeOpen.ts';
 import type { SignedReceipt as _chrysalis_v1_SignedReceipt, SignedReceipt__Output as _chrysalis_v1_SignedReceipt__Output } from './chrysalis/v1/SignedReceipt.ts';
+import type { Standing as _chrysalis_v1_Standing, Standing__Output as _chrysalis_v1_Standing__Output } from './chrysalis/v1/Standing.ts';
+import type { StandingRefusal as _chrysalis_v1_StandingRefusal, StandingRefusal__Output as _chrysalis_v1_StandingRefusal__Output } from './chrysalis/v1/StandingRefusal.ts';
 import type { WorkerAttachmentClient as _chrysalis_v1_WorkerAttachmentClient, WorkerAttachmentDefinition as _chrysalis_v1_WorkerAttachmentDefinition } from './chrysalis/v1/WorkerAttachment.ts';
 import type { WorkerMessage as _chrysalis_v1_WorkerMessage, WorkerMessage__Output as _chrysalis_v1_WorkerMessage__Output } from './chrysalis/v1/WorkerMessage.ts';
 import type { WorkerStatus as _chrysalis_v1_WorkerStatus, WorkerStatus__Output as _chrysalis_v1_WorkerStatus__Output } from './chrysalis/v1/WorkerStatus.ts';
@@ -46,6 +50,7 @@ export interface ProtoGrpcType {
       Evidence: MessageTypeDefinition<_chrysalis_v1_Evidence, _chrysalis_v1_Evidence__Output>
       GetOffersRequest: MessageTypeDefinition<_chrysalis_v1_GetOffersRequest, _chrysalis_v1_GetOffersRequest__Output>
       GetOffersResponse: MessageTypeDefinition<_chrysalis_v1_GetOffersResponse, _chrysalis_v1_GetOffersResponse__Output>
+      GetStandingRequest: MessageTypeDefinition<_chrysalis_v1_GetStandingRequest, _chrysalis_v1_GetStandingRequest__Output>
       HelloAsk: MessageTypeDefinition<_chrysalis_v1_HelloAsk, _chrysalis_v1_HelloAsk__Output>
       InferRequest: MessageTypeDefinition<_chrysalis_v1_InferRequest, _chrysalis_v1_InferRequest__Output>
       InferResponse: MessageTypeDefinition<_chrysalis_v1_InferResponse, _chrysalis_v1_InferResponse__Output>
@@ -58,6 +63,7 @@ export interface ProtoGrpcType {
       Offer: MessageTypeDefinition<_chrysalis_v1_Offer, _chrysalis_v1_Offer__Output>
       OfferAnswer: MessageTypeDefinition<_chrysalis_v1_OfferAnswer, _chrysalis_v1_OfferAnswer__Output>
       Open: MessageTypeDefinition<_chrysalis_v1_Open, _chrysalis_v1_Open__Output>
+      OpenCheck: MessageTypeDefinition<_chrysalis_v1_OpenCheck, _chrysalis_v1_OpenCheck__Output>
       Refusal: MessageTypeDefinition<_chrysalis_v1_Refusal, _chrysalis_v1_Refusal__Output>
       RenewalRequest: MessageTypeDefinition<_chrysalis_v1_RenewalRequest, _chrysalis_v1_RenewalRequest__Output>
       RouterMessage: MessageTypeDefinition<_chrysalis_v1_RouterMessage, _chrysalis_v1_RouterMessage__Output>
@@ -65,6 +71,8 @@ export interface ProtoGrpcType {
       ServeFromWorker: MessageTypeDefinition<_chrysalis_v1_ServeFromWorker, _chrysalis_v1_ServeFromWorker__Output>
       ServeOpen: MessageTypeDefinition<_chrysalis_v1_ServeOpen, _chrysalis_v1_ServeOpen__Output>
       SignedReceipt: MessageTypeDefinition<_chrysalis_v1_SignedReceipt, _chrysalis_v1_SignedReceipt__Output>
+      Standing: MessageTypeDefinition<_chrysalis_v1_Standing, _chrysalis_v1_Standing__Output>
+      StandingRefusal: MessageTypeDefinition<_chrysalis_v1_StandingRefusal, _chrysalis_v1_StandingRefusal__Output>
       WorkerAttachment: SubtypeConstructor<typeof grpc.Client, _chrysalis_v1_WorkerAttachmentClient> & { service: _chrysalis_v1_WorkerAttachmentDefinition }
       WorkerMessage: MessageTypeDefinition<_chrysalis_v1_WorkerMessage, _chrysalis_v1_WorkerMessage__Output>
       WorkerStatus: MessageTypeDefinition<_chrysalis_v1_WorkerStatus, _chrysalis_v1_WorkerStatus__Output>

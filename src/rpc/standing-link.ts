@@ -1,0 +1,45 @@
+import { CodedError } from '../core/index.ts';
+import type { Standing, StandingState } from '../router/index.ts';
+import { bytesOf } from './bytes.ts';
+import { ask } from './client-transport.ts';
+import { v1 } from './package.ts';
+import { type ClientTls, clientDoor } from './tls.ts';
+
+const DEADLINE_MS = 15_000;
+const STATES: ReadonlySet<string> = new Set<StandingState>([
+  'admitted',
+  'draining',
+  'refused',
+  'unavailable',
+  'quarantined',
+  'gone',
+]);
+
+/** How a worker stands with a router. @throws CodedError NOT_FOUND, ROUTER_UNREACHABLE */
+export async function askStanding(address: string, workerId: Uint8Array, tls?: ClientTls): Promise<Standing> {
+  const { credentials, options } = clientDoor(address, tls);
+  const stub = new v1.WorkerAttachment(address, credentials, options);
+  try {
+    const request = { workerId: Buffer.from(workerId) };
+    const wire = await ask(stub, v1.WorkerAttachment.service.GetStanding, request, {
+      deadline: Date.now() + DEADLINE_MS,
+    });
+    if (!STATES.has(wire.state)) throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
+    const { refused } = wire;
+    return {
+      state: wire.state as StandingState,
+      refused:
+        refused === null
+          ? null
+          : {
+              ...refused,
+              at: Number(refused.at),
+              policyDigest: bytesOf(refused.policyDigest),
+            },
+      leaseExpiresAt: Number(wire.leaseExpiresAt),
+      logIndex: Number(wire.logIndex),
+    };
+  } finally {
+    stub.close();
+  }
+}
