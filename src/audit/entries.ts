@@ -15,8 +15,6 @@ import {
   fromHex,
   fromUtf8,
   type Json,
-  leafHash,
-  merkleRoot,
   parseStrictJson,
   toHex,
 } from '../core/index.ts';
@@ -31,13 +29,16 @@ import {
 } from '../log/index.ts';
 import { Anchors } from './anchors.ts';
 import { ArchivedFiles } from './archived.ts';
+import { batchProblems } from './batches.ts';
 import type { Manifest } from './bundle.ts';
 import type { CheckId, Tallies } from './checks.ts';
 import { type Finding, finding, type RuleId } from './findings.ts';
-import { History, isAppraisal, type PolicyState } from './history.ts';
+import { type AffirmedLeaf, History, isAppraisal, type PolicyState } from './history.ts';
+import { RegisteredImages } from './images.ts';
 import { DeviceLeases } from './leases.ts';
 import { type AppraisalMaterial, blobsOf } from './reappraise.ts';
 import { Replayed } from './replayed.ts';
+import { SKEW_MS } from './skew.ts';
 import { entriesOf, type LogSource } from './source.ts';
 import type { AuditDeps, AuditTrust, Seen } from './verify.ts';
 
@@ -46,9 +47,6 @@ const PARALLEL = 8;
 const POLICIES_MAX = 256;
 /** Steps of leases that wait for the appraisal of an earlier entry. */
 const LEASES_WAITING_MAX = 4_096;
-/** How far the log's clock and a witness's may be apart. */
-export const SKEW_MS = 5 * 60_000;
-const RECEIPT_DIGEST_BYTES = 32;
 
 export type EntriesInput = Readonly<{
   source: LogSource;
@@ -95,6 +93,7 @@ export class EntriesWalk {
   readonly #anchors: Anchors;
   readonly #leases = new DeviceLeases();
   readonly #replayed: Replayed;
+  readonly #images: RegisteredImages;
   /** Size of the checkpoint that was last found to be late. */
   #lateAt = -1;
 
@@ -105,6 +104,7 @@ export class EntriesWalk {
     this.history = new History(input.manifest.from);
     this.#anchors = new Anchors(input, tallies.V15);
     this.#replayed = new Replayed(input, tallies.V9);
+    this.#images = new RegisteredImages(input, tallies.V12, (policy) => this.#policyText(policy));
   }
 
   async entry(index: number, entry: Bytes): Promise<void> {
@@ -133,13 +133,17 @@ export class EntriesWalk {
     if (isAppraisal(parsed)) await this.#appraisal(index, parsed.leaf);
     if (leaf.type === 'evicted') await this.#evicted(leaf as Leaf<'evicted'>);
     if (leaf.type === 'receipt-batch' || leaf.type === 'session-batch')
-      await this.#batch(index, leaf as Leaf<'receipt-batch'>);
+      await this.#batch(index, leaf as Leaf<'receipt-batch'> | Leaf<'session-batch'>);
     if (leaf.type === 'settlement') this.#tallies.V14.look();
     if (leaf.type === 'anchor') {
       const wrong = await this.#anchors.entry(index, leaf as Leaf<'anchor'>);
       if (wrong !== null) this.#find('M3', index, leaf.subject, wrong, 'critical', 'V15');
     }
-    if (leaf.type === 'image-registered') this.#image(index, leaf as Leaf<'image-registered'>);
+    if (leaf.type === 'image-registered') {
+      const image = leaf as Leaf<'image-registered'>;
+      const { policyDigest } = image.body;
+      await this.#images.entry(index, image, policyDigest && this.history.policies.get(policyDigest));
+    }
   }
 
   /** Until all appraisals under way are made, and it is known what was removed. */
@@ -295,7 +299,7 @@ export class EntriesWalk {
     const { V10, V11 } = this.#tallies;
     const { body, subject } = leaf;
     const policy = this.history.policies.get(body.policyDigest);
-    if (policy !== undefined && leaf.type === 'worker-admitted' && this.#input.trust.policy.quorum !== null) {
+    if (policy !== undefined && leaf.type !== 'worker-rejected' && this.#input.trust.policy.quorum !== null) {
       const seenBefore = this.#input.seen.some(({ checkpoint: { size } }) => size > policy.index && size <= index);
       V10.require(seenBefore, `entry ${index} relies on policy ${policy.number} before the quorum had seen it`);
     }
@@ -316,8 +320,8 @@ export class EntriesWalk {
       return V11.skip(`entry ${index}: ${asCodedError(thrown).message}`);
     }
     const material: AppraisalMaterial = { evidence, collateral, inputs, policyText };
-    const isIn = leaf.type === 'worker-admitted';
-    const known = isIn ? this.#leases.admitted(index, leaf as Leaf<'worker-admitted'>) : null;
+    const isIn = leaf.type !== 'worker-rejected';
+    const known = isIn ? this.#leases.admitted(index, leaf as AffirmedLeaf) : null;
     const judge = async () => {
       const result = await this.#input.deps.reappraise({ leaf, material });
       known?.(result.outcome === 'notChecked' ? [] : result.devices);
@@ -350,33 +354,10 @@ export class EntriesWalk {
     if (this.#underWay.size >= (this.#input.deps.parallel ?? PARALLEL)) await Promise.race(this.#underWay);
   }
 
-  /** V13: a batch's blob holds the digests of its records, 32 bytes each. */
-  async #batch(index: number, { type, subject, body, blobs }: Leaf<'receipt-batch'>): Promise<void> {
-    const { V13 } = this.#tallies;
-    const bytes = blobs[0] === undefined ? null : await this.#input.source.blob(blobs[0]);
-    if (bytes === null) return V13.skip(`entry ${index}: the contents of this ${type} are not archived`);
-    const count = bytes.length / RECEIPT_DIGEST_BYTES;
-    const leaves = Array.from({ length: Math.floor(count) }, (_, i) =>
-      leafHash(bytes.subarray(RECEIPT_DIGEST_BYTES * i, RECEIPT_DIGEST_BYTES * (i + 1))),
-    );
-    const holds = count === body.count && body.root === `sha256:${toHex(merkleRoot(leaves))}`;
-    V13.require(holds, `entry ${index}: the batch does not have the root or count it says`);
-    if (!holds) this.#find('M10', index, subject, 'the batch does not have the root or count it says');
-  }
-
-  /** V12: a registration is signed by one of the keys the auditor brought. */
-  #image(index: number, { sig }: Leaf<'image-registered'>): void {
-    const { V12 } = this.#tallies;
-    const { signers } = this.#input.trust;
-    if (signers === null) {
-      V12.skip('no registrars’ keys were brought: who registered the images is not checked');
-      return;
-    }
-    V12.require(
-      sig.some(({ key }) => signers.has(key)),
-      `entry ${index}: the image is signed by nobody who may register it`,
-    );
-    V12.skip('build provenance (sigstore bundles) is not verified by this version');
+  /** V13. */
+  async #batch(index: number, leaf: Leaf<'receipt-batch'> | Leaf<'session-batch'>): Promise<void> {
+    const problems = await batchProblems(this.#input.source, this.history, index, leaf, this.#tallies.V13);
+    for (const problem of problems) this.#find('M10', index, leaf.subject, problem);
   }
 }
 

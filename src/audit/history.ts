@@ -45,12 +45,15 @@ export class History {
   readonly policies = new Map<Digest, PolicyState>();
   /** By router. */
   readonly inForce = new Map<string, Digest>();
+  /** Index of the entry that registered each, by `NAME@VERSION`. */
   readonly images = new Map<string, number>();
   /** The first of them. */
   readonly outages: Outage[] = [];
   readonly batches = new Map<number, number>();
   readonly counts = new Map<string, number>();
   #out = new Set<Digest>();
+  /** Since when each worker was in last, and until when; null while it is. */
+  #served = new Map<Digest, { from: number; to: number | null }>();
   #last = new Map<string, number>();
   #latestOf = new Map<string, number>();
   #settled = new Set<number>();
@@ -137,9 +140,11 @@ export class History {
         return;
       case 're-attested':
         this.#reattested(index, leaf as Leaf<'re-attested'>, note);
+        this.#admitted(index, leaf as Leaf<'re-attested'>, note);
         return;
       case 'evicted':
         this.workers.delete(body.workerKey as Digest);
+        this.#left(body.workerKey as Digest, leaf.at);
         this.#out.add(body.workerKey as Digest);
         return;
       case 'key-rotation':
@@ -172,7 +177,7 @@ export class History {
     this.inForce.set(src, digest);
   }
 
-  #judged(index: number, { src, subject, at, body }: Leaf<'worker-admitted' | 'worker-rejected'>, note: Note): void {
+  #judged(index: number, { src, subject, at, body }: AppraisalLeaf, note: Note): void {
     const about = { index, subject };
     const inForce = this.inForce.get(src);
     if (inForce === undefined && this.#from === 0) {
@@ -188,7 +193,7 @@ export class History {
     }
   }
 
-  #admitted(index: number, leaf: Leaf<'worker-admitted'>, note: Note): void {
+  #admitted(index: number, leaf: AffirmedLeaf, note: Note): void {
     const { subject, at, body } = leaf;
     this.#judged(index, leaf, note);
     if (body.verdict !== 'affirming') {
@@ -202,6 +207,8 @@ export class History {
     const leaseUntil = typeof body.leaseUntil === 'number' ? body.leaseUntil : null;
     const since = this.workers.get(worker)?.since ?? index;
     this.#out.delete(worker);
+    const served = this.#served.get(worker);
+    if (served === undefined || served.to !== null) this.#served.set(worker, { from: at, to: null });
     this.workers.set(worker, {
       ...{ worker, platform, tcbStatus, policyDigest, policyNumber, image, since, index, leaseUntil },
       admittedAt: at,
@@ -209,8 +216,12 @@ export class History {
   }
 
   #reattested(index: number, { subject, body }: Leaf<'re-attested'>, note: Note): void {
-    if (!this.#out.has(body.workerKey)) return;
-    note(finding('M5', 'error', 're-attested after it was evicted, without a new admission', { index, subject }));
+    const about = { index, subject };
+    if (this.#out.has(body.workerKey)) {
+      note(finding('M5', 'error', 're-attested after it was evicted, without a new admission', about));
+    } else if (!this.workers.has(body.workerKey) && this.#from === 0) {
+      note(finding('M5', 'error', 're-attested, and never admitted', about));
+    }
   }
 
   #settlement(index: number, { subject, body }: Leaf<'settlement'>, note: Note): void {
@@ -224,14 +235,32 @@ export class History {
     }
   }
 
+  #left(worker: Digest, at: number): void {
+    const served = this.#served.get(worker);
+    if (served?.to === null) served.to = at;
+  }
+
+  /** Whether a worker was in at some time between, as far as its last stay; what was before the first entry is not known. */
+  servedBetween(worker: Digest, from: number, to: number): boolean {
+    const served = this.#served.get(worker);
+    if (served === undefined) return this.#from > 0;
+    return served.from <= to && (served.to === null || served.to >= from);
+  }
+
   /** Workers that were in at an instant: admitted, not evicted, their lease not over. */
   workersAt(at: number): WorkerState[] {
     return [...this.workers.values()].filter(({ leaseUntil }) => leaseUntil === null || at < leaseUntil);
   }
 }
 
-export type AppraisalLeaf = Leaf<'worker-admitted' | 'worker-rejected'>;
+/** Says that a worker is in: admitted, or judged again since. */
+export type AffirmedLeaf = Leaf<'worker-admitted' | 're-attested'>;
+export type AppraisalLeaf = Leaf<'worker-admitted' | 'worker-rejected' | 're-attested'>;
+
+export function isAffirmed(parsed: ParsedLeaf): parsed is Readonly<{ known: true; leaf: AffirmedLeaf }> {
+  return parsed.known && (parsed.leaf.type === 'worker-admitted' || parsed.leaf.type === 're-attested');
+}
 /** Whether an entry is about evidence that was judged. */
 export function isAppraisal(parsed: ParsedLeaf): parsed is Readonly<{ known: true; leaf: AppraisalLeaf }> {
-  return parsed.known && (parsed.leaf.type === 'worker-admitted' || parsed.leaf.type === 'worker-rejected');
+  return isAffirmed(parsed) || (parsed.known && parsed.leaf.type === 'worker-rejected');
 }

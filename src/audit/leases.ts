@@ -1,8 +1,9 @@
 import { DeviceRegistry } from '../attestation/index.ts';
 import type { UnixMs } from '../core/index.ts';
-import type { Digest, Leaf } from '../log/index.ts';
+import type { Digest } from '../log/index.ts';
+import type { AffirmedLeaf } from './history.ts';
 
-type Admitted = Readonly<{ index: number; leaf: Leaf<'worker-admitted'> }>;
+type Admitted = Readonly<{ index: number; leaf: AffirmedLeaf }>;
 /** What an entry does to leases. @property devices serials, once the appraisal is made again; null until then */
 type Step = (Admitted & { devices: readonly string[] | null }) | Readonly<{ evicted: Digest }>;
 
@@ -26,7 +27,7 @@ export class DeviceLeases {
   }
 
   /** Takes its place in the order now; tell the serials of its devices when they are known. */
-  admitted(index: number, leaf: Leaf<'worker-admitted'>): (devices: readonly string[]) => void {
+  admitted(index: number, leaf: AffirmedLeaf): (devices: readonly string[]) => void {
     const step: Step = { index, leaf, devices: null };
     this.#steps.push(step);
     return (devices) => {

@@ -1,16 +1,13 @@
-import { sha256 } from '#crypto';
-import { CodedError, concat, fromHex, type Json, parseStrictJson, toHex, utf8 } from '../core/index.ts';
+import { CodedError, fromHex, type Json, parseStrictJson, toHex } from '../core/index.ts';
+import { commitment, isSize, type SessionRecord, sessionSalt } from '../log/index.ts';
 
-/** What a commitment in an entry hides, shown to an auditor. @property salt 32 bytes in hex @property field path in the body */
-export type Opening = Readonly<{ index: number; field: string; salt: string; value: string }>;
+/**
+ * What a commitment in an entry hides, shown to an auditor. @property record which one, for a batch of sessions
+ * @property salt 32 bytes in hex @property field path in the body, or in the record
+ */
+export type Opening = Readonly<{ index: number; record?: number; field: string; salt: string; value: string }>;
 
 const OPENINGS_MAX = 1_000_000;
-
-/** `c1:` and SHA-256(salt ‖ value), in hex: with 32 random bytes of salt it tells nothing of the value. */
-export function commitment(salt: Uint8Array, value: string): string {
-  if (salt.length !== 32) throw new CodedError('USAGE_INVALID', 'a salt has 32 bytes');
-  return `c1:${toHex(sha256(concat(salt, utf8(value))))}`;
-}
 
 /** Reads openings, one JSON object a line. @throws CodedError USAGE_INVALID, ENCODING_INVALID */
 export function parseOpenings(text: string): Opening[] {
@@ -18,11 +15,26 @@ export function parseOpenings(text: string): Opening[] {
   if (lines.length > OPENINGS_MAX) throw new CodedError('USAGE_INVALID', 'too many openings');
   return lines.map((line) => {
     const value = parseStrictJson(line, 'opening') as Partial<Opening> | null;
-    const { index, field, salt, value: hidden } = value ?? {};
+    const { index, record, field, salt, value: hidden } = value ?? {};
     if (typeof index !== 'number' || typeof field !== 'string' || typeof hidden !== 'string')
       throw new CodedError('USAGE_INVALID', 'an opening has index, field, salt and value');
     if (typeof salt !== 'string' || salt.length !== 64) throw new CodedError('USAGE_INVALID', 'a salt has 32 bytes');
-    return { index, field, salt, value: hidden };
+    if (record !== undefined && !isSize(record)) throw new CodedError('USAGE_INVALID', 'a record is a number from 0');
+    return { index, ...(record === undefined ? {} : { record }), field, salt, value: hidden };
+  });
+}
+
+/** The openings of the records that are of one channel, with the router's secret. */
+export function openingsOf(
+  channel: string,
+  secret: Uint8Array,
+  index: number,
+  records: readonly SessionRecord[],
+): readonly Opening[] {
+  return records.flatMap(({ tenant, ...of }, record) => {
+    const salt = sessionSalt(secret, of, channel);
+    if (commitment(salt, channel) !== tenant) return [];
+    return [{ index, record, field: 'tenant', salt: toHex(salt), value: channel }];
   });
 }
 

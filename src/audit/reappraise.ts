@@ -125,6 +125,8 @@ function compare({ type, body }: AppraisalLeaf, { made, policy }: Again): Reappr
     ['TCB status', body.tcbStatus, made.tcbStatus],
     ['platform', body.platform, platformName(made)],
   ];
+  // Entries of before images were registered name none.
+  if (body.image !== null && body.image !== undefined) pairs.push(['image', body.image, made.image]);
   if (type === 'worker-rejected') {
     pairs.push(['failed checks', String(body.failedChecks), String(failed.length === 0 ? ['unknown'] : failed)]);
   }

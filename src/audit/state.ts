@@ -65,6 +65,11 @@ export class LogState {
     }
   }
 
+  /** Names of the facts that begin so. */
+  facts(prefix: string): readonly string[] {
+    return [...this.#facts.keys()].filter((name) => name.startsWith(prefix));
+  }
+
   /** The facts, sorted by name: what a `state-snapshot` archives. @throws CodedError BUNDLE_TOO_LARGE */
   encode(): Bytes {
     if (this.#facts.size > STATE_FACTS_MAX) {

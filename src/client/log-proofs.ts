@@ -10,6 +10,7 @@ import {
 } from '../core/index.ts';
 import {
   keysOfPolicy,
+  type LeafType,
   type LogPolicy,
   parseLeaf,
   parseLogProof,
@@ -93,6 +94,9 @@ function conclude(policy: LogPolicy, checks: Record<string, Check>): Pick<Logged
   return { checks: named, failed };
 }
 
+/** Entries that say that a worker is in under some evidence. */
+const SAYS_IN: ReadonlySet<string> = new Set<LeafType>(['worker-admitted', 're-attested']);
+
 /**
  * Is there an entry in the log that admitted this very worker under this very evidence?
  * @param policy the log's keys and the witnesses that must have cosigned, pinned by the caller (C2SP tlog-policy)
@@ -106,7 +110,7 @@ export async function checkAdmissionEntry(
 ): Promise<LoggedFact> {
   const { checks, ...where } = await prove(entry, policy, heads);
   const parsed = parseLeaf(entry.leaf);
-  const leaf = parsed.known && parsed.leaf.type === 'worker-admitted' ? parsed.leaf : null;
+  const leaf = parsed.known && SAYS_IN.has(parsed.leaf.type) ? parsed.leaf : null;
   const body = leaf === null ? null : (leaf.body as Readonly<Record<string, unknown>>);
   checks.admissionEntry = check(body !== null, 'the entry does not admit a worker');
   checks.admissionNamesWorker = check(

@@ -1,6 +1,7 @@
 export * from './add-checkpoint.ts';
 export * from './bundle.ts';
 export * from './checkpoint.ts';
+export * from './commitment.ts';
 export * from './cosigner.ts';
 export * from './equivocation.ts';
 export * from './leaf.ts';
@@ -8,6 +9,7 @@ export type { LeafBody, LeafType } from './leaf-body.ts';
 export * from './note.ts';
 export * from './policy.ts';
 export * from './proof.ts';
+export * from './session-record.ts';
 export * from './size.ts';
 export * from './tiles.ts';
 export * from './tree.ts';

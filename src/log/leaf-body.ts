@@ -21,11 +21,16 @@ type Admission = Readonly<{
 }> &
   Extra;
 
+/** `image`: `NAME@VERSION` of the entry that registered it. */
+type Affirmed = Admission & Readonly<{ measurements: DigestText; tcbStatus: string; image: string | null }>;
+
 /** Fields each type needs; a body may hold more. No prompt, answer, address, user or tenant, nor a bare hash of one. */
 export type LeafBody = Readonly<{
   'log-opened': Readonly<{ origin: string; vkeys: readonly string[]; predecessor: Json }> & Extra;
   'log-closed': Readonly<{ successor: Json }> & Extra;
-  'image-registered': Readonly<{ name: string; version: string; measurements: Json }> & Extra;
+  /** `policyDigest`: the policy that names the image, where a policy does. */
+  'image-registered': Readonly<{ name: string; version: string; measurements: Json; policyDigest?: DigestText }> &
+    Extra;
   'policy-published': Readonly<{
     policyDigest: DigestText;
     number: number;
@@ -34,12 +39,14 @@ export type LeafBody = Readonly<{
     reason: string;
   }> &
     Extra;
-  'worker-admitted': Admission & Readonly<{ measurements: DigestText; tcbStatus: string; image: string | null }>;
+  'worker-admitted': Affirmed;
   'worker-rejected': Admission & Readonly<{ failedChecks: readonly string[] }>;
   /** Refusals that have no entry of their own. */
   'rejection-summary': Readonly<{ from: number; to: number; count: number; reasons: Json }> & Extra;
-  're-attested': Readonly<{ workerKey: DigestText; unchanged: boolean; judgedAt: number }> & Extra;
+  /** Who is in stays in: judged again with new evidence, or with the same under a newer policy or collateral. `changed`: fields that differ from the last entry. */
+  're-attested': Affirmed & Readonly<{ unchanged: boolean; changed: readonly string[] }>;
   evicted: Readonly<{ workerKey: DigestText; cause: string; by: string; sessionsClosed: number }> & Extra;
+  /** `root`: RFC 9162 tree over the session records, one a line in the blob; `from` and `to` in milliseconds. */
   'session-batch': Readonly<{ from: number; to: number; count: number; root: DigestText }> & Extra;
   /** `root`: RFC 9162 tree over the receipts, in their order in the blob. */
   'receipt-batch': Readonly<{ count: number; root: DigestText }> & Extra;
@@ -96,11 +103,13 @@ const admission = {
   result: absentOr(digest),
 };
 
+const affirmed = { ...admission, measurements: digest, tcbStatus: text, image: orNull(text) };
+
 /** One rule per field a body needs. */
 export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>>>> = {
   'log-opened': { origin: text, vkeys: listOf(text, 1), predecessor: json },
   'log-closed': { successor: json },
-  'image-registered': { name: text, version: text, measurements: json },
+  'image-registered': { name: text, version: text, measurements: json, policyDigest: absentOr(digest) },
   'policy-published': {
     policyDigest: digest,
     number: count,
@@ -108,10 +117,10 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
     effectiveFromIndex: orNull(count),
     reason: text,
   },
-  'worker-admitted': { ...admission, measurements: digest, tcbStatus: text, image: orNull(text) },
+  'worker-admitted': affirmed,
   'worker-rejected': { ...admission, failedChecks: listOf(text, 1) },
   'rejection-summary': { from: count, to: count, count, reasons: json },
-  're-attested': { workerKey: digest, unchanged: flag, judgedAt: count },
+  're-attested': { ...affirmed, unchanged: flag, changed: listOf(text) },
   evicted: { workerKey: digest, cause: text, by: text, sessionsClosed: count },
   'session-batch': { from: count, to: count, count, root: digest },
   'receipt-batch': { count, root: digest },

@@ -1,6 +1,6 @@
 import { sha256 } from '#crypto';
 import { platformName, VERIFIER_VERSION } from '../attestation/index.ts';
-import { type Bytes, toHex, type UnixMs } from '../core/index.ts';
+import { asCodedError, type Bytes, toHex, type UnixMs } from '../core/index.ts';
 import type { AdmissionDeps, JudgedEvidence } from './admission.ts';
 import type { Digest } from './ports.ts';
 
@@ -35,6 +35,7 @@ export function entryOf(
       model: digest(appraisal.modelDigest),
       measurements: digest(appraisal.measurementsDigest),
       tcbStatus: appraisal.tcbStatus,
+      image: appraisal.image,
       evidenceBlob,
       collateralBlob,
       inputsBlob,
@@ -43,16 +44,43 @@ export function entryOf(
   };
 }
 
-export async function logAdmitted(
+/** What an entry says of a worker that may change from one to the next. */
+export type LoggedFacts = Readonly<Record<(typeof COMPARED)[number], string | null>>;
+const COMPARED = ['platform', 'policyDigest', 'model', 'measurements', 'tcbStatus', 'image', 'evidence'] as const;
+
+export type LoggedAdmission = Readonly<{ index: number; facts: LoggedFacts }>;
+
+/**
+ * Enters that a worker may serve until `leaseUntil`: as attested again where `before` is the last entry about it, else as
+ * admitted. Something may have come in between, its eviction even: then it is an admission like the first.
+ */
+export async function logAffirmed(
   deps: EntryDeps,
   policy: PolicyName,
   judged: JudgedEvidence,
   bundle: Bytes,
-  leaseUntil: UnixMs,
-): Promise<number> {
+  { leaseUntil, before }: Readonly<{ leaseUntil: UnixMs; before: LoggedAdmission | null }>,
+): Promise<LoggedAdmission> {
   const { envelope, common, ...options } = entryOf(deps, policy, judged, bundle);
-  const body = { ...common, image: null, leaseUntil };
-  return (await deps.log.append({ ...envelope, type: 'worker-admitted', body }, options)).index;
+  const facts = Object.fromEntries(COMPARED.map((field) => [field, common[field]])) as LoggedFacts;
+  const body = { ...common, leaseUntil };
+  const again = before === null ? null : await append();
+  if (again !== null) return { index: again.index, facts };
+  const { index } = await deps.log.append({ ...envelope, type: 'worker-admitted', body }, options);
+  return { index, facts };
+
+  async function append(): Promise<Readonly<{ index: number }> | null> {
+    const changed = COMPARED.filter((field) => before?.facts[field] !== facts[field]);
+    // New evidence by itself is no change: it is asked for all the time.
+    const unchanged = changed.every((field) => field === 'evidence');
+    const draft = { ...envelope, type: 're-attested', body: { ...body, unchanged, changed } } as const;
+    try {
+      return await deps.log.append({ ...draft, prev: before?.index ?? null }, options);
+    } catch (thrown) {
+      if (asCodedError(thrown).code === 'LOG_LEAF_INVALID') return null; // it is not the last one
+      throw thrown;
+    }
+  }
 }
 
 export async function logRejected(

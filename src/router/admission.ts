@@ -30,7 +30,7 @@ import {
   verifyEpochSignature,
   type WorkerToRouter,
 } from '../session/index.ts';
-import { logAdmitted, logRejected } from './admission-entries.ts';
+import { type LoggedAdmission, logAffirmed, logRejected } from './admission-entries.ts';
 import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
 import { perMinute } from './per-minute.ts';
@@ -103,6 +103,8 @@ type Held = Readonly<{
   source: BeaconSource;
   collateral: Bytes;
   policyDigest: Bytes;
+  /** The newest entry that says that it is in. */
+  entry: LoggedAdmission;
 }>;
 
 /**
@@ -260,7 +262,11 @@ export function createAdmission(deps: AdmissionDeps) {
     // Before anything is waited for: two workers that come with one device at the same time are twins too.
     if (!claimDevices(worker, claim, expiresAt)) return;
     await deps.evictions.written();
-    const logIndex = await logAdmitted(deps, policy, judged, message.bundle, expiresAt);
+    const was = worker.state;
+    const isRenewal = previous !== null && equalBytes(previous.workerId, appraisal.workerId);
+    const before = isRenewal ? (held.get(worker)?.entry ?? null) : null;
+    const entry = await logAffirmed(deps, policy, judged, message.bundle, { leaseUntil: expiresAt, before });
+    const logIndex = entry.index;
     worker.admission = {
       workerId: appraisal.workerId,
       keyset: appraisal.keyset,
@@ -269,10 +275,12 @@ export function createAdmission(deps: AdmissionDeps) {
       lease: previous?.lease ?? deps.randomness(16),
       expiresAt,
       logIndex,
+      policyNumber: policy.number,
+      image: appraisal.image,
       appraisal: JSON.stringify(appraisal.groups),
       simulated: appraisal.simulated,
     };
-    if (isGone(worker)) {
+    if (wasPutOut(worker, was)) {
       deps.evictions.add(appraisal.workerId, logIndex);
       return;
     }
@@ -282,7 +290,14 @@ export function createAdmission(deps: AdmissionDeps) {
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
     const { collateral } = judged;
-    held.set(worker, { evidence: message, nonce, source: asked.source, collateral, policyDigest: policy.digest });
+    held.set(worker, {
+      evidence: message,
+      nonce,
+      source: asked.source,
+      collateral,
+      policyDigest: policy.digest,
+      entry,
+    });
     if (worker.state !== 'draining' && worker.state !== 'admitted') {
       worker.state = 'admitted';
       deps.onAdmitted(worker);
@@ -303,13 +318,21 @@ export function createAdmission(deps: AdmissionDeps) {
     const policy = deps.policy();
     const text = await deps.collateral(last.evidence.bundle);
     if (equalBytes(policy.digest, last.policyDigest) && equalBytes(utf8(text), last.collateral)) return;
-    const { appraisal, collateral } = await deps.appraise(last.evidence, last.nonce, last.source);
+    const judged = await deps.appraise(last.evidence, last.nonce, last.source);
+    const { appraisal, collateral } = judged;
     const { admission } = worker;
     if (held.get(worker) !== last || admission === null) return; // renewed, or gone, meanwhile
     if (appraisal.status === 'unavailable') return;
     if (appraisal.status === 'affirming') {
-      held.set(worker, { ...last, collateral, policyDigest: policy.digest });
-      worker.admission = { ...admission, expiresAt: Math.min(admission.expiresAt, appraisal.expiresAt) };
+      const expiresAt = Math.min(admission.expiresAt, appraisal.expiresAt);
+      const until = { leaseUntil: expiresAt, before: last.entry };
+      const entry = await logAffirmed(deps, policy, judged, last.evidence.bundle, until);
+      if (wasPutOut(worker, 'admitted')) return deps.evictions.add(appraisal.workerId, entry.index);
+      if (held.get(worker) !== last) return;
+      held.set(worker, { ...last, collateral, policyDigest: policy.digest, entry });
+      const { number: policyNumber } = policy;
+      worker.admission = { ...admission, expiresAt, logIndex: entry.index, policyNumber, image: appraisal.image };
+      deps.fleet.keepAdmission(appraisal.workerId, entry.index);
       return;
     }
     const failed = appraisal.because;
@@ -368,3 +391,7 @@ async function signerOf({ bundle, epochCertificate, epochSignature }: EvidenceMe
 
 /** It may have left while something was waited for. */
 const isGone = ({ state }: Worker) => state === 'gone';
+
+/** Since it had the state `was`; its eviction may stand before the entry that was written meanwhile, so it needs another. */
+const wasPutOut = (worker: Worker, was: Worker['state']) =>
+  isGone(worker) || (worker.state === 'quarantined' && was !== 'quarantined');

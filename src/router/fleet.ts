@@ -15,6 +15,9 @@ export type Admission = Readonly<{
   lease: Bytes;
   expiresAt: UnixMs;
   logIndex: number;
+  /** The policy it was judged under, and that policy's name of its image. */
+  policyNumber: number;
+  image: string | null;
   /** JSON of the appraisal's named checks. */
   appraisal: string;
   simulated: boolean;

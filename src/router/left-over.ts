@@ -1,5 +1,5 @@
 import { asCodedError, type Bytes, fromHex, type UnixMs, utf8 } from '../core/index.ts';
-import { type Leaf, parseCheckpoint, parseLeaf, parseNote } from '../log/index.ts';
+import { type Leaf, type LeafType, parseCheckpoint, parseLeaf, parseNote } from '../log/index.ts';
 import type { LogPort } from './ports.ts';
 
 /** Of the clocks of log and router. */
@@ -7,6 +7,7 @@ const SKEW_MS = 5 * 60_000;
 /** A log that grew by more than that within a lease leaves older ones to end by themselves. */
 const ENTRIES_MAX = 8_192;
 const PAGE = 32;
+const SAYS_WHO_IS_IN: ReadonlySet<string> = new Set<LeafType>(['worker-admitted', 're-attested', 'evicted']);
 
 export type LeftOver = Readonly<{ workerId: Bytes; admittedAt: number }>;
 
@@ -30,9 +31,9 @@ export async function leftOver(
       const leaf = leafOf(entry);
       if (leaf === null) continue;
       if (leaf.at < now - leaseMsMax - SKEW_MS) return found.reverse();
-      if (leaf.src !== source || (leaf.type !== 'worker-admitted' && leaf.type !== 'evicted')) continue;
-      const { workerKey } = (leaf as Leaf<'worker-admitted' | 'evicted'>).body;
-      if (!known.has(workerKey) && leaf.type === 'worker-admitted') {
+      if (leaf.src !== source || !SAYS_WHO_IS_IN.has(leaf.type)) continue;
+      const { workerKey } = (leaf as Leaf<'worker-admitted' | 're-attested' | 'evicted'>).body;
+      if (!known.has(workerKey) && leaf.type !== 'evicted') {
         found.push({ workerId: fromHex(workerKey.slice('sha256:'.length), 'worker'), admittedAt: first + i });
       }
       known.add(workerKey);

@@ -24,6 +24,7 @@ import type { ToServe } from './links.ts';
 import type { Placing, Taken } from './placing.ts';
 import type { Outcome, Usage } from './routing/index.ts';
 import type { InferSignals } from './service.ts';
+import type { Served } from './session-batches.ts';
 
 export type RequestLimits = Readonly<{
   /** Sum of the frames of one request. */
@@ -73,6 +74,8 @@ export function createRequests(
     now: () => UnixMs;
     /** An accepted receipt is stored. @param payee who earns it, where a pool can pay it */
     onReceipt: (worker: Worker, payee: Bytes | null) => void;
+    /** A worker began to answer, and ended. */
+    onServed: (served: Served) => void;
   }>,
   limits: RequestLimits = REQUEST_LIMITS,
 ) {
@@ -216,6 +219,10 @@ export function createRequests(
         if (!hadTime) outcome = 'undecided';
       }
       slot.finish(outcome, usage);
+      if (begun) {
+        const { sessionId, sealedBytes } = sealed.header;
+        deps.onServed({ worker, sessionId, channel, sealedBytes, startedAt, endedAt: deps.now() });
+      }
       if (outcome !== 'answered') link.cancel();
     }
   }

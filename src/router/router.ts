@@ -26,6 +26,7 @@ import { createRequests } from './requests.ts';
 import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
 import type { RouterService, WorkerRow } from './service.ts';
+import { createSessionBatches } from './session-batches.ts';
 import { snapshotOf } from './snapshot.ts';
 import { type Standing, Standings } from './standings.ts';
 
@@ -51,6 +52,8 @@ export type RouterDeps = Readonly<{
   feeBps: number;
   /** Signs what the pool owes each worker. */
   voucherKey: SigningKey;
+  /** 32 bytes: the log holds who was served as commitments under it. */
+  sessionSecret: Bytes;
   source: string;
   now: () => UnixMs;
   randomness: Randomness;
@@ -95,6 +98,7 @@ export function createRouter(
   });
   const batches = createBatches({ ledger, log, source: deps.source });
   const standings = new Standings();
+  const sessions = createSessionBatches({ log, source: deps.source, secret: deps.sessionSecret, failed: deps.failed });
   const admission = createAdmission({
     fleet,
     standings,
@@ -135,6 +139,7 @@ export function createRouter(
     dispatchKey,
     priceSheet,
     now,
+    onServed: sessions.served,
     onReceipt: (worker, payee) => {
       batches.notify();
       if (payee !== null) void promise(worker, payee).catch(() => undefined);
@@ -286,6 +291,7 @@ export function createRouter(
     async close() {
       await reviews.close();
       await batches.close();
+      await sessions.close();
       await admission.close();
       await evictions.close();
     },

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { sha256 } from '#crypto';
+import { loadPolicy, policyImages } from '../../src/attestation/index.ts';
 import { type AuditDeps, blobPath, LogState } from '../../src/audit/index.ts';
 import { canonicalJsonBytes, concat, toBase64, utf8 } from '../../src/core/index.ts';
+import type { Digest, SessionRecord } from '../../src/log/index.ts';
 import { fill } from '../attestation/appraise/scene.ts';
 import {
   type Attack,
@@ -255,6 +257,26 @@ const ENTRIES: readonly Attack[] = [
     finds: ['V13'],
     rules: ['M10'],
   },
+  ...(
+    [
+      ['sessions with another root', (record) => record, { root: worker }],
+      ['sessions with another count', (record) => record, { count: 2 }],
+      ['a session outside of the interval of its batch', (record) => ({ ...record, closedAt: record.closedAt + 1 })],
+      ['a session with a worker that was not in', (record) => ({ ...record, worker: worker as Digest })],
+      ['a session that names its tenant', (record) => ({ ...record, tenant: '0:cc' })],
+      ['a session record with more in it', (record) => ({ ...record, prompt: 'hello' })],
+      ['a session with its exact size', (record) => ({ ...record, sealedBytes: 1_234 })],
+    ] satisfies [string, (record: SessionRecord) => SessionRecord, object?][]
+  ).map(([what, change, changes = {}]) => ({
+    what,
+    bundle: scene(async (made) => {
+      await made.admit();
+      const interval = { from: made.at - 1_000, to: made.at };
+      await made.sessions(change, { ...interval, ...changes });
+    }),
+    finds: ['V13'],
+    rules: ['M10'],
+  })),
   {
     what: 'a batch settled twice',
     bundle: scene(async (made) => {
@@ -430,15 +452,55 @@ const ENTRIES: readonly Attack[] = [
   {
     what: 're-attestation of an evicted worker',
     bundle: scene(async (made) => {
-      await made.add({ type: 'evicted', subject: 'worker:x', body: evicted });
-      await made.add({
-        type: 're-attested',
-        subject: 'worker:x',
-        body: { workerKey: worker, unchanged: true, judgedAt: NOW },
-      });
+      await made.admit();
+      const [workerKey] = made.state().facts('worker:');
+      const subject = `worker:${workerKey?.slice('worker:sha256:'.length)}`;
+      await made.add({ type: 'evicted', subject, body: { ...evicted, workerKey: workerKey?.slice('worker:'.length) } });
+      await made.admit({}, { unchanged: true, changed: [] });
     }),
     finds: ['V18'],
     rules: ['M5'],
+  },
+  {
+    what: 're-attestation of a worker that was never admitted',
+    bundle: scene((made) => made.admit({}, { unchanged: true, changed: [] })),
+    finds: ['V18'],
+    rules: ['M5'],
+  },
+  {
+    what: 're-attestation with a TCB status that the evidence does not have',
+    bundle: scene(async (made) => {
+      await made.admit();
+      await made.admit({}, { unchanged: false, changed: ['tcbStatus'], tcbStatus: 'OutOfDate' });
+    }),
+    finds: ['V11'],
+    rules: ['M6'],
+  },
+  {
+    what: 'an admission that names another image than it runs',
+    bundle: scene(async (made) => {
+      const [, other] = policyImages(loadPolicy(developmentText));
+      await made.admit({}, { image: `${other?.name}@${other?.version}` });
+    }),
+    finds: ['V11'],
+    rules: ['M6'],
+  },
+  {
+    what: 'an image registered with measurements that its policy does not have',
+    bundle: scene(async (made) => {
+      const [image] = policyImages(loadPolicy(developmentText));
+      const measurements = { ...image?.measurements, mrTd: 'ab'.repeat(48) };
+      await made.register(image!, digestOfPolicy(developmentText), { measurements });
+    }),
+    finds: ['V12'],
+  },
+  {
+    what: 'an image registered for a policy that nobody published',
+    bundle: scene(async (made) => {
+      const [image] = policyImages(loadPolicy(developmentText));
+      await made.register(image!, worker);
+    }),
+    finds: ['V12'],
   },
   {
     what: 'a key used after it was replaced',

@@ -2,7 +2,7 @@ import { utf8 } from '../../src/core/index.ts';
 import { encodeBundle, parseBundle } from '../../src/log/index.ts';
 import { fill } from '../attestation/appraise/scene.ts';
 import { type Attack, BUNDLE, edit, flip, other, swapped, testAttacks } from './attack.ts';
-import { honest, repack, Scene } from './scene.ts';
+import { honest, repack, Scene, SIZES } from './scene.ts';
 
 const FILES: readonly Attack[] = [
   { what: 'a flipped bit in a file', bundle: edit(/^blobs\//, flip, false), finds: ['V1'], rules: ['M9'] },
@@ -26,7 +26,7 @@ const FILES: readonly Attack[] = [
   {
     what: 'a start that is not the tree of its checkpoint',
     bundle: async () =>
-      repack(await (await honest()).bundle(6), (files) => {
+      repack(await (await honest()).bundle(SIZES.judged), (files) => {
         const range = JSON.parse(new TextDecoder().decode(files.get('range-a.json'))) as { hashes: string[] };
         range.hashes[0] = Buffer.from(fill(5, 32)).toString('base64');
         files.set('range-a.json', utf8(JSON.stringify(range)));
@@ -47,9 +47,9 @@ const FILES: readonly Attack[] = [
       const made = await honest();
       const fork = new Scene();
       await fork.open();
-      await fork.beat();
+      while (fork.entries.length < SIZES.begun) await fork.beat();
       await fork.checkpoint();
-      return repack(await made.bundle(), (files) => files.set('checkpoints/2', fork.newest));
+      return repack(await made.bundle(), (files) => files.set(`checkpoints/${SIZES.begun}`, fork.newest));
     },
     finds: ['V5'],
   },

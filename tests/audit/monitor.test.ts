@@ -3,7 +3,7 @@ import { createMonitor, createReappraiser, type MonitorDeps } from '../../src/au
 import { type Bytes, CodedError, utf8 } from '../../src/core/index.ts';
 import { type Equivocation, encodeEquivocation, keysOfPolicy, verifyEquivocation } from '../../src/log/index.ts';
 import { codeOf } from '../log/support.ts';
-import { developmentText, honest, intel, logPolicy, logSigner, NOW, Scene, trust } from './scene.ts';
+import { developmentText, honest, intel, logPolicy, logSigner, NOW, Scene, SIZES, trust } from './scene.ts';
 
 type Watch = { poll: ReturnType<typeof createMonitor>['poll']; evidence: Equivocation[]; stored: Bytes[] };
 
@@ -55,12 +55,12 @@ test('M1: two histories, from a witness, a mirror, a client or from what was see
   const atWitness = watch(scene, { others: [other('witness w', [same.newest])] });
   expect(await rules(atWitness)).toEqual(['M1 critical']);
   expect(await rules(atWitness)).toEqual([]); // once
-  expect(await proves(atWitness.evidence[0])).toBe(7);
+  expect(await proves(atWitness.evidence[0])).toBe(SIZES.all);
   const smaller = await rewritten(4);
-  const atClient = watch(scene, { others: [other('a client', [smaller.newest, scene.kept.get(6)!])] });
+  const atClient = watch(scene, { others: [other('a client', [smaller.newest, scene.kept.get(SIZES.judged)!])] });
   expect(await rules(atClient)).toEqual(['M1 critical']);
   expect(atClient.evidence[0]?.prefix).not.toBeNull();
-  expect(await proves(atClient.evidence[0])).toBe(7);
+  expect(await proves(atClient.evidence[0])).toBe(SIZES.all);
   const held = encodeEquivocation(atClient.evidence[0]!);
   expect(await rules(watch(scene, { others: [other('witness w', [], held)] }))).toEqual(['M1 critical']);
   const before = watch(scene);
@@ -87,14 +87,14 @@ test('M2: a head that goes back, is not renewed, is not cosigned, or whose tiles
   const watched = watch(scene);
   await watched.poll();
   const newest = scene.newest;
-  scene.newest = scene.kept.get(2)!;
+  scene.newest = scene.kept.get(SIZES.begun)!;
   expect(await rules(watched)).toEqual(['M2 critical']);
   scene.newest = newest;
   expect(await rules(watch(scene, { clock: () => NOW + 3_600_000 }))).toEqual(['M2 error']);
   await scene.checkpoint({ cosigned: false });
   expect(await rules(watch(scene))).toEqual(['M2 critical']);
   scene.newest = newest;
-  scene.kept.set(7, newest);
+  scene.kept.set(SIZES.all, newest);
   for (const path of scene.tiles.keys()) if (path.startsWith('tile/entries')) scene.tiles.delete(path);
   expect(await rules(watch(scene))).toEqual(['M2 critical']);
   const away = { ...scene.source(), checkpoint: () => Promise.reject(new CodedError('LOG_UNREACHABLE', 'away')) };
@@ -110,9 +110,9 @@ test('M3: another tree on chain, a larger one, and none for hours', async () => 
   expect(await anchored(4, root, at)).toEqual(['M3 critical']);
   expect(await anchored(99, root, at)).toEqual(['M3 critical']);
   const { parseCheckpoint, parseNote } = await import('../../src/log/index.ts');
-  const honestRoot = parseCheckpoint(parseNote(scene.kept.get(6)!).text).root;
-  expect(await anchored(6, honestRoot, at)).toEqual([]);
-  expect(await anchored(6, honestRoot, at - 86_400_000)).toEqual(['M3 warning']);
+  const honestRoot = parseCheckpoint(parseNote(scene.kept.get(SIZES.judged)!).text).root;
+  expect(await anchored(SIZES.judged, honestRoot, at)).toEqual([]);
+  expect(await anchored(SIZES.judged, honestRoot, at - 86_400_000)).toEqual(['M3 warning']);
 });
 
 test('M4 to M11 reach the monitor as entries come', async () => {

@@ -5,7 +5,9 @@ import {
   earOf,
   encodeRecordedInputs,
   loadPolicy,
+  type PolicyImage,
   policyDigest,
+  policyImages,
   trustUnder,
   VERIFIER_VERSION,
 } from '../../src/attestation/index.ts';
@@ -38,6 +40,7 @@ import {
   type Digest,
   ed25519Cosigner,
   encodeLeaf,
+  encodeSessionRecords,
   formatCheckpoint,
   formatNote,
   formatSignatureLine,
@@ -50,6 +53,9 @@ import {
   leafSignedBytes,
   parseLeaf,
   parseLogPolicy,
+  type SessionRecord,
+  sessionRoot,
+  sessionTenant,
   tilePath,
   verifierKey,
 } from '../../src/log/index.ts';
@@ -73,6 +79,8 @@ export const policyText = `log ${formatVkey(logKey)}\nwitness w ${formatVkey(wit
 export const logPolicy: LogPolicy = parseLogPolicy(policyText);
 export const digestOf = (bytes: Uint8Array): Digest => `sha256:${toHex(sha256(bytes))}`;
 const SECOND = 1000;
+export const SESSION_SECRET = new Uint8Array(32).fill(4);
+export const CHANNEL = '0:cc';
 
 export const trust: AuditTrust = { policy: logPolicy, anchors: [intel.trustAnchor], approvers: null, signers: null };
 
@@ -183,10 +191,20 @@ export class Scene {
         ...more,
       },
     });
+    for (const image of policyImages(policy)) await this.register(image, digest);
     return digest;
   }
 
-  /** Judges evidence as a router does, and logs the verdict. */
+  register(
+    { tee, name, version, measurements }: PolicyImage,
+    policyDigest: string,
+    changes: Record<string, unknown> = {},
+  ): Promise<number> {
+    const body = { name, version, measurements, policyDigest, ...changes };
+    return this.add({ type: 'image-registered', subject: `image:${tee}:${version}`, body });
+  }
+
+  /** Judges evidence as a router does, and logs the verdict; with `unchanged` among the changes, as attested again. */
   async admit(
     scene: SceneOptions = {},
     changes: Record<string, unknown> = {},
@@ -213,7 +231,7 @@ export class Scene {
     const hex = (bytes: Uint8Array) => `sha256:${toHex(bytes)}`;
     const affirming = appraisal.status === 'affirming';
     return this.add({
-      type: affirming ? 'worker-admitted' : 'worker-rejected',
+      type: !affirming ? 'worker-rejected' : 'unchanged' in changes ? 're-attested' : 'worker-admitted',
       subject: `worker:${toHex(appraisal.workerId)}`,
       blobs: [...new Set([evidenceBlob!, collateralBlob!, inputsBlob!])],
       body: {
@@ -229,10 +247,11 @@ export class Scene {
         model: hex(appraisal.modelDigest),
         measurements: hex(appraisal.measurementsDigest),
         tcbStatus: appraisal.tcbStatus,
+        image: appraisal.image,
         evidenceBlob,
         collateralBlob,
         inputsBlob,
-        ...(affirming ? { image: null, leaseUntil: judgedAt + 600_000 } : { failedChecks: [...appraisal.because] }),
+        ...(affirming ? { leaseUntil: judgedAt + 600_000 } : { failedChecks: [...appraisal.because] }),
         ...changes,
       },
     });
@@ -248,6 +267,29 @@ export class Scene {
       blobs,
       body: { count, root, ...changes },
     });
+  }
+
+  /** What the newest admission of this log did for a client in the last second. */
+  async sessions(
+    change: (record: SessionRecord) => SessionRecord = (record) => record,
+    changes: Record<string, unknown> = {},
+  ): Promise<number> {
+    const [worker] = [...this.state().facts('worker:')].map((name) => name.slice('worker:'.length));
+    const of = {
+      worker: worker as Digest,
+      image: null,
+      model: digestOf(utf8('model')),
+      policyNumber: 1,
+      openedAt: this.at - SECOND,
+      closedAt: this.at,
+      requests: 2,
+      sealedBytes: 2048,
+    };
+    const record = { ...of, tenant: sessionTenant(SESSION_SECRET, of, CHANNEL) };
+    const records = [change(record)];
+    const body = { from: record.openedAt, to: record.closedAt, count: 1, root: sessionRoot(records), ...changes };
+    const blobs = [this.blob(encodeSessionRecords(records))];
+    return this.add({ type: 'session-batch', subject: 'sessions:router-test', blobs, body });
   }
 
   settle(receiptBatches: readonly number[]): Promise<number> {
@@ -281,6 +323,7 @@ const KNOWN: Record<string, true> = {
   're-attested': true,
   evicted: true,
   'receipt-batch': true,
+  'session-batch': true,
   settlement: true,
   'key-rotation': true,
   anchor: true,
@@ -290,13 +333,18 @@ const KNOWN: Record<string, true> = {
   'retention-run': true,
 };
 
-/** What an honest network leaves behind: a policy the quorum saw, admissions, a refusal, receipts, an eviction. */
+/** Sizes of the checkpoints of {@link honest}: after the policy and its images, before the last entry, and the newest. */
+export const SIZES = { begun: 4, judged: 10, all: 11 } as const;
+
+/** What an honest network leaves behind: a policy the quorum saw, admissions, a refusal, sessions, receipts, a snapshot. */
 export async function honest(): Promise<Scene> {
   const scene = new Scene();
   await scene.open();
   await scene.publish();
   await scene.checkpoint();
   await scene.admit();
+  await scene.sessions();
+  await scene.admit({}, { unchanged: true, changed: [] });
   await scene.settle([await scene.batch()]);
   await scene.admit({ machine: { name: 'debugged', debug: true } as never });
   await scene.checkpoint();

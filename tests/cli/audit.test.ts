@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sha256 } from '#crypto';
-import { commitment, csvCell, csvRow } from '../../src/audit/index.ts';
+import { csvCell, csvRow } from '../../src/audit/index.ts';
 import { MAIN } from '../../src/cli/paths.ts';
 import { toHex } from '../../src/core/index.ts';
-import { developmentText, honest, intel, policyText, repack } from '../audit/scene.ts';
+import { commitment } from '../../src/log/index.ts';
+import { CHANNEL, developmentText, honest, intel, policyText, repack, SESSION_SECRET, SIZES } from '../audit/scene.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-audit-cli-'));
 const file = (name: string) => join(folder, name);
@@ -31,9 +32,9 @@ beforeAll(async () => {
   await scene.checkpoint();
   const bundle = await scene.bundle();
   writeFileSync(file('good.tar.gz'), bundle);
-  writeFileSync(file('later.tar.gz'), await scene.bundle(6));
+  writeFileSync(file('later.tar.gz'), await scene.bundle(SIZES.judged));
   writeFileSync(file('cut.tar.gz'), bundle.subarray(0, 500));
-  const forged = await repack(bundle, (files) => files.delete('checkpoints/2'));
+  const forged = await repack(bundle, (files) => files.delete(`checkpoints/${SIZES.begun}`));
   writeFileSync(file('forged.tar.gz'), forged);
   writeFileSync(file('policy.txt'), policyText);
   const { name, kind } = intel.trustAnchor;
@@ -57,7 +58,7 @@ test('verify: 0 for a good bundle with reports that are the same each time, 1, 2
   ];
   const good = run('verify', 'good.tar.gz', ...POLICY, ...SIMULATED, ...reports, '--json');
   expect([good.status, good.stderr]).toEqual([0, '']);
-  expect(JSON.parse(good.stdout)).toMatchObject({ verdict: 'verified', from: 0, to: 8 });
+  expect(JSON.parse(good.stdout)).toMatchObject({ verdict: 'verified', from: 0, to: 14 });
   const kept = ['r.html', 'o.json', 'e.csv', 'e.jsonl'].map((name) => toHex(sha256(readFileSync(file(name)))));
   run('verify', 'good.tar.gz', ...POLICY, ...SIMULATED, ...reports);
   expect(['r.html', 'o.json', 'e.csv', 'e.jsonl'].map((name) => toHex(sha256(readFileSync(file(name)))))).toEqual(kept);
@@ -65,7 +66,7 @@ test('verify: 0 for a good bundle with reports that are the same each time, 1, 2
   expect(html).toContain('VERIFIED');
   expect(html).toContain('SOC 2');
   expect(html).not.toMatch(/src=|href=|http:\/\//);
-  expect(readFileSync(file('e.jsonl'), 'utf8').trim().split('\n')).toHaveLength(8);
+  expect(readFileSync(file('e.jsonl'), 'utf8').trim().split('\n')).toHaveLength(14);
   expect(JSON.parse(readFileSync(file('o.json'), 'utf8'))['assessment-results'].results[0].observations).toHaveLength(
     18,
   );
@@ -98,20 +99,28 @@ test('report: the same check, and every report of the bundle in one folder', () 
 
 test('show, prove, state, diff-policy and open answer from a bundle, behind its cosigned head', () => {
   const from = ['--bundle', 'good.tar.gz', ...POLICY];
-  expect(run('show', '2', ...from).stdout).toContain('worker-admitted');
-  expect(run('show', '8', ...from).status).toBe(1);
+  expect(run('show', '4', ...from).stdout).toContain('worker-admitted');
+  expect(run('show', '14', ...from).status).toBe(1);
   expect(run('prove', '3', ...from).stdout).toContain('c2sp.org/tlog-proof@v1\nindex 3\n');
   const { workers, policies } = JSON.parse(run('state', '--at', '2026-11-24T12:00:05Z', ...from, '--json').stdout);
   expect([workers.length, policies[0].number]).toEqual([1, 1]);
   expect(JSON.parse(run('state', '--at', '2026-11-25T12:00:05Z', ...from, '--json').stdout).workers).toEqual([]);
-  const diff = run('diff-policy', '1', '7', ...from).stdout;
+  const diff = run('diff-policy', '1', '11', ...from).stdout;
   expect(diff).toContain('stronger  session.candidatesMax  3 → 2');
-  const opening = { index: 7, field: 'note', salt: toHex(salt), value: 'tenant 7' };
+  const opening = { index: 11, field: 'note', salt: toHex(salt), value: 'tenant 7' };
   writeFileSync(file('openings.jsonl'), `${JSON.stringify(opening)}\n`);
   expect(run('open', 'openings.jsonl', ...from).status).toBe(0);
   writeFileSync(file('openings.jsonl'), `${JSON.stringify({ ...opening, value: 'tenant 8' })}\n`);
   expect(run('open', 'openings.jsonl', ...from).status).toBe(1);
   expect(run('show', '3', ...POLICY).status).toBe(2);
+  // The router's operator shows whose sessions some records are, and nothing of the others.
+  writeFileSync(file('sessions.secret'), toHex(SESSION_SECRET));
+  const disclose = (...of: string[]) => run('disclose', ...of, '--secret', 'sessions.secret', ...from).stdout;
+  expect(disclose('0:dd')).toBe('');
+  writeFileSync(file('openings.jsonl'), disclose(CHANNEL));
+  expect(run('open', 'openings.jsonl', ...from).stdout).toBe('✓ holds  entry 5 record 0 tenant\n');
+  writeFileSync(file('openings.jsonl'), disclose(CHANNEL).replace(CHANNEL, '0:dd'));
+  expect(run('open', 'openings.jsonl', ...from).status).toBe(1);
 });
 
 test('no cell of a table is taken for a formula', () => {

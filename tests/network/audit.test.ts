@@ -1,12 +1,15 @@
 /** A real network, and all that an auditor does with its log: export, offline verification, mirror, monitor, console. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { afterAll, expect, test } from 'vitest';
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MAIN } from '../../src/cli/paths.ts';
+import { repack } from '../audit/scene.ts';
 import { CHROMIUM, WHY_NO_BROWSER, WITHOUT_BROWSER } from '../browser/chromium.ts';
+import { accessibilityProblems } from '../web/axe.ts';
+import { dropBundle, PAGES, shot, show } from '../web/console.ts';
 import { startUp } from './run-up.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-audited-'));
@@ -14,6 +17,9 @@ const POLICY = ['--policy', join(folder, 'log-policy.txt')];
 const SIMULATED = ['--dangerously-allow-simulated-vendor', join(folder, 'trust-anchors.json')];
 const bundle = join(folder, 'up.audit.tar.gz');
 let network: ReturnType<typeof startUp>;
+/** The log's first entries, and so a tile that every bundle of this network has. */
+let TILE = '';
+let lines: string[] = [];
 let log = '';
 let chain: string[] = [];
 const run = (...args: string[]) => {
@@ -36,7 +42,10 @@ test('a network starts', async () => {
 
 test('what the network logged is exported, verified offline, mirrored and monitored without a finding', () => {
   expect(run('audit', 'export', '--log', log, ...POLICY, '--out', bundle)).toMatchObject({ status: 0, err: '' });
-  const verified = run('audit', 'verify', bundle, ...POLICY, ...SIMULATED, ...chain, '--json');
+  const jsonl = join(folder, 'entries.jsonl');
+  const verified = run('audit', 'verify', bundle, ...POLICY, ...SIMULATED, ...chain, '--json', '--jsonl', jsonl);
+  lines = readFileSync(jsonl, 'utf8').trim().split('\n');
+  TILE = `log/tile/entries/000.p/${lines.length}`;
   expect([
     verified.status,
     JSON.parse(verified.out).checks.filter(({ outcome }: { outcome: string }) => /failed|notChecked/.test(outcome)),
@@ -45,7 +54,8 @@ test('what the network logged is exported, verified offline, mirrored and monito
   expect(run('audit', 'verify', bundle, ...POLICY, ...SIMULATED).status).toBe(3);
   const { verdict, counts, findings, checks } = JSON.parse(verified.out);
   expect([verdict, findings]).toEqual(['verified', []]);
-  expect(counts).toMatchObject({ 'log-opened': 1, 'policy-published': 1, 'worker-admitted': 2, 'receipt-batch': 1 });
+  expect(counts).toMatchObject({ 'log-opened': 1, 'policy-published': 1, 'image-registered': 2, 'worker-admitted': 2 });
+  expect(counts['receipt-batch']).toBeGreaterThan(0);
   expect(checks.find(({ id }: { id: string }) => id === 'V11').looked).toBe(2);
   const mirror = run('log', 'mirror', '--from', log, ...POLICY, '--data', join(folder, 'mirror'), '--once');
   expect(JSON.parse(mirror.out)).toMatchObject({ event: 'synced', missingBlobs: 0 });
@@ -56,51 +66,72 @@ test('what the network logged is exported, verified offline, mirrored and monito
   expect([monitor.status, monitor.out.includes('"severity":"error"')]).toEqual([0, false]);
 }, 90_000);
 
-test.skipIf(WITHOUT_BROWSER)(
-  `the console that the log serves verifies it in the browser${WITHOUT_BROWSER ? `: ${WHY_NO_BROWSER}` : ''}`,
-  async () => {
-    const browser = await chromium.launch({
+const WHY = WITHOUT_BROWSER ? `: ${WHY_NO_BROWSER}` : '';
+
+describe.skipIf(WITHOUT_BROWSER)(`the auditor's console on the log of that network${WHY}`, () => {
+  let browser: Browser;
+  const html = join(folder, 'auditor.html');
+  /** Index of the first entry of a type. */
+  const firstOf = (type: string) =>
+    Number(/"index":(\d+)/.exec(lines.find((line) => line.includes(`"type":"${type}"`)) ?? '')?.[1]);
+  const bring = () => ({
+    html,
+    policyText: readFileSync(join(folder, 'log-policy.txt'), 'utf8'),
+    anchors: join(folder, 'trust-anchors.json'),
+  });
+
+  beforeAll(async () => {
+    expect(run('audit', 'page', '--out', html).status).toBe(0);
+    browser = await chromium.launch({
       executablePath: CHROMIUM as string,
       args: ['--no-sandbox', '--disable-dev-shm-usage'],
     });
-    try {
-      const page = await browser.newPage();
-      const asked: string[] = [];
-      page.on('request', (request) => void asked.push(request.url()));
-      await page.goto(`${log}/`, { timeout: 60_000 });
-      await page.waitForSelector('.verdict', { timeout: 60_000 });
-      await page.setInputFiles('#simulated', join(folder, 'trust-anchors.json'));
-      await page.waitForSelector('.verdict.warn');
+  }, 90_000);
+  afterAll(() => browser?.close());
+
+  test.each(['light', 'dark'] as const)(
+    'the bundle, dropped into the page, is verified and shown, in %s',
+    async (colorScheme) => {
+      const page = await dropBundle(browser, bring(), bundle, { colorScheme, viewport: { width: 1280, height: 900 } });
       // A page asks no chain: that the chain holds the anchors is the one thing it leaves open.
       expect(await page.textContent('.verdict')).toMatch(/Incomplete.*V15: that the chain holds/s);
       expect(await page.locator('.verdict li').count()).toBe(1);
-      const shots = join(process.cwd(), 'artifacts', 'console');
-      mkdirSync(shots, { recursive: true });
-      for (const name of [
-        'overview',
-        'timeline',
-        'workers',
-        'policies',
-        'state',
-        'checkpoints',
-        'findings',
-        'export',
-        'how',
-        'entry/3',
-      ]) {
-        await page.evaluate((hash) => {
-          location.hash = hash;
-        }, `#/${name}`);
-        await page.waitForFunction(
-          () => document.querySelector('main .busy') === null && document.querySelector('main h2') !== null,
-        );
-        await page.screenshot({ path: join(shots, `up-${name.replace('/', '-')}.png`), fullPage: true });
+      const entries = [`entry/${firstOf('worker-admitted')}`, `entry/${firstOf('receipt-batch')}`];
+      for (const name of [...PAGES, ...entries]) {
+        await show(page, name);
+        await shot(page, `up-${colorScheme}-${name.replace(/\/\d+/, name === entries[0] ? '-admitted' : '-receipts')}`);
+        expect([name, await accessibilityProblems(page)]).toEqual([name, []]);
       }
-      await page.getByText('same verdict as logged').waitFor();
-      expect(asked.filter((url) => !url.startsWith(log) && !url.startsWith('blob:'))).toEqual([]);
-    } finally {
-      await browser.close();
-    }
-  },
-  120_000,
-);
+      await show(page, entries[0] as string);
+      await page.getByText('same verdict as logged').waitFor({ timeout: 60_000 });
+      await page.close();
+    },
+    180_000,
+  );
+
+  test('with one bit of it flipped the verdict is red and says which tile', async () => {
+    const tampered = join(folder, 'tampered.audit.tar.gz');
+    const flipped = await repack(readFileSync(bundle), (files) => {
+      const tile = Uint8Array.from(files.get(TILE) as Uint8Array);
+      tile[100] = (tile[100] as number) ^ 1;
+      files.set(TILE, tile);
+    });
+    writeFileSync(tampered, flipped);
+    const page = await dropBundle(browser, bring(), tampered);
+    expect(await page.getAttribute('.verdict', 'class')).toContain('bad');
+    expect(await page.textContent('.verdict')).toMatch(/Refused.*V4: tile\/entries\/000.*tile\/0\/000.*differ/s);
+    await shot(page, 'up-tampered');
+    await page.close();
+  }, 90_000);
+
+  test('served by the log it verifies that log, and asks nobody else', async () => {
+    const page = await browser.newPage();
+    const asked: string[] = [];
+    page.on('request', (request) => void asked.push(request.url()));
+    await page.goto(`${log}/`, { timeout: 60_000 });
+    await page.waitForSelector('.verdict', { timeout: 60_000 });
+    expect(await page.textContent('.verdict')).toContain('Keys not pinned');
+    expect(asked.filter((url) => !url.startsWith(log) && !url.startsWith('blob:'))).toEqual([]);
+    await page.close();
+  }, 180_000);
+});

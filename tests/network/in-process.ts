@@ -379,6 +379,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     payee,
     feeBps: 0,
     voucherKey: dispatchKey,
+    sessionSecret: new Uint8Array(32).fill(77),
     source: 'router-test',
     now: Date.now,
     monotonic: () => performance.now(),

@@ -1,8 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { toHex } from '../../src/core/index.ts';
@@ -10,11 +9,11 @@ import { buildConsole } from '../../web/build.ts';
 import { developmentText, honest, intel, policyText, repack, type Scene } from '../audit/scene.ts';
 import { CHROMIUM, WHY_NO_BROWSER, WITHOUT_BROWSER } from '../browser/chromium.ts';
 import { accessibilityProblems } from './axe.ts';
+import { dropBundle, PAGES, shot, show } from './console.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-console-'));
-const SHOTS = join(process.cwd(), 'artifacts', 'console');
 let browser: Browser;
 let scene: Scene;
 let html = '';
@@ -24,7 +23,6 @@ const file = (name: string) => join(folder, name);
 
 beforeAll(async () => {
   if (WITHOUT_BROWSER) return;
-  mkdirSync(SHOTS, { recursive: true });
   [browser, html, scene] = await Promise.all([
     chromium.launch({ executablePath: CHROMIUM as string, args: ['--no-sandbox', '--disable-dev-shm-usage'] }),
     buildConsole(),
@@ -54,41 +52,17 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function newPage(url: string, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
-  const page = await browser.newPage(options);
+function watch(page: Page): Page {
   page.on('request', (request) => void requests.push(request.url()));
   page.on('pageerror', (error) => void problems.push(String(error)));
-  await page.goto(url);
   return page;
 }
 
 /** The page from disk, with a bundle and what the auditor brings. */
 async function opened(bundle: string, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
-  const page = await newPage(pathToFileURL(file('auditor.html')).href, options);
-  await page.fill('#policy', policyText);
-  await page.setInputFiles('#simulated', file('anchors.json'));
-  await page.fill('#policy', policyText);
-  await page.setInputFiles('#bundle', file(bundle));
-  await page.waitForSelector('.verdict, [role=alert]');
-  await page.fill('#policy', policyText);
-  await page.click('#verify');
-  await page.waitForSelector('.verdict');
-  return page;
+  const brought = { html: file('auditor.html'), policyText, anchors: file('anchors.json') };
+  return dropBundle(browser, brought, file(bundle), options, watch);
 }
-
-const PAGES = [
-  'overview',
-  'timeline',
-  'workers',
-  'policies',
-  'state',
-  'checkpoints',
-  'findings',
-  'export',
-  'how',
-  'entry/2',
-  'entry/5',
-];
 
 describe.skipIf(WITHOUT_BROWSER)(`the auditor's console${WITHOUT_BROWSER ? `: ${WHY_NO_BROWSER}` : ''}`, () => {
   test.each(['light', 'dark'] as const)(
@@ -96,27 +70,24 @@ describe.skipIf(WITHOUT_BROWSER)(`the auditor's console${WITHOUT_BROWSER ? `: ${
     async (colorScheme) => {
       const page = await opened('good.audit.tar.gz', { colorScheme, viewport: { width: 1280, height: 900 } });
       expect(await page.textContent('.verdict')).toContain('Verified');
-      for (const name of PAGES) {
-        await page.evaluate((hash) => {
-          location.hash = hash;
-        }, `#/${name}`);
-        await page.waitForFunction(
-          () => document.querySelector('main .busy') === null && document.querySelector('main h2') !== null,
-        );
-        await page.screenshot({ path: join(SHOTS, `${colorScheme}-${name.replace('/', '-')}.png`), fullPage: true });
-        expect([name, await page.evaluate(accessibilityProblems)]).toEqual([name, []]);
+      for (const name of [...PAGES, 'entry/4', 'entry/8', 'timeline?type=worker-rejected']) {
+        await show(page, name);
+        await shot(page, `${colorScheme}-${name.replace(/\W+/g, '-')}`);
+        expect([name, await accessibilityProblems(page)]).toEqual([name, []]);
       }
       await page.setViewportSize({ width: 360, height: 700 });
-      expect(await page.evaluate(accessibilityProblems)).toEqual([]);
+      for (const name of ['overview', 'entry/4']) {
+        await show(page, name);
+        expect([name, await accessibilityProblems(page)]).toEqual([name, []]);
+      }
+      await shot(page, `${colorScheme}-narrow`);
       await page.close();
     },
   );
 
   test('an entry is proven step by step, and its appraisal made again', async () => {
     const page = await opened('good.audit.tar.gz');
-    await page.evaluate(() => {
-      location.hash = '#/entry/2';
-    });
+    await show(page, 'entry/4');
     await page.waitForSelector('ol.ladder li:nth-child(6)');
     const rungs = await page.locator('ol.ladder li').allTextContents();
     expect(rungs.slice(0, 5).every((rung) => rung.includes('holds'))).toBe(true);
@@ -129,23 +100,17 @@ describe.skipIf(WITHOUT_BROWSER)(`the auditor's console${WITHOUT_BROWSER ? `: ${
     const page = await opened('tampered.audit.tar.gz');
     expect(await page.getAttribute('.verdict', 'class')).toContain('bad');
     expect(await page.textContent('.verdict')).toMatch(/Refused.*V4: tile\/entries\/000.* differ/s);
-    await page.evaluate(() => {
-      location.hash = '#/entry/0';
-    });
+    await show(page, 'entry/0');
     await page.waitForSelector('ol.ladder li.bad');
-    await page.screenshot({ path: join(SHOTS, 'tampered.png'), fullPage: true });
+    await shot(page, 'tampered');
     await page.close();
   });
 
   test('what a log holds stays text; filters are in the address; the keyboard is enough', async () => {
     const page = await opened('good.audit.tar.gz');
-    await page.evaluate(() => {
-      location.hash = '#/timeline?type=policy-published';
-    });
-    await page.waitForSelector('text=2 of 8 entries');
-    await page.evaluate(() => {
-      location.hash = '#/policies';
-    });
+    await show(page, 'timeline?type=policy-published');
+    await page.waitForSelector('text=2 of 14 entries');
+    await show(page, 'policies');
     await page.getByText('<img src=x onerror=alert(1)>').waitFor();
     expect(await page.locator('main img').count()).toBe(0);
     await page.getByText('stronger').waitFor();
@@ -161,7 +126,8 @@ describe.skipIf(WITHOUT_BROWSER)(`the auditor's console${WITHOUT_BROWSER ? `: ${
     const server = await serve();
     const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
     requests.length = 0;
-    const page = await newPage(`${url}/`);
+    const page = watch(await browser.newPage());
+    await page.goto(`${url}/`);
     await page.waitForSelector('.verdict');
     expect(await page.textContent('.verdict')).toContain('Keys not pinned');
     // The vendor's roots are not in the log: simulated evidence does not stand by itself.

@@ -1,7 +1,7 @@
 type Child = Node | string | number | null | undefined | false | readonly Child[];
 type Properties = Readonly<Record<string, string | number | boolean | null | undefined | ((event: Event) => void)>>;
 
-const SVG = new Set(['svg', 'path', 'rect', 'line', 'text', 'g', 'title', 'polyline']);
+const SVG = new Set(['svg', 'path', 'rect', 'line', 'circle', 'text', 'g', 'title', 'defs', 'pattern']);
 
 /** Makes an element. Text is always text: nothing that a log holds becomes markup. `on…` properties are listeners. */
 export function h(tag: string, properties: Properties = {}, ...children: readonly Child[]): HTMLElement {
@@ -34,8 +34,12 @@ export function fill(parent: Element, ...children: readonly Child[]): void {
 /** A hash, shortened in the middle; whole on hover, in print, and copied by a click. */
 export function hash(text: string): HTMLElement {
   const short = text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-6)}` : text;
-  const button = h('button', { class: 'hash', type: 'button', title: text, 'aria-label': `copy ${text}` });
-  button.append(h('span', { class: 'short' }, short), h('span', { class: 'whole' }, text));
+  const button = h('button', { class: 'hash', type: 'button', title: text });
+  button.append(
+    h('span', { class: 'short' }, short),
+    h('span', { class: 'whole' }, text),
+    h('span', { class: 'heard' }, ', copy the whole'),
+  );
   button.addEventListener('click', () => {
     void navigator.clipboard?.writeText(text).then(() => button.classList.add('copied'));
   });
@@ -46,6 +50,30 @@ export function hash(text: string): HTMLElement {
 export function time(ms: number): HTMLElement {
   const iso = new Date(ms).toISOString();
   return h('time', { datetime: iso }, `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`);
+}
+
+const UNITS = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+] as const;
+
+/** How long ago, in the largest whole unit. */
+export function since(ms: number): string {
+  const [size, unit] = UNITS.find(([least]) => ms >= least) ?? ([1_000, 's'] as const);
+  return `${Math.max(0, Math.floor(ms / size))} ${unit} ago`;
+}
+
+const HEX_MIN = 32;
+
+/** What an entry is about: a worker leads to its life line, long digests are shortened. */
+export function about(subject: string): HTMLElement {
+  const [, kind = '', rest = ''] = /^([a-z]+):(.*)$/.exec(subject) ?? [];
+  if (kind === 'worker') return h('a', { href: `#/worker/${rest}` }, `worker ${rest.slice(0, 12)}…`);
+  const hex = /[0-9a-f]{32,}$/.exec(subject)?.[0] ?? '';
+  if (hex.length < HEX_MIN) return h('span', {}, subject);
+  return h('span', {}, subject.slice(0, -hex.length), hash(hex));
 }
 
 export type Row = readonly Child[];

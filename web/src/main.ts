@@ -20,6 +20,24 @@ const PAGES: readonly (readonly [string, string])[] = [
   ['how', 'How to check without us'],
 ];
 
+const PRODUCT = 'Chrysalis auditor’s console';
+
+/** A leaf on a tree of hashes: decoration. */
+function mark(): HTMLElement {
+  const line = (d: string) => h('path', { d, fill: 'none', stroke: 'currentColor', 'stroke-width': 2 });
+  return h(
+    'svg',
+    { viewBox: '0 0 32 32', 'aria-hidden': 'true' },
+    line('M16 3 27 9.5v13L16 29 5 22.5v-13Z'),
+    line('M16 10v6m0 0-6 4m6-4 6 4'),
+    h('circle', { cx: 16, cy: 10, r: 2.5, fill: 'currentColor' }),
+    h('circle', { cx: 10, cy: 20, r: 2.5, fill: 'currentColor' }),
+    h('circle', { cx: 22, cy: 20, r: 2.5, fill: 'currentColor' }),
+  );
+}
+
+const plainHeader = () => h('header', {}, h('div', { class: 'bar' }, mark(), h('h1', {}, PRODUCT)));
+
 const app = document.getElementById('app') as HTMLElement;
 let model: Model | null = null;
 /** What the auditor gave; a server's claim until then. */
@@ -71,12 +89,17 @@ function render(): void {
     h(
       'header',
       {},
-      h('h1', {}, `Log ${report.origin}`),
       h(
-        'p',
-        { class: 'dim' },
-        `${report.to} entries, head cosigned `,
-        report.witnessedAt === 0 ? 'by nobody' : time(report.witnessedAt * 1000),
+        'div',
+        { class: 'bar' },
+        mark(),
+        h('div', {}, h('p', { class: 'product' }, PRODUCT), h('h1', {}, `Log ${report.origin}`)),
+        h(
+          'div',
+          { class: 'right' },
+          h('div', {}, `${report.to.toLocaleString('en')} entries`),
+          h('div', {}, 'head cosigned ', report.witnessedAt === 0 ? 'by nobody' : time(report.witnessedAt * 1000)),
+        ),
       ),
       h(
         'nav',
@@ -100,9 +123,37 @@ function render(): void {
     ),
     verdict(model),
     h('main', { id: 'main', tabindex: -1 }, page(model)),
-    inputs(),
+    h(
+      'details',
+      { class: 'bring' },
+      h('summary', {}, 'What you bring: other keys, other roots, another bundle'),
+      inputs(),
+    ),
   );
   document.title = `${report.verdict}: ${report.origin}`;
+}
+
+function takeBundle(bytes: Bytes): void {
+  const typed = (document.getElementById('policy') as HTMLTextAreaElement | null)?.value ?? '';
+  if (typed !== '' && typed !== given.policyText) given = { ...given, policyText: typed, pinned: true };
+  bundle = bytes;
+  void verify();
+}
+
+/** A bundle may be dropped anywhere. */
+function listenForDrops(): void {
+  const over = (isOver: boolean) => document.querySelector('.drop')?.classList.toggle('over', isOver);
+  document.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    over(true);
+  });
+  document.addEventListener('dragleave', () => over(false));
+  document.addEventListener('drop', (event) => {
+    event.preventDefault();
+    over(false);
+    const [chosen] = event.dataTransfer?.files ?? [];
+    void chosen?.arrayBuffer().then((buffer) => takeBundle(new Uint8Array(buffer)));
+  });
 }
 
 /** Where the auditor gives what the page relies on. */
@@ -118,21 +169,11 @@ function inputs(): HTMLElement {
         if (chosen !== undefined) take(new Uint8Array(await chosen.arrayBuffer()), chosen.name);
       },
     });
-  const takeBundle = (bytes: Bytes) => {
-    bundle = bytes;
-    void verify();
-  };
   const drop = h(
     'section',
     {
       class: 'drop',
       'aria-labelledby': 'bring',
-      ondragover: (event) => event.preventDefault(),
-      ondrop: (event) => {
-        event.preventDefault();
-        const [chosen] = (event as DragEvent).dataTransfer?.files ?? [];
-        void chosen?.arrayBuffer().then((buffer) => takeBundle(new Uint8Array(buffer)));
-      },
     },
     h('h2', { id: 'bring' }, 'What you bring'),
     h('label', { for: 'bundle' }, 'A bundle (.audit.tar.gz), or drop it here ', file('bundle', takeBundle)),
@@ -177,10 +218,10 @@ function takeSimulated(bytes: Bytes, policyText: string): void {
 function start(problem: string): void {
   fill(
     app,
-    h('header', {}, h('h1', {}, 'Auditor’s console')),
+    plainHeader(),
     h(
       'main',
-      { id: 'main', tabindex: -1 },
+      { id: 'main', class: 'start', tabindex: -1 },
       problem !== '' && h('p', { class: 'verdict bad', role: 'alert' }, `✗ Refused: ${problem}`),
       h(
         'p',
@@ -197,7 +238,7 @@ let run = 0;
 async function verify(): Promise<void> {
   const own = ++run;
   const status = h('p', { role: 'status', class: 'busy' }, 'reading…');
-  fill(app, h('header', {}, h('h1', {}, 'Auditor’s console')), h('main', { id: 'main', tabindex: -1 }, status));
+  fill(app, plainHeader(), h('main', { id: 'main', class: 'start', tabindex: -1 }, status));
   const progress = (words: string, done: number, of: number) => {
     status.textContent = `${words}: ${done} of ${of}`;
   };
@@ -231,4 +272,5 @@ window.addEventListener('hashchange', () => {
   // Whoever reads with the keyboard or by ear goes on where the page changed.
   document.getElementById('main')?.focus();
 });
+listenForDrops();
 void boot();

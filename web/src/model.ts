@@ -39,6 +39,8 @@ export type Model = Readonly<{
   view: LogView | null;
   entries: readonly ReadEntry[];
   reappraise: Reappraise;
+  /** Vendors' roots that are believed. */
+  anchors: readonly TrustAnchor[];
   verifiedAt: number;
 }>;
 
@@ -80,7 +82,7 @@ export async function auditBundle(bundle: Bytes, given: Given, now: number, prog
   } catch (error) {
     if (!(error instanceof CodedError)) throw error; // the report says what is missing
   }
-  return { given, policy, bundle, files, report, history, source, view, entries, reappraise, verifiedAt: now };
+  return { given, policy, bundle, files, report, history, source, view, entries, reappraise, anchors, verifiedAt: now };
 }
 
 function read({ index, entry }: Entry): ReadEntry {

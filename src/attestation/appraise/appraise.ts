@@ -40,6 +40,8 @@ export type AppraisalFacts = Readonly<{
   keysetDigest: Bytes;
   /** Of the image as the evidence has it, 32 bytes; as the registry on chain names it: `tdxImageDigest`, `snpImageDigest`. */
   measurementsDigest: Bytes;
+  /** Which image of the policy that is, `TEE:NAME@VERSION`; null where it names none like it. */
+  image: string | null;
   /** `H("worker-id", IK_pub)`, 32 bytes. */
   workerId: Bytes;
   /** ED, 32 bytes. */
@@ -284,6 +286,7 @@ function conclude(
     keyset: bundle.keyset,
     keysetDigest: keysetDigest(bundle.keyset),
     measurementsDigest: cpu.imageDigest,
+    image: cpu.image,
     workerId: workerId(bundle.keyset.identityKey),
     evidenceDigest: evidenceDigest(bundle),
     modelDigest: bundle.modelDigest,

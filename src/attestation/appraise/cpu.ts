@@ -33,6 +33,8 @@ export type CpuAppraisal = Readonly<{
   crls: readonly CrlFloor[];
   /** Of the image, as the registry on chain names it, 32 bytes. */
   imageDigest: Bytes;
+  /** The policy's name of that image, `TEE:NAME@VERSION`; null where it names none like it. */
+  image: string | null;
   /** PPID (16 bytes) or CHIP_ID (64 bytes); null where it is not established. */
   platformId: Bytes | null;
   identityBinding: IdentityBinding;

@@ -13,6 +13,7 @@ export * from './ear.ts';
 export * from './ear-jwt.ts';
 export type { AttestedDevice, GpuBinding } from './gpu.ts';
 export type { GpuPolicy } from './gpu-schema.ts';
+export { type PolicyImage, policyImages } from './images.ts';
 export * from './policy.ts';
 export * from './policy-diff.ts';
 export * from './recorded.ts';

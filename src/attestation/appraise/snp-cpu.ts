@@ -5,6 +5,7 @@ import { parseSnpReport, snpImageDigest } from '../evidence/snp/index.ts';
 import { type CrlFloor, type SnpVerdict, verifySnpReport } from '../verify/index.ts';
 import { snpBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
+import { imageReference, snpImageOf } from './images.ts';
 import type { Policy } from './policy.ts';
 import { snpClaims } from './rule-claims.ts';
 import { snpOptionsOf, snpPolicyChecks } from './snp-policy.ts';
@@ -44,6 +45,7 @@ export async function appraiseSnp(
     earliestExpiry: verdict.validity?.earliestExpiry ?? null,
     crls: verdict.crls,
     imageDigest: snpImageDigest(report),
+    image: imageReference('sev-snp', snpImageOf(rules.images, report)),
     platformId: chipOf(verdict),
     identityBinding: rules.identityBinding,
     claims: verdict.verdict === 'verified' ? snpClaims(report, verdict.tcbs) : null,

@@ -8,6 +8,7 @@ import {
   type SnpLine,
 } from '../evidence/snp/index.ts';
 import { type Check, check, notRun, type SnpTcbs, type SnpVerifyOptions } from '../verify/index.ts';
+import { snpImageOf } from './images.ts';
 import type { SnpPolicy } from './snp-schema.ts';
 
 /** What a policy says of the guest and its host (AMD 56860), apart from what the verifier compares for it. */
@@ -60,10 +61,8 @@ export function snpPolicyChecks(
 
 /** All values of one image at once; an empty list accepts nothing. */
 function imageCheck({ images }: SnpPolicy, report: ParsedSnpReport): Check {
-  const FIELDS = ['measurement', 'hostData', 'familyId', 'imageId', 'idKeyDigest', 'authorKeyDigest'] as const;
-  const isSame = images.some((image) => FIELDS.every((field) => image[field] === toHex(report[field])));
   return check(
-    isSame,
+    snpImageOf(images, report) !== undefined,
     REFUSED,
     images.length === 0
       ? 'the policy names no image, so it accepts none'

@@ -10,6 +10,7 @@ import { parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
 import { type CrlFloor, verifyTdxQuote } from '../verify/index.ts';
 import { tdxBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
+import { imageReference, tdxImageOf } from './images.ts';
 import type { Policy } from './policy.ts';
 import { tdxClaims } from './rule-claims.ts';
 import { tdxPolicyChecks } from './tdx-policy.ts';
@@ -51,6 +52,7 @@ export async function appraiseTdx(
     earliestExpiry: verdict.validity?.earliestExpiry ?? null,
     crls: verdict.crls,
     imageDigest: tdxImageDigest(quote.report),
+    image: imageReference('tdx', tdxImageOf(policy.tdx.images, quote.report)),
     platformId: platform?.ppid ?? null,
     identityBinding: 'register',
     claims: verdict.verdict === 'verified' ? tdxClaims(quote, verdict.tcb) : null,

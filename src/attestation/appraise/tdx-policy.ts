@@ -2,6 +2,7 @@ import { toHex, type UnixSeconds } from '../../core/index.ts';
 import type { PckIdentity, SvnStatus } from '../endorsements/index.ts';
 import { hasServiceTd, type ParsedTdxQuote, readTdAttributes, readXfam, type TdReport } from '../evidence/tdx/index.ts';
 import { type Check, check, converge, notRun, type TcbPart, type TcbStatus, type TdxTcb } from '../verify/index.ts';
+import { tdxImageOf } from './images.ts';
 import type { Policy } from './policy.ts';
 import type { ReferenceImage } from './tdx-schema.ts';
 
@@ -78,16 +79,8 @@ function statusWithGrace(tcb: TdxTcb, grace: TdxPolicy['tcbGraceSeconds'], now: 
 
 /** All registers of one image at once; an empty list accepts nothing. */
 function imageCheck(images: readonly ReferenceImage[], report: TdReport): Check {
-  const same = (image: ReferenceImage) =>
-    image.mrTd === toHex(report.mrTd) &&
-    image.rtmr0 === toHex(report.rtmr0) &&
-    image.rtmr1 === toHex(report.rtmr1) &&
-    image.rtmr2 === toHex(report.rtmr2) &&
-    image.mrConfigId === toHex(report.mrConfigId) &&
-    image.mrOwner === toHex(report.mrOwner) &&
-    image.mrOwnerConfig === toHex(report.mrOwnerConfig);
   return check(
-    images.some(same),
+    tdxImageOf(images, report) !== undefined,
     REFUSED,
     images.length === 0
       ? 'the policy names no image, so it accepts none'

@@ -5,14 +5,24 @@ import {
   History,
   httpSource,
   type LogView,
+  openingsOf,
   opens,
   openView,
   parseOpenings,
   provenEntry,
   replay,
 } from '../../audit/index.ts';
-import { CodedError, fromUtf8, type Json, leafHash, parseStrictJson, rfc3339, toHex } from '../../core/index.ts';
-import { parseLeaf } from '../../log/index.ts';
+import {
+  CodedError,
+  fromHex,
+  fromUtf8,
+  type Json,
+  leafHash,
+  parseStrictJson,
+  rfc3339,
+  toHex,
+} from '../../core/index.ts';
+import { type Leaf, parseLeaf, parseSessionRecords, type SessionRecord, sessionRoot } from '../../log/index.ts';
 import { readText } from '../compose/files.ts';
 import { readLogPolicy } from '../log/keys.ts';
 import { EXIT, type ExitCode, labelled, printable, table } from '../output.ts';
@@ -119,18 +129,50 @@ async function policyAt(view: LogView, index: number): Promise<Json> {
   return parseStrictJson(fromUtf8(bytes, 'policy'), 'policy');
 }
 
+/** The records of a batch of sessions, as its entry's root has them. @throws CodedError USAGE_INVALID, LOG_BLOB_MISSING, LOG_* */
+async function recordsOf({ source }: LogView, leaf: Leaf): Promise<readonly SessionRecord[]> {
+  if (leaf.type !== 'session-batch') throw new CodedError('USAGE_INVALID', 'that entry is no batch of sessions');
+  const { body, blobs } = leaf as Leaf<'session-batch'>;
+  const bytes = blobs[0] === undefined ? null : await source.blob(blobs[0]);
+  if (bytes === null) throw new CodedError('LOG_BLOB_MISSING', 'the records of this batch are not archived');
+  const records = parseSessionRecords(bytes);
+  if (sessionRoot(records) === body.root) return records;
+  throw new CodedError('LOG_INCONSISTENT', 'the archived records are not those of the entry');
+}
+
+/** `chrysalis audit disclose CHANNEL`: openings of the session records of one channel, for `audit open`. */
+export function runDisclose(channel: string, options: LookOptions & Readonly<{ secret: string }>): Promise<void> {
+  const secret = fromHex(readText(options.secret).trim(), 'secret');
+  return withView(options, async (view) => {
+    const indexes: number[] = [];
+    await replay(view, ({ index, entry }) => {
+      if (parseLeaf(entry).leaf.type === 'session-batch') indexes.push(index);
+    });
+    for (const index of indexes) {
+      const { leaf } = parseLeaf((await provenEntry(view, index)).entry);
+      for (const one of openingsOf(channel, secret, index, await recordsOf(view, leaf as Leaf))) {
+        process.stdout.write(`${JSON.stringify(one)}\n`);
+      }
+    }
+  });
+}
+
 /** `chrysalis audit open FILE`: do these values stand behind the commitments in the entries? */
 export function runOpen(path: string, options: LookOptions): Promise<ExitCode> {
   const openings = parseOpenings(path === '-' ? readFileSync(0, 'utf8') : readText(path));
   return withView(options, async (view) => {
     const results = [];
     for (const opening of openings) {
-      const { leaf } = parseLeaf((await provenEntry(view, opening.index)).entry);
-      results.push({ index: opening.index, field: opening.field, holds: opens(leaf.body as Json, opening) });
+      const { index, record, field } = opening;
+      const { leaf } = parseLeaf((await provenEntry(view, index)).entry);
+      const committed = record === undefined ? leaf.body : ((await recordsOf(view, leaf as Leaf))[record] ?? null);
+      const place = { index, ...(record === undefined ? {} : { record }), field };
+      results.push({ ...place, holds: opens(committed as Json, opening) });
     }
-    const lines = results.map(
-      ({ index, field, holds }) => `${holds ? '✓ holds' : '✗ does not hold'}  entry ${index} ${field}`,
-    );
+    const lines = results.map(({ index, record, field, holds }) => {
+      const place = record === undefined ? '' : ` record ${record}`;
+      return `${holds ? '✓ holds' : '✗ does not hold'}  entry ${index}${place} ${field}`;
+    });
     print(options, { openings: results }, `${printable(lines.join('\n'))}\n`);
     return results.length > 0 && results.every(({ holds }) => holds) ? EXIT.accepted : EXIT.refused;
   });

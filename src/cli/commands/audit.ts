@@ -133,8 +133,17 @@ function registerLooks(audit: Command): void {
     (await import('../audit/look.ts')).runDiffPolicy(whole(a), whole(b), options),
   );
   look(
+    'disclose <channel>',
+    'show an auditor which session records are of one channel: prints openings, for whoever holds the router’s secret',
+    'disclose 0:… --secret .chrysalis/router/sessions.secret',
+  )
+    .requiredOption('--secret <file>', 'sessions.secret in the router’s folder')
+    .action(async (channel: string, options: LookOptions & { secret: string }) =>
+      (await import('../audit/look.ts')).runDisclose(channel, options),
+    );
+  look(
     'open <openings>',
-    'check values against the commitments in entries: JSON Lines of index, field, salt, value',
+    'check values against the commitments in entries: JSON Lines of index, record (of a batch), field, salt, value',
     'open openings.jsonl',
   ).action(async (openings: string, options: LookOptions) => {
     process.exitCode = await (await import('../audit/look.ts')).runOpen(openings, options);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { sha256 } from '#crypto';
-import { type Policy, policyDigest } from '../../attestation/index.ts';
+import { type Policy, policyDigest, policyImages } from '../../attestation/index.ts';
 import { CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
 import { isDigest, parseCheckpoint, parseLeaf, parseNote } from '../../log/index.ts';
 import type { LogPort } from '../../router/index.ts';
@@ -46,7 +46,8 @@ export async function followPolicy(
       });
     }
     const approvals = await approvalsOf(next.policy, options);
-    await log.proof(await publishPolicy(log, options, next, approvals));
+    const published = await publishPolicy(log, options, next, approvals);
+    await log.proof(await registerImages(log, options.name, next.policy, published));
     last = next.policy;
     return next;
   };
@@ -118,6 +119,21 @@ async function publishPolicy(
   );
   writeDurably(path, `${digest} ${index}\n`);
   return index;
+}
+
+/** Logs each image that a policy names, once. @returns the largest of their indexes and the policy's */
+async function registerImages(log: LogPort, source: string, policy: Policy, policyIndex: number): Promise<number> {
+  const digest = `sha256:${toHex(policyDigest(policy))}` as const;
+  let newest = policyIndex;
+  for (const { tee, name, version, measurements } of policyImages(policy)) {
+    const body = { name, version, measurements, policyDigest: digest };
+    const { index } = await log.append(
+      { type: 'image-registered', src: source, subject: `image:${tee}:${version}`, body },
+      { idempotencyKey: `image:${source}:${tee}:${name}:${version}` },
+    );
+    newest = Math.max(newest, index);
+  }
+  return newest;
 }
 
 /** @throws CodedError POLICY_NOT_YET_EFFECTIVE while the log, as far as its witnesses have seen it, has fewer entries. */

@@ -103,6 +103,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     payee: settlement.contracts.pool.address,
     feeBps: settlement.feeBps,
     voucherKey: ed25519Key(secretOf(options.data, 'voucher')),
+    sessionSecret: secretOf(options.data, 'sessions'),
     source: options.name,
     now: Date.now,
     monotonic: () => performance.now(),

@@ -69,7 +69,10 @@ export async function startSnapshots(log: Log, rules: SnapshotRules): Promise<()
     if (running) return;
     running = true;
     take()
-      .catch((thrown: unknown) => console.error(`snapshot: ${asCodedError(thrown).message}`))
+      .catch((thrown: unknown) => {
+        const { code, message } = asCodedError(thrown);
+        if (code !== 'LOG_CLOSED') console.error(`snapshot: ${message}`);
+      })
       .finally(() => {
         running = false;
       });

@@ -5,7 +5,7 @@ import {
   bundleSource,
   failsUnder,
   httpSource,
-  isAppraisal,
+  isAffirmed,
   type LogView,
   openView,
   replay,
@@ -62,7 +62,7 @@ async function judged(view: LogView, policyText: string, anchors: Parameters<typ
   const newest = new Map<string, { index: number; digests: NonNullable<ReturnType<typeof blobsOf>> }>();
   await replay(view, ({ index, entry }) => {
     const parsed = parseLeaf(entry);
-    if (!isAppraisal(parsed) || parsed.leaf.type !== 'worker-admitted') return;
+    if (!isAffirmed(parsed)) return;
     const digests = blobsOf(parsed.leaf);
     if (digests !== null) newest.set(parsed.leaf.body.workerKey, { index, digests });
   });

@@ -4,6 +4,7 @@ import { consistencyFromTiles, rootFromTiles, verifyConsistency } from '../../..
 import { chart } from '../charts.ts';
 import { badge, download, fill, h, hash, table, time } from '../dom.ts';
 import type { Model } from '../model.ts';
+import { lagSeries, spanOf } from '../series.ts';
 
 /** Cosigned checkpoints, how far entries were behind them, and whether any two are of one tree. */
 export function checkpoints(model: Model): HTMLElement {
@@ -17,23 +18,20 @@ async function show(model: Model, into: HTMLElement): Promise<void> {
   into.classList.remove('busy');
   try {
     const kept = await keptCheckpoints(source, policy, report.from, report.to);
-    const lag = kept.flatMap(({ checkpoint, witnessedAt }) => {
-      const newest = model.entries.find(({ index }) => index === checkpoint.size - 1)?.leaf?.at;
-      return newest === undefined || witnessedAt === 0
-        ? []
-        : [[newest, Math.max(0, witnessedAt - Math.floor(newest / 1000))] as const];
-    });
+    const lag = await lagSeries(model);
     fill(
       into,
-      chart(
-        'From the newest entry to its cosignature',
-        's',
-        [{ name: 'lag', points: lag }],
-        'No checkpoint was kept yet.',
+      h(
+        'div',
+        { class: 'card' },
+        chart({
+          ...{ title: 'Checkpoint lag', unit: 'seconds from the newest entry to its cosignature', kind: 'bars' },
+          ...{ series: [lag], ...spanOf(model), empty: 'No checkpoint was kept yet.' },
+        }),
       ),
       table(
         'Kept checkpoints: signatures and quorum verified here',
-        ['size', 'root', 'cosigned', ''],
+        ['size', 'root', 'cosigned', 'the signed note'],
         kept.map(({ checkpoint, note, witnessedAt }) => [
           String(checkpoint.size),
           hash(toHex(checkpoint.root)),

@@ -1,7 +1,18 @@
-import { blobPath, blobsOf, isAppraisal, mustTile, provenEntry, type Reappraisal } from '../../../src/audit/index.ts';
+import {
+  type AppraisalLeaf,
+  type AppraisalMaterial,
+  blobPath,
+  blobsOf,
+  failsUnder,
+  isAppraisal,
+  mustTile,
+  provenEntry,
+  type Reappraisal,
+} from '../../../src/audit/index.ts';
 import { asCodedError, leafHash, toBase64, toHex, verifyInclusion } from '../../../src/core/index.ts';
 import {
   cosignatureTimestamp,
+  type Digest,
   inclusionFromTiles,
   keysOfPolicy,
   type Leaf,
@@ -9,8 +20,9 @@ import {
   policyHolds,
   verifyCheckpoint,
 } from '../../../src/log/index.ts';
-import { badge, download, facts, fill, h, hash, table, time } from '../dom.ts';
+import { about, badge, download, facts, fill, h, hash, table, time } from '../dom.ts';
 import { bodyText, type Model, type ReadEntry } from '../model.ts';
+import { inShort } from './overview.ts';
 
 const ROWS_MAX = 500;
 
@@ -73,22 +85,30 @@ export function timeline(model: Model, query: URLSearchParams): HTMLElement {
     ),
     table(
       'Entries, newest first',
-      ['entry', 'time', 'type', 'about', 'verdict'],
+      ['entry', 'time', 'type', 'about', 'in short', 'verdict'],
       rows
         .slice(-ROWS_MAX)
         .reverse()
         .map(({ index, leaf, known }) => [
           h('a', { href: `#/entry/${index}` }, String(index)),
           leaf === null ? '' : time(leaf.at),
-          leaf === null ? badge('bad', 'unreadable') : known ? leaf.type : [leaf.type, ' ', badge('warn', 'unknown')],
-          leaf?.subject.startsWith('worker:')
-            ? h('a', { href: `#/worker/${leaf.subject.slice(7)}` }, `worker ${leaf.subject.slice(7, 19)}…`)
-            : (leaf?.subject ?? ''),
-          bodyText(leaf, 'verdict'),
+          leaf === null
+            ? badge('bad', 'unreadable')
+            : [h('span', { class: 'type' }, leaf.type), !known && [' ', badge('warn', 'unknown')]],
+          leaf === null ? '' : about(leaf.subject),
+          leaf === null ? '' : inShort(leaf),
+          verdictBadge(leaf),
         ]),
       'No entry matches.',
     ),
   );
+}
+
+/** The word of an appraisal; nothing for other entries. */
+export function verdictBadge(leaf: Leaf | null): HTMLElement | string {
+  const word = bodyText(leaf, 'verdict');
+  if (word === '') return '';
+  return badge(word === 'affirming' ? 'good' : word === 'unavailable' ? 'warn' : 'bad', word);
 }
 
 type Rung = Readonly<{ words: string; holds: boolean | null; detail: readonly (HTMLElement | string)[] }>;
@@ -157,7 +177,13 @@ export function entryPage(model: Model, index: number): HTMLElement {
       const mark =
         holds === null ? badge('none', 'not checked') : holds ? badge('good', 'holds') : badge('bad', 'broken');
       rungs.append(
-        h('li', { class: holds === false ? 'bad' : '' }, mark, ` ${words}`, h('div', { class: 'dim' }, ...detail)),
+        h(
+          'li',
+          { class: holds === null ? '' : holds ? 'good' : 'bad' },
+          mark,
+          ` ${words}`,
+          h('div', { class: 'dim' }, ...detail),
+        ),
       );
     }
   };
@@ -173,7 +199,7 @@ export function entryPage(model: Model, index: number): HTMLElement {
       { class: 'grid' },
       h(
         'section',
-        {},
+        { class: 'card' },
         h('h3', {}, 'What it says'),
         leaf === null
           ? h('pre', {}, toHex(entry.entry))
@@ -181,7 +207,7 @@ export function entryPage(model: Model, index: number): HTMLElement {
               ['type', leaf.type],
               ['time', time(leaf.at)],
               ['source', leaf.src],
-              ['about', leaf.subject],
+              ['about', about(leaf.subject)],
               [
                 'before',
                 leaf.prev === null
@@ -196,7 +222,7 @@ export function entryPage(model: Model, index: number): HTMLElement {
       ),
       h(
         'section',
-        {},
+        { class: 'card' },
         h('h3', {}, 'Verified here, step by step'),
         rungs,
         h('button', { type: 'button', onclick: () => void climb() }, 'Verify again'),
@@ -251,8 +277,10 @@ async function judgeAgain(model: Model, { entry, leaf }: ReadEntry, into: HTMLEl
   if (leaf === null) return;
   const parsed = parseLeaf(entry);
   if (!isAppraisal(parsed)) return;
+  into.classList.add('card');
   fill(into, h('h2', {}, 'The appraisal, made again'), h('p', { class: 'busy' }, 'judging the archived evidence…'));
   const result = await again(model, parsed.leaf);
+  const now = await underNewest(model, parsed.leaf);
   const words = {
     same: () => badge('good', 'same verdict as logged'),
     differs: () => badge('bad', 'another verdict than logged'),
@@ -271,23 +299,46 @@ async function judgeAgain(model: Model, { entry, leaf }: ReadEntry, into: HTMLEl
       ['TCB status', bodyText(leaf, 'tcbStatus')],
       ['policy', `#${bodyText(leaf, 'policyNumber')}`],
     ]),
-    h('ul', {}, ...reasons.map((reason) => h('li', {}, reason))),
+    reasons.length > 0 && h('ul', {}, ...reasons.map((reason) => h('li', {}, reason))),
+    h('h3', {}, 'Under the newest policy of this log, with the evidence and collateral of then'),
+    h('p', {}, ...now),
   );
 }
 
-async function again(model: Model, leaf: Parameters<Model['reappraise']>[0]['leaf']): Promise<Reappraisal> {
+/** Would the policy that is in force now have taken the same evidence, at the instant it was judged? */
+async function underNewest(model: Model, leaf: AppraisalLeaf): Promise<readonly (HTMLElement | string)[]> {
+  const inForce = model.history.inForce.get(leaf.src);
+  const newest = inForce === undefined ? undefined : model.history.policies.get(inForce);
+  if (newest === undefined) return [badge('none', 'no policy is in force')];
+  if (newest.digest === leaf.body.policyDigest) return [badge('none', `it is the same policy, #${newest.number}`)];
+  try {
+    const made = await materialOf(model, leaf, newest.digest);
+    if (made === null) return [badge('warn', 'could not be judged: what it was judged with is not archived')];
+    const failed = await failsUnder(made.policyText, made, model.anchors);
+    const policy = ` by policy #${newest.number}`;
+    return failed.length === 0
+      ? [badge('good', 'accepted'), policy]
+      : [badge('bad', 'refused'), `${policy}: ${failed.join(', ')}`];
+  } catch (thrown) {
+    return [badge('warn', `could not be judged: ${asCodedError(thrown).message}`)];
+  }
+}
+
+async function again(model: Model, leaf: AppraisalLeaf): Promise<Reappraisal> {
+  const material = await materialOf(model, leaf, leaf.body.policyDigest);
+  if (material === null) return { outcome: 'notChecked', reason: 'what it was judged with is not archived' };
+  return model.reappraise({ leaf, material });
+}
+
+/** The archived files of an appraisal, and the text of a policy; null where one is missing. */
+async function materialOf(model: Model, leaf: AppraisalLeaf, digest: Digest): Promise<AppraisalMaterial | null> {
   const digests = blobsOf(leaf);
-  const policy = model.history.policies.get(leaf.body.policyDigest);
+  const policy = model.history.policies.get(digest);
   const blob = policy?.blob ?? null;
   const read = async (digest: typeof blob) => (digest === null ? null : model.source.blob(digest));
   const [evidence, collateral, inputs, text] = await Promise.all(
     [digests?.evidence ?? null, digests?.collateral ?? null, digests?.inputs ?? null, blob].map(read),
   );
-  if (evidence == null || collateral == null || inputs == null || text == null) {
-    return { outcome: 'notChecked', reason: 'what it was judged with is not archived' };
-  }
-  return model.reappraise({
-    leaf,
-    material: { evidence, collateral, inputs, policyText: new TextDecoder().decode(text) },
-  });
+  if (evidence == null || collateral == null || inputs == null || text == null) return null;
+  return { evidence, collateral, inputs, policyText: new TextDecoder().decode(text) };
 }

@@ -5,6 +5,8 @@ import type { Digest, ParsedLeaf } from '../../../src/log/index.ts';
 import { chart } from '../charts.ts';
 import { badge, facts, fill, h, hash, table, time } from '../dom.ts';
 import { bodyText, type Model } from '../model.ts';
+import { spanOf, tcbSeries } from '../series.ts';
+import { verdictBadge } from './entries.ts';
 
 const entryLink = (index: number) => h('a', { href: `#/entry/${index}` }, `entry ${index}`);
 const workerLink = (worker: string) => h('a', { href: `#/worker/${worker.slice(7)}` }, `${worker.slice(7, 19)}…`);
@@ -45,26 +47,26 @@ export function workers(model: Model): HTMLElement {
 /** A worker's life line: every entry about it, and its TCB status over time. */
 export function workerPage(model: Model, hex: string): HTMLElement {
   const entries = model.entries.filter(({ leaf }) => leaf?.subject === `worker:${hex}`);
-  const statuses = [
-    ...new Set(entries.map(({ leaf }) => bodyText(leaf, 'tcbStatus')).filter((status) => status !== '')),
-  ];
-  const series = statuses.map((name) => ({
-    name,
-    points: entries.flatMap(({ leaf }) => (bodyText(leaf, 'tcbStatus') === name ? [[leaf?.at ?? 0, 1] as const] : [])),
-  }));
   return h(
     'div',
     {},
     h('h2', {}, 'Worker ', hash(hex)),
-    chart('TCB status when judged', 'judged', series, 'It was never judged.'),
+    h(
+      'div',
+      { class: 'card' },
+      chart({
+        ...{ title: 'In, by TCB status', unit: '1 while it was in', kind: 'stack', ...spanOf(model) },
+        ...{ series: tcbSeries(model, `worker:${hex}`), empty: 'It was never in.' },
+      }),
+    ),
     table(
       'Life line',
       ['entry', 'time', 'what', 'verdict', 'TCB status', 'lease until'],
       entries.map(({ index, leaf }) => [
         entryLink(index),
         leaf === null ? '' : time(leaf.at),
-        leaf?.type ?? '',
-        bodyText(leaf, 'verdict') || bodyText(leaf, 'cause'),
+        h('span', { class: 'type' }, leaf?.type ?? ''),
+        verdictBadge(leaf) || bodyText(leaf, 'cause'),
         bodyText(leaf, 'tcbStatus'),
         bodyText(leaf, 'leaseUntil') === '' ? '' : time(Number(bodyText(leaf, 'leaseUntil'))),
       ]),
@@ -91,7 +93,7 @@ export function policies(model: Model): HTMLElement {
     void showChanges(model, bodyText(published[i - 1]?.leaf ?? null, 'policyDigest') as Digest, digest, changes);
     return h(
       'section',
-      {},
+      { class: 'card' },
       h('h3', {}, `${leaf?.subject.replace('policy:', '')} #${bodyText(leaf, 'number')}`),
       facts([
         ['published', [entryLink(index), ' ', time(leaf?.at ?? 0)]],
@@ -114,8 +116,22 @@ export function policies(model: Model): HTMLElement {
     h('h2', {}, 'Images'),
     table(
       'Registered images',
-      ['entry', 'name', 'version'],
-      images.map(({ index, leaf }) => [entryLink(index), bodyText(leaf, 'name'), bodyText(leaf, 'version')]),
+      ['entry', 'name', 'version', 'named by policy', 'workers admitted with it'],
+      images.map(({ index, leaf }) => {
+        const [name, version] = [bodyText(leaf, 'name'), bodyText(leaf, 'version')];
+        const policy = model.history.policies.get(bodyText(leaf, 'policyDigest') as Digest);
+        const image = `${name}@${version}`;
+        const many = model.entries.filter(
+          ({ leaf: of }) => of?.type === 'worker-admitted' && bodyText(of, 'image') === image,
+        );
+        return [
+          entryLink(index),
+          name,
+          hash(version),
+          policy === undefined ? '' : `#${policy.number}`,
+          String(many.length),
+        ];
+      }),
       'No image was registered: the policies name measurements themselves.',
     ),
   );
