@@ -7,7 +7,7 @@ import { MAIN } from '../../src/cli/paths.ts';
 import { type Bytes, equalBytes } from '../../src/core/index.ts';
 import { verifyCheckpoint } from '../../src/log/index.ts';
 import { openMirror } from '../../src/log/writer/index.ts';
-import { honest, logPolicy, policyText, Scene, witness } from '../audit/scene.ts';
+import { honest, logPolicy, policyText, Scene, SIZES, witness } from '../audit/scene.ts';
 import { codeOf, folder } from './support.ts';
 
 const closing: (() => void)[] = [];
@@ -33,7 +33,7 @@ test('a mirror holds what the log holds, over restarts, and keeps nothing that d
   const mirror = await openMirror(directory, logPolicy, witness);
   expect(await codeOf(mirror.sync(tampered(scene, 'entries'), 5))).toBe('LOG_INCONSISTENT');
   expect(mirror.checkpoint()).toBeNull();
-  expect(await mirror.sync(scene.source(), 5)).toEqual({ size: 7, added: 7, missingBlobs: 0 });
+  expect(await mirror.sync(scene.source(), 5)).toEqual({ size: SIZES.all, added: SIZES.all, missingBlobs: 0 });
   for (const [i, entry] of scene.entries.entries()) {
     expect(equalBytes((await mirror.entries(i, i + 1))[0]!.entry, entry)).toBe(true);
   }
@@ -48,12 +48,12 @@ test('a mirror holds what the log holds, over restarts, and keeps nothing that d
   await scene.checkpoint();
   const again = await openMirror(directory, logPolicy, null);
   closing.push(again.close);
-  expect(await again.sync(scene.source(), 6)).toEqual({ size: 308, added: 301, missingBlobs: 1 });
+  expect(await again.sync(scene.source(), 6)).toEqual({ size: SIZES.all + 301, added: 301, missingBlobs: 1 });
   scene.blobs.set(last, gone);
-  expect(await again.sync(scene.source(), 7)).toEqual({ size: 308, added: 0, missingBlobs: 0 });
+  expect(await again.sync(scene.source(), 7)).toEqual({ size: SIZES.all + 301, added: 0, missingBlobs: 0 });
   const fork = new Scene();
   await fork.open();
-  for (let i = 1; i < 308; i++) await fork.beat();
+  for (let i = 1; i < SIZES.all + 301; i++) await fork.beat();
   await fork.checkpoint();
   expect(await codeOf(again.sync(fork.source(), 8))).toBe('LOG_INCONSISTENT');
   await fork.beat();
@@ -110,7 +110,7 @@ test('the commands: a mirror copies once, a monitor names what is wrong and tell
     };
   };
   const copied = await run('mirror', '--from', url, '--data', join(directory, 'mirror'), ...common);
-  expect(JSON.parse(copied.lines[0]!)).toEqual({ event: 'synced', size: 7, added: 7, missingBlobs: 0 });
+  expect(JSON.parse(copied.lines[0]!)).toEqual({ event: 'synced', size: SIZES.all, added: SIZES.all, missingBlobs: 0 });
   expect(readFileSync(join(directory, 'mirror', 'checkpoint'))).toEqual(Buffer.from(scene.newest));
   // Under the pinned roots alone a simulated vendor's evidence does not stand: M6, and the head is old: M2.
   const port = (hook.address() as { port: number }).port;
