@@ -55,8 +55,8 @@ export class ContractCaller {
     if (!parseCell(account.code).equals(init.code)) {
       throw new CodedError('CONTRACT_MISMATCH', `the account does not run this version of the ${name}`);
     }
-    const { balance, blockId, timestampt: at } = account;
-    return { address, data: parseCell(account.data), balance, seqno: blockId.seqno, at };
+    const { balance, seqno, at } = account;
+    return { address, data: parseCell(account.data), balance, seqno, at };
   }
 
   queryId(): bigint {
@@ -85,7 +85,7 @@ export class ContractCaller {
   ): Promise<Transaction> {
     const to = addressOfInit(init);
     await wallet.send({ to, value, body, init });
-    const transaction = await this.#awaitTransaction(name, to, body);
+    const transaction = await this.#awaitTransaction(to, body);
     const { description } = transaction;
     const compute = description.type === 'generic' ? description.computePhase : null;
     const exitCode = compute?.type === 'vm' ? compute.exitCode : -1;
@@ -102,13 +102,11 @@ export class ContractCaller {
     await this.operate(name, wallet, init, new Cell(), value);
   }
 
-  async #awaitTransaction(name: ContractName, to: Address, body: Cell): Promise<Transaction> {
+  async #awaitTransaction(to: Address, body: Cell): Promise<Transaction> {
     const { endpoint, clock, waitMs = WAIT_MS_DEFAULT } = this.#options;
     const until = clock() + waitMs;
     for (let pause = POLL_MS_FIRST; ; pause = Math.min(2 * pause, POLL_MS_MAX)) {
-      const recent = await endpoint.ask(`transactions of the ${name}`, (client) =>
-        client.getTransactions(to, { limit: TRANSACTIONS_LOOKED_AT }),
-      );
+      const recent = await endpoint.transactions(to, TRANSACTIONS_LOOKED_AT);
       const found = recent.find(({ inMessage }) => inMessage?.body.equals(body));
       if (found !== undefined) return found;
       if (clock() >= until) {

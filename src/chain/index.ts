@@ -14,6 +14,7 @@ export * from './log-anchor-client.ts';
 export * from './networks.ts';
 export * from './pool.ts';
 export * from './pool-client.ts';
+export type { AccountState, MasterchainBlock, TimedBlock } from './provider/provider.ts';
 export * from './registry.ts';
 export * from './stake.ts';
 export * from './sum-tree.ts';

@@ -1,9 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Address, type Cell, internal, SendMode, type StateInit } from '@ton/core';
-import { type TonClient, WalletContractV5R1 } from '@ton/ton';
+import {
+  type Address,
+  beginCell,
+  type Cell,
+  external as externalMessage,
+  internal,
+  SendMode,
+  type StateInit,
+  storeMessage,
+} from '@ton/core';
+import { WalletContractV5R1 } from '@ton/ton';
 import { ed25519Sign, type SigningKey } from '#crypto';
 import { type Clock, CodedError } from '../core/index.ts';
 import type { ChainEndpoint } from './endpoint.ts';
+import type { AccountState } from './provider/provider.ts';
 
 /** Contracts section 6: what a wallet signs is good for a minute. */
 export const WALLET_MESSAGE_SECONDS = 60;
@@ -39,7 +49,7 @@ export class Wallet {
 
   /** nanoTON. */
   balance(): Promise<bigint> {
-    return this.#endpoint.ask('balance of the wallet', (client) => client.getBalance(this.address));
+    return this.#endpoint.account(this.address).then(({ balance }) => balance);
   }
 
   /**
@@ -54,14 +64,14 @@ export class Wallet {
   }
 
   async #send({ to, value, body, init, bounce = true }: OutgoingMessage): Promise<void> {
-    const state = await this.#endpoint.ask('state of the wallet', (client) => client.getContractState(this.address));
+    const state = await this.#endpoint.account(this.address);
     if (state.balance < value + WALLET_FEE_ALLOWANCE) {
       throw new CodedError('CHAIN_FUNDS_MISSING', 'the wallet holds less than the transfer and its fees', {
         balance: state.balance.toString(),
         needed: (value + WALLET_FEE_ALLOWANCE).toString(),
       });
     }
-    const { seqno, now } = await this.#nextSeqno(state.timestampt);
+    const { seqno, now } = await this.#nextSeqno(state);
     const validUntil = now + WALLET_MESSAGE_SECONDS;
     const transfer = await this.#contract.createTransfer({
       seqno,
@@ -71,25 +81,33 @@ export class Wallet {
       signer: async (cell: Cell) => Buffer.from(await ed25519Sign(this.#key, cell.hash())),
     });
     this.#signed = { seqno, validUntil };
-    await this.#endpoint.ask('transfer', (client) => this.#contract.send(this.#provider(client), transfer));
-  }
-
-  #provider(client: TonClient) {
-    return client.provider(this.address, this.#contract.init);
+    const { init: own } = this.#contract;
+    const external = { to: this.address, body: transfer, ...(state.state === 'active' ? {} : { init: own }) };
+    await this.#endpoint.send(
+      beginCell()
+        .store(storeMessage(externalMessage(external)))
+        .endCell()
+        .toBoc(),
+    );
   }
 
   /** Two messages with one number would be one message: waits while the last one may still be applied. */
-  async #nextSeqno(chainTime: number): Promise<{ seqno: number; now: number }> {
-    for (let at = chainTime; ; ) {
-      const seqno = await this.#endpoint.ask('sequence number of the wallet', (client) =>
-        this.#contract.getSeqno(this.#provider(client)),
-      );
-      const now = Math.max(Math.floor(this.#clock() / 1000), at);
+  async #nextSeqno(first: AccountState): Promise<{ seqno: number; now: number }> {
+    for (let account = first; ; account = await this.#endpoint.account(this.address)) {
+      const seqno = account.state === 'active' ? await this.#seqno() : 0;
+      const now = Math.max(Math.floor(this.#clock() / 1000), account.at);
       if (this.#signed === null || seqno > this.#signed.seqno || now > this.#signed.validUntil) return { seqno, now };
       await sleep(SEQNO_POLL_MS);
-      at = (await this.#endpoint.ask('state of the wallet', (client) => client.getContractState(this.address)))
-        .timestampt;
     }
+  }
+
+  async #seqno(): Promise<number> {
+    const { exitCode, stack } = await this.#endpoint.runGetMethod(this.address, 'seqno');
+    const [seqno] = stack;
+    if (exitCode !== 0 || seqno?.type !== 'int') {
+      throw new CodedError('CHAIN_UNREACHABLE', 'the sequence number of the wallet could not be read', { exitCode });
+    }
+    return Number(seqno.value);
   }
 }
 

@@ -44,7 +44,7 @@ test('killed in the middle of its work, it has lost nothing that it acknowledged
   const hold = async (endpoint: ChainEndpoint) => {
     for (const block of shown) expect(await endpoint.block(block.seqno)).toEqual(block);
     for (let i = 0; i < ACCOUNTS; i++) {
-      const balance = await endpoint.ask('balance', (client) => client.getBalance(account(i)));
+      const { balance } = await endpoint.account(account(i));
       expect(balance).toBeGreaterThanOrEqual(acknowledged[i]!);
       expect(balance).toBeLessThanOrEqual(attempted[i]!);
       acknowledged[i] = balance; // what was under way has come to pass, or not, for good

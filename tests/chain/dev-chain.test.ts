@@ -194,7 +194,7 @@ describe('blocks', () => {
     expect(address.equals(channel!.address)).toBe(true);
     expect(seqno).toBe(restarted.seqno);
     expect(channel).toMatchObject(after);
-    const recent = await again.endpoint.ask('recent', (of) => of.getTransactions(again.client.address, { limit: 3 }));
+    const recent = await again.endpoint.transactions(again.client.address, 3);
     expect(recent).toHaveLength(3);
   });
 });
@@ -265,12 +265,12 @@ describe('what is not right is refused', () => {
   test('a disk that does not take the state: nothing is acknowledged, and it goes on when there is room', async () => {
     const { endpoint, client } = fixture(chain);
     const before = await client.balance();
-    const last = await endpoint.ask('last', (of) => of.getTransactions(client.address, { limit: 1 }));
+    const last = await endpoint.transactions(client.address, 1);
     mkdirSync(join(data, 'state.next'));
     await expect(endpoint.faucet(client.address, 5n)).rejects.toSatisfy(refused('CHAIN_UNREACHABLE'));
     rmdirSync(join(data, 'state.next'));
     expect(await client.balance()).toBe(before);
-    const same = await endpoint.ask('last', (of) => of.getTransactions(client.address, { limit: 1 }));
+    const same = await endpoint.transactions(client.address, 1);
     expect(same[0]?.lt).toBe(last[0]?.lt);
     await endpoint.faucet(client.address, 7n);
     expect(await client.balance()).toBeGreaterThan(before);

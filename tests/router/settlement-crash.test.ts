@@ -104,7 +104,7 @@ async function expectSettled(acknowledged: bigint): Promise<void> {
   }
   expect(await paid()).toEqual(due);
   for (const payee of PAYEES) {
-    const balance = await client.endpoint.ask('balance', (of) => of.getBalance(new Address(0, Buffer.from(payee))));
+    const { balance } = await client.endpoint.account(new Address(0, Buffer.from(payee)));
     // The account itself has exactly that, but for what its storage costs.
     expect(balance).toBeLessThanOrEqual(due.get(toHex(payee))!);
     expect(balance).toBeGreaterThan(due.get(toHex(payee))! - 1_000_000n);

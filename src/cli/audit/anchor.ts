@@ -1,6 +1,7 @@
 import type { AnchoredHead } from '../../audit/index.ts';
-import { ChainEndpoint, LogAnchorClient } from '../../chain/index.ts';
+import { LogAnchorClient } from '../../chain/index.ts';
 import { CodedError, parseStrictJson } from '../../core/index.ts';
+import { chainEndpoint } from '../compose/chain.ts';
 import { readText, systemRandomness } from '../compose/files.ts';
 import { anchorConfigOf, type SettlementContracts } from '../compose/settlement.ts';
 
@@ -18,7 +19,7 @@ export function anchorReader({ chain, anchor }: AnchorOptions): (() => Promise<A
   }
   const contracts = { anchor: parseStrictJson(readText(anchor), anchor) } as unknown as SettlementContracts;
   return async () => {
-    const endpoint = new ChainEndpoint({ endpoint: chain });
+    const endpoint = chainEndpoint(chain);
     const network = await endpoint.network();
     const caller = { endpoint, network, clock: Date.now, randomness: systemRandomness };
     const view = await new LogAnchorClient(caller, configOf(contracts, network)).view();

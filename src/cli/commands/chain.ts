@@ -48,13 +48,18 @@ export function registerChain(program: Command): void {
   chain
     .command('status')
     .description('ask an endpoint which network it serves and what its newest block is')
-    .option('--endpoint <url>', 'toncenter version 2 JSON-RPC', `http://127.0.0.1:${DEFAULT_PORT}/jsonRPC`)
+    .option(
+      '--endpoint <url>',
+      'toncenter version 2 JSON-RPC, or liteserver://KEY@HOST:PORT',
+      `http://127.0.0.1:${DEFAULT_PORT}/jsonRPC`,
+    )
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  $ npx chrysalis chain status --endpoint http://127.0.0.1:8081/jsonRPC')
     .action(async (options: Readonly<{ endpoint: string; json?: boolean }>) => {
-      const { ChainEndpoint, DEVELOPMENT_NETWORK } = await import('../../chain/index.ts');
+      const { DEVELOPMENT_NETWORK } = await import('../../chain/index.ts');
+      const { chainEndpoint } = await import('../compose/chain.ts');
       const { toHex } = await import('../../core/index.ts');
-      const endpoint = new ChainEndpoint({ endpoint: options.endpoint });
+      const endpoint = chainEndpoint(options.endpoint);
       const network = await endpoint.network();
       const { seqno, rootHash } = await endpoint.head();
       const status = { endpoint: options.endpoint, network, development: network === DEVELOPMENT_NETWORK };

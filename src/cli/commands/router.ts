@@ -11,7 +11,7 @@ type Options = Readonly<{
   database?: string;
   name: string;
   chain: string;
-  chainQuorum: number;
+  chainQuorum?: number;
   log: string;
   logTokenFile: string;
   policy: string;
@@ -140,8 +140,12 @@ export function registerRouter(program: Command): void {
       'PostgreSQL that replicas share, postgres://…; without it the ledger is a file in the data folder',
     )
     .option('--name <name>', 'its name in the transparency log', 'router-local')
-    .option('--chain <url,url…>', 'toncenter version 2 JSON-RPC; several stand in for each other', DEFAULT_CHAIN)
-    .option('--chain-quorum <number>', 'so many of them must agree on a channel', count, 1)
+    .option(
+      '--chain <url,url…>',
+      'toncenter version 2 JSON-RPC or liteserver://KEY@HOST:PORT; several stand in for each other',
+      DEFAULT_CHAIN,
+    )
+    .option('--chain-quorum <number>', 'so many of them must agree on a contract (default: 2 of several)', count)
     .option('--log <url,url…>', 'the transparency log; several stand by for each other', 'http://127.0.0.1:8082')
     .requiredOption('--log-token-file <file>', 'the secret with which it writes to the log')
     .requiredOption('--policy <file>', 'the appraisal policy in force')

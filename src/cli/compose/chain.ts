@@ -25,11 +25,22 @@ export type OpenedChain = Readonly<{
 }>;
 
 /**
- * @param urls toncenter version 2 JSON-RPC; several with commas between, of which `quorum` must agree on a contract's state
- * @throws CodedError CHAIN_UNREACHABLE, CONFIG_INVALID
+ * @param urls toncenter version 2 JSON-RPC or `liteserver://KEY@HOST:PORT`; several with commas between
+ * @param quorum so many must agree on a contract's state: two where there are several, so that no single one is believed
+ * @throws CodedError CONFIG_INVALID
  */
-export async function openChain(urls: string, walletSeed: Bytes, quorum = 1): Promise<OpenedChain> {
-  const endpoint = new ChainEndpoint({ endpoint: urls.split(','), quorum });
+export function chainEndpoint(urls: string, quorum?: number): ChainEndpoint {
+  const endpoint = urls.split(',');
+  return new ChainEndpoint({
+    endpoint,
+    quorum: quorum ?? Math.min(2, endpoint.length),
+    randomness: systemRandomness,
+  });
+}
+
+/** As {@link chainEndpoint}, with a wallet. @throws CodedError CHAIN_UNREACHABLE, CONFIG_INVALID */
+export async function openChain(urls: string, walletSeed: Bytes, quorum?: number): Promise<OpenedChain> {
+  const endpoint = chainEndpoint(urls, quorum);
   const network = await endpoint.network();
   const wallet = new Wallet(endpoint, ed25519Key(walletSeed), network, Date.now);
   const caller = { endpoint, network, clock: Date.now, randomness: systemRandomness };

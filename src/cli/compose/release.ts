@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { type Approvers, PINNED_ANCHORS, parseSimulatedAnchors, type TrustAnchor } from '../../attestation/index.ts';
-import { ChainEndpoint } from '../../chain/index.ts';
 import { type Bytes, CodedError, fromHex, parseStrictJson, toHex } from '../../core/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import { type BeaconSource, createKeyRelease, type KeyRelease, type LogPort, type Owners } from '../../router/index.ts';
@@ -8,6 +7,7 @@ import { openReleaseStore } from '../../store/index.ts';
 import { keysOf } from '../audit/trust.ts';
 import { type Appraiser, appraiserOf, ownersAppraiserOf } from './appraising.ts';
 import { beaconOf } from './beacon.ts';
+import { chainEndpoint } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, systemRandomness, writeDurably } from './files.ts';
 
@@ -93,7 +93,7 @@ export type StandaloneOptions = ReleaseFiles &
 export async function openStandaloneRelease(options: StandaloneOptions): Promise<KeyRelease> {
   const simulated = options.dangerouslyAllowSimulatedVendor;
   const anchors = [...PINNED_ANCHORS, ...(simulated === undefined ? [] : parseSimulatedAnchors(readText(simulated)))];
-  const endpoint = new ChainEndpoint({ endpoint: options.chain.split(','), quorum: options.chainQuorum });
+  const endpoint = chainEndpoint(options.chain, options.chainQuorum);
   const network = await endpoint.network();
   const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
   const collateral = await openCollateral(options, anchors);

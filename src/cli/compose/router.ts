@@ -30,7 +30,7 @@ export type RouterOptions = PolicyOptions &
   SettlementOptions &
   Readonly<{
     chain: string;
-    chainQuorum: number;
+    chainQuorum?: number;
     log: string;
     logTokenFile: string;
     /** PostgreSQL, where several replicas share the ledger; SQLite in the data folder where absent. */

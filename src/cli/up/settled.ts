@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Address, ChainEndpoint, LogAnchorClient, PoolClient } from '../../chain/index.ts';
+import { Address, LogAnchorClient, PoolClient } from '../../chain/index.ts';
 import { CodedError, equalBytes, type Randomness, toHex, utf8 } from '../../core/index.ts';
 import { parseCheckpoint, parseVkey, verifyConsistency, verifyNote } from '../../log/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
+import { chainEndpoint } from '../compose/chain.ts';
 import { anchorConfigOf, poolConfigOf, type SettlementContracts } from '../compose/settlement.ts';
 
 const POLL_MS = 250;
@@ -37,7 +38,7 @@ export type SettlementSources = Readonly<{
 
 export async function readSettlement(sources: SettlementSources): Promise<SettlementReader> {
   const { contracts, chain, randomness } = sources;
-  const endpoint = new ChainEndpoint({ endpoint: chain });
+  const endpoint = chainEndpoint(chain);
   const network = await endpoint.network();
   const caller = { endpoint, network, clock: Date.now, randomness };
   const pool = new PoolClient(caller, poolConfigOf(contracts, network));
