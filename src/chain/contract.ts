@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   type Address,
   type Builder,
@@ -11,6 +10,7 @@ import {
   toNano,
 } from '@ton/core';
 import { CodedError } from '../core/index.ts';
+import { COMPILED } from './compiled.ts';
 
 /** What the contracts have in common (contracts section 0.1). Amounts are nanoTON, times unix seconds. */
 export type ContractName = 'channel' | 'channel-j' | 'court' | 'log-anchor' | 'pool' | 'registry' | 'stake';
@@ -47,14 +47,13 @@ export type ContractInit = StateInit & { code: Cell; data: Cell };
 const codes = new Map<ContractName, Cell>();
 
 /**
- * The committed code of a contract (`contracts/compiled/<name>.json`, made by `scripts/compile-contracts.ts`).
+ * The committed code of a contract (`contracts/compiled/<name>.json`).
  * @throws CodedError INVARIANT_BROKEN where the file's code has another hash than the file says
  */
 export function contractCode(name: ContractName): Cell {
   const known = codes.get(name);
   if (known !== undefined) return known;
-  const file = new URL(`../../contracts/compiled/${name}.json`, import.meta.url);
-  const { code, codeHash } = JSON.parse(readFileSync(file, 'utf8')) as { code: string; codeHash: string };
+  const { code, codeHash } = COMPILED[name];
   const cell = Cell.fromHex(code);
   if (cell.hash().toString('hex') !== codeHash) {
     throw new CodedError('INVARIANT_BROKEN', `the compiled ${name} contract does not have its stated code hash`);

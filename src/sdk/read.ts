@@ -1,6 +1,6 @@
 import type { AskOptions, ChatRequest, ContentPart } from '../client/index.ts';
 import { CodedError, parseStrictJson, toBase64 } from '../core/index.ts';
-import type { Answer } from './connect.ts';
+import type { Answer } from './session.ts';
 
 /** A page as PNG or JPEG. */
 export type ReadRequest = Readonly<{ images: readonly Uint8Array[]; model?: string; maxTokens?: number }>;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { type Page as BrowserPage, chromium } from 'playwright-core';
 import { build } from 'vite';
 import type { ASKED } from './asked.ts';
 
@@ -22,6 +22,7 @@ export const WHY_NO_BROWSER = 'no Chromium found: install one, or name it in CHR
 
 /** Any page that is a secure context has WebCrypto; nothing listens there, the request is answered here. */
 const URL = 'http://localhost/';
+export const EMPTY_PAGE = '<!doctype html><title>test</title>';
 
 export type Page = Readonly<{
   /** Asks the page's own copy of `asked.ts`. */
@@ -35,7 +36,7 @@ export type Page = Readonly<{
 }>;
 
 /** The modules under test as one script, with the `browser` condition of package.json. */
-async function bundle(): Promise<string> {
+async function bundle(entry: string): Promise<string> {
   const built = await build({
     configFile: false,
     logLevel: 'error',
@@ -43,7 +44,7 @@ async function bundle(): Promise<string> {
       write: false,
       minify: false,
       target: 'es2023',
-      lib: { entry: fileURLToPath(new globalThis.URL('page.ts', import.meta.url)), formats: ['iife'], name: 'page' },
+      lib: { entry: fileURLToPath(new globalThis.URL(entry, import.meta.url)), formats: ['iife'], name: 'page' },
     },
   });
   const [first] = Array.isArray(built) ? built : [built];
@@ -51,22 +52,35 @@ async function bundle(): Promise<string> {
   return first.output[0].code;
 }
 
-/** A real browser with the modules under test in it. @throws where there is none */
-export async function openPage(): Promise<Page> {
+/** A script in a real browser. */
+export type Script = Readonly<{ page: BrowserPage; problems: readonly string[]; close(): Promise<void> }>;
+
+/**
+ * A page with this script in it. @param at where the page is really served from, and its requests really go; without it
+ * nothing leaves the browser
+ * @throws where there is no browser
+ */
+export async function openScript(entry: string, at?: string): Promise<Script> {
   if (executablePath === null) throw new Error(WHY_NO_BROWSER);
   const [script, browser] = await Promise.all([
-    bundle(),
+    bundle(entry),
     chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] }),
   ]);
   const page = await browser.newPage();
   const problems: string[] = [];
   page.on('console', (message) => void problems.push(message.text()));
   page.on('pageerror', (error) => void problems.push(String(error)));
-  await page.route('**/*', (route) =>
-    route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>test</title>' }),
-  );
-  await page.goto(URL);
+  if (at === undefined) {
+    await page.route('**/*', (route) => route.fulfill({ contentType: 'text/html', body: EMPTY_PAGE }));
+  }
+  await page.goto(at ?? URL);
   await page.addScriptTag({ content: script });
+  return { page, problems, close: () => browser.close() };
+}
+
+/** A real browser with the modules under test in it. @throws where there is none */
+export async function openPage(): Promise<Page> {
+  const { page, problems, close } = await openScript('page.ts');
   return {
     ask: (name, of) =>
       page.evaluate(
@@ -75,6 +89,6 @@ export async function openPage(): Promise<Page> {
         [name as string, of as unknown] as const,
       ),
     problems,
-    close: () => browser.close(),
+    close,
   };
 }

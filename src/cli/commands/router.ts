@@ -5,6 +5,9 @@ import type { RouterTlsOptions } from '../compose/router-tls.ts';
 type Options = Readonly<{
   host: string;
   port: string;
+  webPort?: string;
+  webOrigin?: string;
+  webHost?: string;
   adminPort?: string;
   metricsPort?: string;
   data: string;
@@ -60,12 +63,14 @@ async function run(options: Options): Promise<void> {
   const [
     { openRouter },
     { openRouterTls },
+    { openWebDoor },
     { createRouterMetrics, serveMetrics },
     { paymentHandlers, serveAdministration, serveRouter },
     { addressesOf, serveRelease },
   ] = await Promise.all([
     import('../compose/router.ts'),
     import('../compose/router-tls.ts'),
+    import('../compose/web-door.ts'),
     import('../compose/metrics.ts'),
     import('../../rpc/index.ts'),
     import('../release/serving.ts'),
@@ -98,6 +103,7 @@ async function run(options: Options): Promise<void> {
     if (opened.simulated)
       console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
   }
+  const web = await openWebDoor(opened.router, options);
   const { adminPort, metricsPort } = options;
   const scraped =
     metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
@@ -106,6 +112,7 @@ async function run(options: Options): Promise<void> {
       ? null
       : await serveAdministration(opened.router, { port: Number(adminPort), now: Date.now });
   await aborted(stop);
+  await web?.close();
   await scraped?.close();
   await administration?.close(0);
   await released?.close();
@@ -132,6 +139,9 @@ export function registerRouter(program: Command): void {
         .choices(['require', 'accept'])
         .default('require'),
     )
+    .option('--web-port <number>', 'a door for web pages on 127.0.0.1, over fetch; none without it')
+    .option('--web-origin <origin…>', 'sites whose pages may come there, with commas: https://app.example')
+    .option('--web-host <name…>', 'names that lead there, with commas, beside 127.0.0.1 and localhost')
     .option('--admin-port <number>', 'administration on 127.0.0.1; nobody is served there without it')
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
     .option('--data <folder>', 'where its keys are kept, and its ledger', '.chrysalis/router')
