@@ -63,7 +63,9 @@ export function severalRouters(routers: readonly RouterTransport[], first: numbe
       try {
         yield* router.infer(open, frames, options);
       } catch (error) {
-        if (!isAway(error, options)) throw error;
+        // A session of offers that another router gave finds no worker here: it is the session that has to go.
+        const isForeign = error instanceof CodedError && error.code === 'NO_WORKER';
+        if (isForeign || !isAway(error, options)) throw error;
         leave(router);
         throw new CodedError('ROUTER_CHANGED', 'the router went away', {}, { cause: error });
       }

@@ -46,6 +46,10 @@ export type CertifiedEvidence = Readonly<{ evidenceDigest: Bytes; beacon: Beacon
 
 export type SignedCertificate = Readonly<{ certificate: Bytes; signature: Bytes; digest: Bytes }>;
 
+type Certified = Readonly<{ epoch: Epoch; evidence: CertifiedEvidence; signed: SignedCertificate }>;
+/** A worker of one router needs no name for it. */
+const ONLY_ROUTER = {};
+
 /** The worker's side of AIS/1 for one boot: one keyset, its epochs, its chain of receipts. */
 export class WorkerSession {
   readonly #deps: WorkerSessionDeps;
@@ -53,12 +57,10 @@ export class WorkerSession {
   readonly #signer: ReceiptSigner;
   readonly #workerId: Bytes;
   readonly #keysetDigest: Bytes;
-  #evidence: CertifiedEvidence | null = null;
-  /** The newest certificate of each suite, for the modes that need no new evidence. */
-  readonly #newest = new Map<
-    KemId,
-    Readonly<{ epoch: Epoch; evidence: CertifiedEvidence; signed: SignedCertificate }>
-  >();
+  /** By router: each has admitted the worker with evidence of its own. */
+  readonly #evidence = new Map<object, CertifiedEvidence>();
+  /** The newest certificate of each suite under each of them, for the modes that need no new evidence. */
+  readonly #newest = new Map<object, Map<KemId, Certified>>();
 
   constructor(deps: WorkerSessionDeps) {
     const { keyset } = deps;
@@ -85,23 +87,26 @@ export class WorkerSession {
     return { epoch: epoch.number, digests: epoch.keyDigests() };
   }
 
-  /** Certificates of the modes 0 and 1 speak under this evidence from now on. */
-  setEvidence(evidence: CertifiedEvidence): void {
-    this.#evidence = evidence;
+  /** Certificates of the modes 0 and 1 that go over this router speak under this evidence from now on. */
+  setEvidence(evidence: CertifiedEvidence, router: object = ONLY_ROUTER): void {
+    this.#evidence.set(router, evidence);
   }
 
   /**
-   * The running epoch's certificate for one suite under the evidence set last (AIS/1 section 4): signed once, then kept.
+   * The running epoch's certificate for one suite under the evidence set last for this router (AIS/1 section 4): signed
+   * once, then kept.
    * @throws CodedError OFFER_REFUSED `facts.check` `evidence` before {@link setEvidence}
    */
-  async issueEpochCertificate(kem: number): Promise<SignedCertificate> {
-    const evidence = this.#evidence;
-    if (evidence === null) throw refuseOffer('evidence', 'no evidence yet');
+  async issueEpochCertificate(kem: number, router: object = ONLY_ROUTER): Promise<SignedCertificate> {
+    const evidence = this.#evidence.get(router);
+    if (evidence === undefined) throw refuseOffer('evidence', 'no evidence yet');
     const epoch = await this.#epochs.current();
-    const known = isKnownKem(kem) ? this.#newest.get(kem) : undefined;
+    const newest = this.#newest.get(router) ?? new Map<KemId, Certified>();
+    this.#newest.set(router, newest);
+    const known = isKnownKem(kem) ? newest.get(kem) : undefined;
     if (known !== undefined && known.epoch === epoch && known.evidence === evidence) return known.signed;
     const signed = await this.#certify(epoch, kem, evidence);
-    this.#newest.set(kem as KemId, { epoch, evidence, signed });
+    newest.set(kem as KemId, { epoch, evidence, signed });
     return signed;
   }
 
@@ -130,13 +135,14 @@ export class WorkerSession {
 
   /**
    * Answers a Hello (section 5). Mode 2 needs evidence made for it: its nonce proof, and the epoch whose keys it covers.
-   * @param quoted mode 2 only
+   * @param quoted mode 2 only @param router through which it was asked
    * @throws CodedError OBJECT_MALFORMED for a Hello that cannot be read; OFFER_REFUSED with `facts.check` `suite`,
    *   `version`, `evidence` or `epoch`: a mode is never lowered
    */
   async makeOffer(
     helloObject: Uint8Array,
-    quoted?: CertifiedEvidence & Readonly<{ epoch: number; nonceProof: NonceProof }>,
+    quoted?: (CertifiedEvidence & Readonly<{ epoch: number; nonceProof: NonceProof }>) | undefined,
+    router: object = ONLY_ROUTER,
   ): Promise<Bytes> {
     const hello = parseHello(helloObject);
     const { keyset, identityKey } = this.#deps;
@@ -151,7 +157,7 @@ export class WorkerSession {
       if (epoch.number !== quoted.epoch) throw refuseOffer('epoch', 'the evidence covers the keys of another epoch');
       signed = await this.#certify(epoch, kem, quoted);
     } else {
-      signed = await this.issueEpochCertificate(kem);
+      signed = await this.issueEpochCertificate(kem, router);
     }
     const live = liveDigest(helloDigest(helloObject), signed.digest);
     return encodeOffer({
@@ -184,7 +190,7 @@ export class WorkerSession {
   erase(): void {
     this.#epochs.eraseAll();
     this.#newest.clear();
-    this.#evidence = null;
+    this.#evidence.clear();
   }
 }
 

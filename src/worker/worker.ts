@@ -98,8 +98,6 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   });
   const id = workerId(identityKey.publicKey);
   let beacon: Beacon | null = null;
-  /** The evidence that offers speak under. */
-  let current: Readonly<{ digest: string; bundle: Bytes }> | null = null;
   let running = 0;
   let stopped = false;
   const stopSignal = new AbortController();
@@ -119,13 +117,11 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     return { ...(await attester.evidence(inputs, at, digests)), epoch, beacon: at };
   };
 
-  const answerChallenge = async (attached: Attached, nonce: Bytes, offered: Bytes): Promise<void> => {
+  const answerChallenge = async ({ of, to }: Attached, nonce: Bytes, offered: Bytes): Promise<void> => {
     const made = await makeEvidence([routerNonceInput(nonce)], adopt(offered));
-    session.setEvidence({ evidenceDigest: made.evidenceDigest, beacon: made.beacon });
-    const certificate = await session.issueEpochCertificate(KEM_XWING);
-    current = { digest: toHex(made.evidenceDigest), bundle: made.bundle };
-    attached.given = current.digest;
-    attached.to.send({
+    session.setEvidence({ evidenceDigest: made.evidenceDigest, beacon: made.beacon }, of);
+    const certificate = await session.issueEpochCertificate(KEM_XWING, of);
+    to.send({
       kind: 'evidence',
       bundle: made.bundle,
       nonceProof: encodeNonceProof(made.proofs[0] as MadeEvidence['proofs'][number]),
@@ -140,16 +136,12 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     return makeEvidence(inputs, beacon);
   });
 
-  const answerHello = async (attached: Attached, helloId: number, hello: Bytes): Promise<void> => {
-    const { to } = attached;
+  const answerHello = async ({ of, to }: Attached, helloId: number, hello: Bytes): Promise<void> => {
     const nothing = new Uint8Array(0);
     try {
       if (parseHello(hello).mode !== 2) {
-        const offer = await session.makeOffer(hello);
-        // Evidence that was made for another router is handed over once.
-        const unseen = current !== null && attached.given !== current.digest ? current : null;
-        if (unseen !== null) attached.given = unseen.digest;
-        to.send({ kind: 'offer', id: helloId, offer, bundle: unseen?.bundle ?? nothing });
+        const offer = await session.makeOffer(hello, undefined, of);
+        to.send({ kind: 'offer', id: helloId, offer, bundle: nothing });
         return;
       }
       const made = await quoted(clientNonceInput(helloDigest(hello)));
@@ -241,7 +233,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   const attachOnce = async (of: Attachment): Promise<void> => {
     const to = of.connect();
     of.link = to;
-    const attached: Attached = { of, to, served: null, given: null };
+    const attached: Attached = { of, to, served: null };
     const renewal = setInterval(() => to.send({ kind: 'renewal' }), RENEWAL_MS);
     try {
       to.send({
@@ -285,8 +277,8 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   };
 }
 
-/** One connection to one router. @property given digest of the evidence that this router was given last */
-type Attached = { readonly of: Attachment; readonly to: RouterLink; served: string | null; given: string | null };
+/** One connection to one router. @property served lease that streams are parked under */
+type Attached = { readonly of: Attachment; readonly to: RouterLink; served: string | null };
 
 type Quoted = Omit<MadeEvidence, 'proofs'> &
   Readonly<{ epoch: number; beacon: Beacon; proof: MadeEvidence['proofs'][number] }>;

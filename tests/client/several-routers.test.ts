@@ -91,6 +91,16 @@ test('an answer that its router leaves behind ends with ROUTER_CHANGED, and what
   expect(await state()).toBe('b');
 });
 
+test('a session that this router does not know is no reason to leave it', async () => {
+  const { a, several, state } = scene();
+  a.state.away = 'NO_WORKER';
+  const parts = several.infer({} as SealedOpen, [], { deadline: 60_000 })[Symbol.asyncIterator]();
+  await parts.next();
+  await expect(parts.next()).rejects.toMatchObject({ code: 'NO_WORKER' });
+  a.state.away = null;
+  expect(await state()).toBe('a');
+});
+
 test('one router alone is what it is; none is a mistake', () => {
   const { transport } = router('a', []);
   expect(severalRouters([transport], 7, () => 0)).toBe(transport);
