@@ -260,7 +260,11 @@ export function createRouter(
       if (index === undefined) throw new CodedError('NOT_FOUND', 'no worker with this identity was admitted here');
       return { leaf: await log.entry(index), proof: await log.proof(index) };
     },
-    standing: (workerId) => standingOf(workerId, fleet, standings.get(workerId)),
+    async standing(workerId) {
+      const payee = fleet.byId(workerId)?.admission?.keyset.payee.account;
+      const earned = payee === undefined ? null : workersShare(await ledger.accepted(payee), deps.feeBps);
+      return { ...standingOf(workerId, fleet, standings.get(workerId)), earned };
+    },
     getReceiptProof: batches.proof,
     getTerms: () => ({
       priceSheet: deps.priceSheet,
@@ -325,7 +329,7 @@ function listModels(workers: readonly Worker[]): ReturnType<RouterService['listM
 }
 
 /** @throws CodedError NOT_FOUND for a worker that this router has not heard of, or has forgotten */
-function standingOf(workerId: Bytes, fleet: Fleet, refused: Standing['refused']): Standing {
+function standingOf(workerId: Bytes, fleet: Fleet, refused: Standing['refused']): Omit<Standing, 'earned'> {
   const worker = fleet.byId(workerId);
   const logIndex = fleet.admission(workerId) ?? 0;
   if (worker?.admission) {

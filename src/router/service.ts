@@ -35,7 +35,7 @@ export type RouterService = Readonly<{
   getEvidence(evidenceDigest: Bytes): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes): Promise<LoggedEntry>;
   /** How a worker stands here, for its owner. @throws CodedError NOT_FOUND */
-  standing(workerId: Bytes): Standing;
+  standing(workerId: Bytes): Promise<Standing>;
   getReceiptProof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
   getTerms(): Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>;
   delegate(ask: DelegationAsk): Promise<Bytes>;

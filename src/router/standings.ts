@@ -28,6 +28,8 @@ export type Standing = Readonly<{
   /** 0 where it has no lease. */
   leaseExpiresAt: UnixMs;
   logIndex: number;
+  /** What its receipts come to for its payee, in all and after the pool's fee, in nanoTON; null while it is not attached. */
+  earned: bigint | null;
 }>;
 
 const STANDINGS_MAX = 4096;

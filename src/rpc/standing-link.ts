@@ -3,6 +3,7 @@ import type { Standing, StandingState } from '../router/index.ts';
 import { bytesOf } from './bytes.ts';
 import { ask } from './client-transport.ts';
 import { v1 } from './package.ts';
+import { amountFromWire } from './payments-server.ts';
 import { type ClientTls, clientDoor } from './tls.ts';
 
 const DEADLINE_MS = 15_000;
@@ -38,6 +39,7 @@ export async function askStanding(address: string, workerId: Uint8Array, tls?: C
             },
       leaseExpiresAt: Number(wire.leaseExpiresAt),
       logIndex: Number(wire.logIndex),
+      earned: wire.earned === '' ? null : amountFromWire(wire.earned, 'earned'),
     };
   } finally {
     stub.close();

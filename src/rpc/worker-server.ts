@@ -67,12 +67,13 @@ function toServeWire(part: ToServe): object {
   return { open };
 }
 
-function standingToWire({ state, refused, leaseExpiresAt, logIndex }: Standing): WireStanding {
+function standingToWire({ state, refused, leaseExpiresAt, logIndex, earned }: Standing): WireStanding {
   return {
     state,
     refused: refused === null ? null : { ...refused, checks: [...refused.checks], at: String(refused.at) },
     leaseExpiresAt: String(leaseExpiresAt),
     logIndex: String(logIndex),
+    earned: earned === null ? '' : String(earned),
   };
 }
 
@@ -94,8 +95,8 @@ function fromServeWire(wire: ServeFromWorker__Output): FromServe {
 /** Where workers dial in: the control stream, and the Serve streams they park. */
 export function attachmentHandlers(router: RouterService, unary: UnaryFactory): grpc.UntypedServiceImplementation {
   return {
-    getStanding: unary(({ workerId }: GetStandingRequest__Output) =>
-      standingToWire(router.standing(bytesOf(workerId))),
+    getStanding: unary(async ({ workerId }: GetStandingRequest__Output) =>
+      standingToWire(await router.standing(bytesOf(workerId))),
     ),
     attach: (call: grpc.ServerDuplexStream<WorkerMessage__Output, object>) => {
       const write = orderedWriter(call);

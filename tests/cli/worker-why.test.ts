@@ -132,8 +132,8 @@ test('one whose policy or collateral changed while it served', async () => {
   network = await startInProcess();
   const [row] = network.router.listWorkers();
   network.changePolicy({ tees: ['sev-snp'] });
-  const refused = () => network.router.standing(row!.workerId).refused;
-  for (let waited = 0; refused() === null && waited < 20_000; waited += 50) {
+  const refused = async () => (await network.router.standing(row!.workerId)).refused;
+  for (let waited = 0; (await refused()) === null && waited < 20_000; waited += 50) {
     await new Promise((done) => setTimeout(done, 50));
   }
   const { code, said } = await why(toHex(row!.workerId), '--router', network.address);

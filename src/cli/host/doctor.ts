@@ -64,11 +64,6 @@ function commonChecks(host: HostView, tee: Diagnosis['tee']): readonly HostCheck
       needed: `QEMU ${least.join('.')} or later, or one that support was brought to`,
       remedy: `install QEMU ${least.join('.')} or later (qemu-system-x86_64), unless your distribution's has the support`,
     }),
-    hostCheck({ id: 'vsock', group: 'kernel' }, host.exists('/dev/vhost-vsock'), {
-      found: host.exists('/dev/vhost-vsock') ? '/dev/vhost-vsock' : 'no /dev/vhost-vsock',
-      needed: 'vsock, by which the guest reaches its host',
-      remedy: 'load the module vhost_vsock',
-    }),
   ];
 }
 

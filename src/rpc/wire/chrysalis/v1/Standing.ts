@@ -8,6 +8,7 @@ export interface Standing {
   'refused'?: (_chrysalis_v1_StandingRefusal | null);
   'leaseExpiresAt'?: (number | string | Long);
   'logIndex'?: (number | string | Long);
+  'earned'?: (string);
 }
 
 export interface Standing__Output {
@@ -15,4 +16,5 @@ export interface Standing__Output {
   'refused': (_chrysalis_v1_StandingRefusal__Output | null);
   'leaseExpiresAt': (string);
   'logIndex': (string);
+  'earned': (string);
 }
