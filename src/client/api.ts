@@ -83,6 +83,8 @@ export type AskOptions = Readonly<{
   candidates?: 1 | 2 | 3;
   /** Of the answer, against who counts bytes: `bucket` (default) hides lengths, `tick` also hides when tokens came. */
   padding?: Padding;
+  /** Of several who share this client: nobody outside it learns that prompts begin alike, nor does their timing show it. */
+  cacheScope?: string;
 }>;
 
 export type Usage = Readonly<{ tokensIn: number; tokensCached: number; tokensOut: number }>;

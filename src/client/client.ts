@@ -15,6 +15,7 @@ import { createLiveSessions, createVerifiedWorkers, type LiveSession, type Sessi
 import { checkReceiptEntry, SeenHeads } from './log-proofs.ts';
 import type { PaymentOptions, Payments } from './payments.ts';
 import { createPayments } from './payments.ts';
+import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
 import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
 import { createSessions, type SessionDeps } from './sessions.ts';
 import type { CallOptions, RouterTransport } from './transport.ts';
@@ -24,6 +25,8 @@ export type ClientDeps = Omit<SessionDeps, 'heads'> &
     payments: PaymentOptions | null;
     /** Without it, receipts are forgotten with the client. */
     receipts?: ReceiptStore;
+    /** Without it no worker is told that two prompts begin alike, and neither is the router. */
+    prefixCache?: PrefixCacheOptions;
   }>;
 
 const DEADLINE_DEFAULT_MS = 60_000;
@@ -74,6 +77,7 @@ export function createClient(deps: ClientDeps): Client {
   const payments: Payments | null = deps.payments === null ? null : createPayments(transport, deps.payments, now);
   const verified = createVerifiedWorkers(now);
   const receipts = openReceipts(deps.receipts ?? NO_RECEIPT_STORE);
+  const cache = deps.prefixCache === undefined ? null : createPrefixCache(deps.prefixCache, now, randomness);
   /** Answers that nobody reads any more, and that are still to be paid. */
   const ending = new Set<Promise<void>>();
   let listed: Readonly<{ at: number; models: readonly ModelInfo[] }> | null = null;
@@ -167,14 +171,16 @@ export function createClient(deps: ClientDeps): Client {
     ask: SessionAsk,
     terms: Omit<ExchangeTerms, 'held' | 'price'>,
     progress: Progress,
+    scope: string,
     call: CallOptions,
   ): AsyncGenerator<ChatEvent> {
     const { price } = await priceOf(call);
     yield* underSession<ChatEvent>(ask, progress.avoid, call, async function* (held) {
       yield { kind: 'readers', workers: held.workers };
       const most = Math.max(1, outputTokens(held, request.maxTokens) - progress.pieces);
-      const message = chatMessage(request, most, progress.received);
-      const under = { ...terms, held, price };
+      const message = chatMessage(request, most, progress.received, cache?.salt(ask.model, scope));
+      const tags = cache?.tags(ask.model, request, scope);
+      const under = { ...terms, held, price, ...(tags === undefined ? {} : { tags }) };
       for await (const event of chatExchange(deps, under, message, most, call)) {
         if (event.kind === 'worker') progress.avoid.add(event.worker.workerId);
         if (event.kind === 'checkpoint') progress.checkpoint = event.receipt;
@@ -238,7 +244,7 @@ export function createClient(deps: ClientDeps): Client {
     for (let attempt = 1; ; attempt++) {
       let pieces = 0;
       try {
-        for await (const event of once(request, ask, terms, progress, call)) {
+        for await (const event of once(request, ask, terms, progress, options.cacheScope ?? '', call)) {
           if (event.kind === 'text' && event.text !== '') pieces += 1;
           yield event;
         }

@@ -35,6 +35,8 @@ export type ExchangeTerms = Readonly<{
   padding: Padding;
   /** 16 bytes, the same for each try of one piece of work. */
   idempotency: Bytes;
+  /** Of the prompt's beginnings, for the router. */
+  tags?: Bytes;
 }>;
 
 /** What an exchange tells whoever runs it, beside the events that the caller sees. */
@@ -50,7 +52,7 @@ export function outputTokens(held: LiveSession, asked: number | undefined): numb
 }
 
 /** @param received text of the answer that came from elsewhere, to go on from */
-export function chatMessage(request: ChatRequest, maxTokens: number, received: string): Bytes {
+export function chatMessage(request: ChatRequest, maxTokens: number, received: string, cacheSalt?: string): Bytes {
   const { model: _, maxTokens: __, temperature, topP, topK, stop, prompt, messages, ...rest } = request;
   const payload: ChatPayload = {
     ...rest,
@@ -62,6 +64,7 @@ export function chatMessage(request: ChatRequest, maxTokens: number, received: s
     topP: topP ?? 1,
     topK: topK ?? 0,
     stop: stop ?? [],
+    ...(cacheSalt === undefined ? {} : { cacheSalt }),
   };
   return encodeChatPayload(payload);
 }
@@ -69,7 +72,7 @@ export function chatMessage(request: ChatRequest, maxTokens: number, received: s
 /** Seals a message, sends it, and gives the parts of its verified answer. */
 async function* exchange(
   deps: ExchangeDeps,
-  { held, price, deadline, padding, idempotency }: ExchangeTerms,
+  { held, price, deadline, padding, idempotency, tags }: ExchangeTerms,
   message: Bytes,
   outputTokensMax: number,
   call: CallOptions,
@@ -86,6 +89,7 @@ async function* exchange(
     deadline,
     padding,
     idempotency,
+    ...(tags === undefined ? {} : { tags }),
   };
   const { open, frames, sent } = await sealRequest(held.session, ask, deps.now(), deps.randomness);
   try {

@@ -8,6 +8,7 @@ export {
   type VoucherBook,
   type VoucherStore,
 } from './payments.ts';
+export type { PrefixCacheOptions } from './prefix-cache.ts';
 export { encodeAnswerReceipt, parseAnswerReceipt, RECEIPTS_MAX, type ReceiptStore } from './receipts.ts';
 export { severalRouters } from './several-routers.ts';
 export type { CallOptions, RouterTransport } from './transport.ts';

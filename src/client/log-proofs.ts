@@ -101,13 +101,15 @@ const SAYS_IN: ReadonlySet<string> = new Set<LeafType>(['worker-admitted', 're-a
  * Is there an entry in the log that admitted this very worker under this very evidence?
  * @param policy the log's keys and the witnesses that must have cosigned, pinned by the caller (C2SP tlog-policy)
  * @param evidenceDigest ED, or null where evidence newer than the admission is looked at (mode 2)
+ * @param now its lease must not be over
  */
 export async function checkAdmissionEntry(
   entry: LoggedEntry,
   policy: LogPolicy,
   heads: SeenHeads,
   worker: Readonly<{ workerId: Bytes; evidenceDigest: Bytes | null }>,
-): Promise<LoggedFact> {
+  now: UnixMs,
+): Promise<LoggedFact & Readonly<{ leaseUntil: UnixMs | null }>> {
   const { checks, ...where } = await prove(entry, policy, heads);
   const parsed = parseLeaf(entry.leaf);
   const leaf = parsed.known && SAYS_IN.has(parsed.leaf.type) ? parsed.leaf : null;
@@ -121,7 +123,9 @@ export async function checkAdmissionEntry(
     const named = `sha256:${toHex(worker.evidenceDigest)}`;
     checks.admissionNamesEvidence = check(body?.evidence === named, 'the entry was made for other evidence');
   }
-  return { ...where, ...conclude(policy, checks), at: leaf?.at ?? null };
+  const leaseUntil = typeof body?.leaseUntil === 'number' ? body.leaseUntil : null;
+  checks.admissionLease = check(leaseUntil !== null && now < leaseUntil, 'the lease that the entry gives is over');
+  return { ...where, ...conclude(policy, checks), at: leaf?.at ?? null, leaseUntil };
 }
 
 /** Is this receipt in a batch that the log holds? @param place u32 index ‖ u32 size ‖ path */

@@ -118,10 +118,8 @@ export function createSessions(deps: SessionDeps) {
       transport.getAdmission(entry.workerId, call),
     ]);
     const parsed = parseEvidenceBundle(bundle);
-    const logged = await checkAdmissionEntry(admission, deps.logPolicy, deps.heads, {
-      workerId: entry.workerId,
-      evidenceDigest: mode === 2 ? null : evidenceDigest,
-    });
+    const claimed = { workerId: entry.workerId, evidenceDigest: mode === 2 ? null : evidenceDigest };
+    const logged = await checkAdmissionEntry(admission, deps.logPolicy, deps.heads, claimed, now());
     const inLog = logged.failed.length === 0;
     const block = await knownBlock(deps, parsed.beacon.seqno);
     const appraisal = await appraise({
@@ -155,7 +153,7 @@ export function createSessions(deps: SessionDeps) {
     const verdict = await verifyOffer(
       entry.offer,
       own,
-      attestedOf(appraisal, model),
+      attestedOf(appraisal, model, logged.leaseUntil),
       offerPolicy(deps.policy, model),
       now(),
     );
@@ -252,7 +250,12 @@ async function knownBlock(deps: SessionDeps, seqno: number): Promise<KnownBlock 
   return deps.blockAt === null ? null : deps.blockAt(seqno).catch(() => null);
 }
 
-function attestedOf(appraisal: AffirmingAppraisal, model: Bytes): Parameters<typeof verifyOffer>[2] {
+/** @param leaseUntil as the log has it: an offer is good for no longer than the admission that it stands on */
+function attestedOf(
+  appraisal: AffirmingAppraisal,
+  model: Bytes,
+  leaseUntil: UnixMs | null,
+): Parameters<typeof verifyOffer>[2] {
   return {
     keyset: appraisal.keyset,
     evidenceDigest: appraisal.evidenceDigest,
@@ -260,7 +263,7 @@ function attestedOf(appraisal: AffirmingAppraisal, model: Bytes): Parameters<typ
     epochKeyDigests: appraisal.epochKeyDigests,
     model: appraisal.modelDigest.length === 32 ? appraisal.modelDigest : model,
     madeAt: appraisal.madeAt,
-    deadline: appraisal.expiresAt,
+    deadline: Math.min(appraisal.expiresAt, leaseUntil ?? 0),
   };
 }
 

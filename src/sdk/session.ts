@@ -10,6 +10,7 @@ import {
   type ModelInfo,
   type PaymentOptions,
   type PaymentState,
+  type PrefixCacheOptions,
   type ReceiptInLog,
   type ReceiptStore,
   type RouterTransport,
@@ -31,6 +32,11 @@ export type SessionOptions = Readonly<{
   payments?: PaymentOptions;
   /** Where receipts are kept; without it they are forgotten with the session. */
   receipts?: ReceiptStore;
+  /**
+   * Lets router and workers use again what was computed of prompts that begin alike: `secret`, 32 bytes of one user, says
+   * whose; a session's own without it, and `none` where not even that may join two requests, as behind a relay.
+   */
+  prefixCache?: PrefixCacheOptions | 'none';
   /** Looks a masterchain block up, for policies that ask for it. */
   blockAt?: Parameters<typeof createClient>[0]['blockAt'];
   /** Told of verification as it happens, and of each receipt and payment; also of what a session does by itself. */
@@ -77,7 +83,7 @@ export async function openSession(open: OpenTransport, options: SessionOptions):
   const now = options.now ?? Date.now;
   const client = guardedSync(() => {
     const policy = loadPolicy(options.policy);
-    const { randomness = systemRandomness } = options;
+    const { randomness = systemRandomness, prefixCache = { secret: randomness(32) } } = options;
     return createClient({
       transport: open(now, randomness),
       policy,
@@ -90,6 +96,7 @@ export async function openSession(open: OpenTransport, options: SessionOptions):
       randomness,
       payments: options.payments ?? null,
       ...(options.receipts === undefined ? {} : { receipts: options.receipts }),
+      ...(prefixCache === 'none' ? {} : { prefixCache }),
     });
   });
   async function* chat(request: ChatRequest, ask?: AskOptions): AsyncGenerator<ChatEvent> {

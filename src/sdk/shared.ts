@@ -13,6 +13,7 @@ export {
   encodeAnswerReceipt,
   type NamedCheck,
   type PaymentOptions,
+  type PrefixCacheOptions,
   parseAnswerReceipt,
   type ReceiptStore,
   type VerifiedWorker,

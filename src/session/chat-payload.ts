@@ -54,6 +54,8 @@ export type ChatPayload = Readonly<{
   tools?: readonly Tool[];
   toolChoice?: ToolChoice;
   responseFormat?: ResponseFormat;
+  /** Mixed into the keys of the engine's prefix cache (AIS/1 section 11): 32 bytes in base64. */
+  cacheSalt?: string;
 }>;
 
 const MESSAGES_MAX = 1024;
@@ -64,7 +66,7 @@ const BIASES_MAX = 1024;
 const ROLES = new Set(['system', 'user', 'assistant', 'tool']);
 const FIELDS = new Set([
   ...['v', 'messages', 'prompt', 'prefix', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop', 'logprobs'],
-  ...['presencePenalty', 'frequencyPenalty', 'logitBias', 'tools', 'toolChoice', 'responseFormat'],
+  ...['presencePenalty', 'frequencyPenalty', 'logitBias', 'tools', 'toolChoice', 'responseFormat', 'cacheSalt'],
 ]);
 const MESSAGE_FIELDS = new Set(['role', 'content', 'toolCalls', 'toolCallId']);
 
@@ -105,7 +107,15 @@ export function chatPayloadOf(record: JsonRecord): ChatPayload {
     ...(record.tools === undefined ? {} : { tools: toolsOf(record.tools) }),
     ...(record.toolChoice === undefined ? {} : { toolChoice: toolChoiceOf(record.toolChoice) }),
     ...(record.responseFormat === undefined ? {} : { responseFormat: formatOf(record.responseFormat) }),
+    ...(record.cacheSalt === undefined ? {} : { cacheSalt: saltOf(record.cacheSalt) }),
   };
+}
+
+const SALT = /^[A-Za-z0-9+/]{43}=$/;
+
+function saltOf(value: unknown): string {
+  if (typeof value !== 'string' || !SALT.test(value)) throw malformed('cacheSalt');
+  return value;
 }
 
 function requireMessage(item: unknown): void {

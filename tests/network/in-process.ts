@@ -37,6 +37,7 @@ import {
   type Client,
   createClient,
   type PaymentOptions,
+  type PrefixCacheOptions,
   type RouterTransport,
   type VoucherBook,
 } from '../../src/client/index.ts';
@@ -132,6 +133,8 @@ export type InProcessOptions = Readonly<{
     worker: ClientTls;
     client: ClientTls;
   }>;
+  /** Of every client; none where absent. */
+  prefixCache?: PrefixCacheOptions;
   /** Counts what the router does. */
   meter?: Meter;
   /** Requests that each worker runs at the same time. */
@@ -477,6 +480,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       now: Date.now,
       randomness,
       payments: pays ? payments() : null,
+      ...(options.prefixCache === undefined ? {} : { prefixCache: options.prefixCache }),
     });
     clients.push(client);
     return client;

@@ -19,6 +19,7 @@ export type ClientOptions = RouterDoorOptions & {
   rimUrl?: string;
   ocspUrl?: string;
   dangerouslyAllowSimulatedVendor?: string;
+  prefixCache?: boolean;
 };
 
 /** How a command meets its router. */
@@ -38,6 +39,7 @@ export function addClientOptions(command: Command): Command {
     .option('--chain <url>', 'toncenter-shaped HTTP API of the chain that settles')
     .option('--log-policy <file>', 'C2SP tlog-policy: keys of the transparency log, its witnesses and their quorum')
     .option('--dangerously-allow-unwitnessed-log <vkey>', 'pin this key of a log that no witness watches')
+    .option('--no-prefix-cache', 'tell nobody that two prompts begin alike: each is computed anew')
     .option('--policy <file>', 'what a worker must be before anything is sent to it', DEVELOPMENT_POLICY)
     .option(
       '--collateral <file>',

@@ -31,6 +31,8 @@ export type ClientOptions = TrustOptions &
     logPolicy?: string;
     /** A log's verifier key alone, without witnesses. */
     dangerouslyAllowUnwitnessedLog?: string;
+    /** False where nobody may learn that two prompts begin alike. */
+    prefixCache?: boolean;
     /** nanoTON that a new channel is opened with. */
     deposit?: bigint;
   }>;
@@ -62,6 +64,7 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
     now: Date.now,
     randomness: systemRandomness,
     receipts: receiptFile(join(options.data, 'receipts.jsonl')),
+    ...(options.prefixCache === false ? {} : { prefixCache: { secret: secretOf(options.data, 'prefix-cache') } }),
     payments: chain === null ? null : await openPayments(options, chain, transport),
   });
   const close = async () => {

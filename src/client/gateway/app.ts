@@ -175,7 +175,8 @@ async function answer(
 ): Promise<Answering> {
   const model = await modelFor(deps.client, asked.request.model);
   const spend = (amount: bigint) => ticket?.spend(amount);
-  const options = { ...deps.carry, deadlineMs: limits.answerDeadlineMs };
+  const scope = ticket === null ? {} : { cacheScope: ticket.id };
+  const options = { ...deps.carry, ...scope, deadlineMs: limits.answerDeadlineMs };
   const talk = new Conversation(deps.client, { ...asked.request, model }, options, spend);
   const leave = () => talk.cancel();
   if (signal.aborted) leave();

@@ -31,6 +31,8 @@ export type GenerateRequest = Readonly<{
   tools?: ChatPayload['tools'];
   toolChoice?: ChatPayload['toolChoice'];
   responseFormat?: ChatPayload['responseFormat'];
+  /** Of whoever asks: an engine that keeps prompts for later shares them within one salt alone. */
+  cacheSalt?: string;
 }>;
 
 /** Texts to embed. */

@@ -224,6 +224,7 @@ function bodyOf(model: string, request: GenerateRequest): object {
     ...set('presence_penalty', request.presencePenalty),
     ...set('frequency_penalty', request.frequencyPenalty),
     ...set('logit_bias', request.logitBias),
+    ...set('cache_salt', request.cacheSalt),
   };
 }
 
