@@ -1,4 +1,4 @@
-import { type Address, toNano } from '@ton/core';
+import { type Address, type Cell, toNano } from '@ton/core';
 import { CodedError } from '../core/index.ts';
 import { type CallerOptions, ContractCaller } from './caller.ts';
 import {
@@ -13,6 +13,7 @@ import {
 } from './pool.ts';
 import type { SumProof } from './sum-tree.ts';
 import type { Wallet } from './wallet.ts';
+import type { WorkerVoucher } from './worker-voucher.ts';
 
 /** Beyond the reserve at the deployment: gas of the payments that come in is the pool's own small loss. */
 const GAS_ALLOWANCE = toNano('0.1');
@@ -57,14 +58,30 @@ export class PoolClient {
   }
 
   /** @throws CodedError CHAIN_REFUSED with the contract's reason, and as every operation */
-  async post(wallet: Wallet, root: PostedRoot): Promise<PoolView> {
-    await this.#caller.operate('pool', wallet, poolInit(this.config), poolMessage.post(root, this.#caller.queryId()));
-    return this.view();
+  post(wallet: Wallet, root: PostedRoot): Promise<PoolView> {
+    return this.#operate(wallet, poolMessage.post(root, this.#caller.queryId()));
   }
 
   /** Pays a payee its leaf; anybody may. @throws CodedError CHAIN_REFUSED with the contract's reason */
-  async claimLeaf(wallet: Wallet, proof: SumProof): Promise<PoolView> {
-    const body = poolMessage.claimLeaf(proof, this.#caller.queryId());
+  claimLeaf(wallet: Wallet, proof: SumProof): Promise<PoolView> {
+    return this.#operate(wallet, poolMessage.claimLeaf(proof, this.#caller.queryId()));
+  }
+
+  /**
+   * Shows the pool a worker voucher that no root has paid; anybody may.
+   * @param key the one that signed it, Ed25519, 32 bytes
+   * @throws CodedError CHAIN_REFUSED with the contract's reason
+   */
+  challenge(wallet: Wallet, key: Uint8Array, voucher: WorkerVoucher, signature: Uint8Array): Promise<PoolView> {
+    return this.#operate(wallet, poolMessage.challenge(key, voucher, signature, this.#caller.queryId()));
+  }
+
+  /** Pays what a challenge that is due was opened for; anybody may. @throws CodedError CHAIN_REFUSED, as above */
+  enforce(wallet: Wallet, payee: Uint8Array): Promise<PoolView> {
+    return this.#operate(wallet, poolMessage.enforce(payee, this.#caller.queryId()));
+  }
+
+  async #operate(wallet: Wallet, body: Cell): Promise<PoolView> {
     await this.#caller.operate('pool', wallet, poolInit(this.config), body);
     return this.view();
   }

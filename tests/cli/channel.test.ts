@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type DevelopmentChain, startDevelopmentChain } from '../../src/chain/index.ts';
 import { tonAmount } from '../../src/cli/commands/channel.ts';
-import { MAIN } from '../../src/cli/paths.ts';
+import { type Ran, runCommand as run } from './run-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-channel-'));
 const data = join(folder, 'gateway');
@@ -21,13 +20,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-type Ran = Readonly<{ code: number; out: string; err: string }>;
-const run = (...args: string[]): Promise<Ran> =>
-  new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { env: { ...process.env, NO_COLOR: '1' } }, (error, out, err) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out, err });
-    });
-  });
 const channel = (name: string, ...args: string[]) =>
   run('channel', name, '--data', data, '--payee', payee, '--chain', chain.url, '--json', ...args);
 const facts = ({ out }: Ran) => JSON.parse(out) as Record<string, string | number>;

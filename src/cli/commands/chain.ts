@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Command, InvalidArgumentError } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { registerRegistryDeployment } from './chain-deploy.ts';
+import { registerContractReader } from './chain-show.ts';
 
 const DEFAULT_PORT = 8081;
 
@@ -33,7 +34,7 @@ async function runDevelopmentChain(options: DevOptions): Promise<void> {
   if (options.json === true) announce({ event: 'stopped' });
 }
 
-/** `chrysalis chain dev`, `chrysalis chain status` and `chrysalis chain deploy`. */
+/** `chrysalis chain dev`, `status`, `show` and `deploy`. */
 export function registerChain(program: Command): void {
   const chain = program.command('chain').description('the blockchain that settles: a development chain, its status');
   chain
@@ -71,5 +72,6 @@ export function registerChain(program: Command): void {
       console.log(`block      ${seqno}`);
       console.log(`root hash  ${toHex(rootHash)}`);
     });
+  registerContractReader(chain, `http://127.0.0.1:${DEFAULT_PORT}/jsonRPC`);
   registerRegistryDeployment(chain, `http://127.0.0.1:${DEFAULT_PORT}/jsonRPC`);
 }

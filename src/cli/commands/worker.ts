@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { DEFAULT_MODEL, DEVELOPMENT_POLICY, MODELS } from '../paths.ts';
 import type { WhyOptions } from '../worker/why.ts';
+import { registerWorkerChallenge } from './worker-challenge.ts';
 
 type Options = Readonly<{
   name: string;
@@ -131,4 +132,5 @@ Example:
   $ npx chrysalis worker why --evidence evidence.bin --policy production.json --collateral bundle.json`,
     )
     .action(async (id: string | undefined, options: WhyOptions) => (await import('../worker/why.ts')).why(id, options));
+  registerWorkerChallenge(worker);
 }
