@@ -39,8 +39,12 @@ const CLOSE_DELAY_SECONDS = { least: 86_400, most: 14 * 86_400 };
 const DELEGATION_MS_MAX = 24 * 3_600_000;
 /** A view older than this is refreshed beside the request, */
 const VIEW_FRESH_MS = 30_000;
-/** and one older than this serves nobody: the chain has been away for too long. */
-const VIEW_MS_MAX = 600_000;
+/** and before it from here on: contracts section 6 wants one of at most a minute. */
+const VIEW_MS_MAX = 60_000;
+/** No request waits longer for the chain, and where it did not answer none waits again for {@link VIEW_FRESH_MS}. */
+const REFRESH_MS_MAX = 2_000;
+/** A close that nobody saw must be answered in this part of its delay: after it the channel serves nobody. */
+const OUTAGE_PART_OF_CLOSE_DELAY = 4;
 const LEAVES_PER_VOUCHER_MAX = 10_000;
 /** What is set aside is given back when a request ends; where its router died, this long after its deadline. */
 const RELEASE_GRACE_MS = 5_000;
@@ -96,6 +100,38 @@ export function createAccounts(
     })().finally(() => refreshing.delete(channel));
     refreshing.set(channel, started);
     return started;
+  };
+
+  /** When nobody waits for the chain before, after it did not answer. */
+  let awayUntil = 0;
+  /** By channel that was not seen for a minute: what was vouchered when that was noticed. */
+  const outages = new Map<string, Readonly<{ viewedAt: UnixMs; vouchered: bigint }>>();
+
+  /** A view of at most a minute, where the chain answers soon; else the last one. */
+  const seen = async (row: ChannelRow): Promise<ChannelRow> => {
+    const age = now() - row.viewedAt;
+    if (age <= VIEW_FRESH_MS) return row;
+    const refreshed = refresh(row.channel, parseTerms(row.terms)).catch(() => row);
+    if (age <= VIEW_MS_MAX || now() < awayUntil) return row;
+    const newest = await within(REFRESH_MS_MAX, refreshed, row);
+    if (newest.viewedAt === row.viewedAt) awayUntil = now() + VIEW_FRESH_MS;
+    return newest;
+  };
+
+  /**
+   * V of contracts section 6. While the chain is away only what was there when that began: what may be lost to a close
+   * that nobody saw is the credit window, and no voucher makes it wider.
+   */
+  const counted = async (row: ChannelRow): Promise<Readonly<{ vouchered: bigint; away: boolean }>> => {
+    const vouchered = (await ledger.voucher(row.channel))?.cumulative ?? 0n;
+    if (now() - row.viewedAt <= VIEW_MS_MAX) {
+      outages.delete(row.channel);
+      return { vouchered, away: false };
+    }
+    const began = outages.get(row.channel);
+    if (began?.viewedAt === row.viewedAt) return { vouchered: began.vouchered, away: true };
+    outages.set(row.channel, { viewedAt: row.viewedAt, vouchered });
+    return { vouchered, away: true };
   };
 
   const known = async (channel: string): Promise<ChannelRow> => {
@@ -188,7 +224,11 @@ export function createAccounts(
       if (!(ask.notAfter > now() && ask.notAfter <= now() + DELEGATION_MS_MAX)) {
         throw new CodedError('DELEGATION_REFUSED', 'a delegation lasts 24 hours at most', { reason: 'notAfter' });
       }
-      const row = await refresh(raw, ask.channel);
+      const row = await refresh(raw, ask.channel).catch(async (error: unknown) => {
+        const before = await ledger.channel(raw);
+        if (before === null || !(error instanceof CodedError) || error.code !== 'CHAIN_UNREACHABLE') throw error;
+        return before;
+      });
       if (row.state !== 'open')
         throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
       const { paymentRef, channel } = await ledger.putDelegation({
@@ -205,7 +245,8 @@ export function createAccounts(
 
     /**
      * The credit rule of contracts section 6. @param end of the request
-     * @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED
+     * @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED; CHAIN_UNREACHABLE where the chain is away
+     *   and the credit window for that is used up
      */
     async reserve(header: Header, end: UnixMs): Promise<Reservation> {
       const delegation = await ledger.delegation(header.paymentRef);
@@ -219,14 +260,12 @@ export function createAccounts(
           reason: 'price',
         });
       }
-      const row = await known(delegation.channel);
-      const age = now() - row.viewedAt;
-      if (age > VIEW_MS_MAX)
-        throw new CodedError('CHAIN_UNREACHABLE', 'the channel has not been seen on chain for 10 minutes');
-      if (age > VIEW_FRESH_MS) void refresh(row.channel, parseTerms(row.terms)).catch(() => undefined);
+      const row = await seen(await known(delegation.channel));
+      const { closeDelaySeconds } = parseTerms(row.terms);
+      if (now() - row.viewedAt > (closeDelaySeconds * 1000) / OUTAGE_PART_OF_CLOSE_DELAY) throw chainAway();
       if (row.state !== 'open')
         throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
-      const vouchered = (await ledger.voucher(row.channel))?.cumulative ?? 0n;
+      const { vouchered, away } = await counted(row);
       const earned = row.claimed / 20n;
       const credit = minOf(terms.creditMax, earned > NEW_CHANNEL_CREDIT ? earned : NEW_CHANNEL_CREDIT);
       const most = { channel: minOf(vouchered + credit, row.deposited), key: delegation.limit };
@@ -238,6 +277,7 @@ export function createAccounts(
         throw new CodedError('CREDIT_EXHAUSTED', 'the session key’s own limit is used up', { reason: 'limit' });
       }
       if (outcome === 'channel' && vouchered + credit <= row.deposited) {
+        if (away) throw chainAway();
         throw new CodedError('CREDIT_EXHAUSTED', 'pay for earlier answers first: send a voucher', { reason: 'credit' });
       }
       if (outcome === 'channel') {
@@ -314,6 +354,18 @@ function requireTerms(of: ChannelTerms, terms: AccountTerms): void {
   if (y.length !== 32) throw refused('clientKey', 'a client key has 32 bytes');
   y[31] = (y[31] as number) & 0x7f;
   if (SMALL_ORDER.has(toHex(y))) throw refused('clientKey', 'the client key is of small order');
+}
+
+const chainAway = () =>
+  new CodedError('CHAIN_UNREACHABLE', 'the channel cannot be seen on chain, and its credit for that is used up');
+
+/** What is promised, where it comes in time. */
+async function within<T>(ms: number, promise: Promise<T>, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 function minOf(a: bigint, b: bigint): bigint {

@@ -80,7 +80,7 @@ afterEach(async () => {
 });
 
 async function delegated(of: ChannelTerms = terms, sessionKey = SESSION, limit = 2_000_000_000n) {
-  const notAfter = now + 3_600_000;
+  const notAfter = now + 12 * 3_600_000;
   const signature = await signDelegation(clientKey, { channel: { workchain, account }, sessionKey, limit, notAfter });
   return accounts.delegate({ channel: of, sessionKey, limit, notAfter, signature });
 }
@@ -191,20 +191,56 @@ describe('a claim', () => {
 });
 
 describe('the chain being away', () => {
-  test('stops nobody within ten minutes, then everybody, and nothing is lost', async () => {
-    onChain = new CodedError('CHAIN_UNREACHABLE', 'gone');
-    now += 9 * 60_000;
+  const gone = new CodedError('CHAIN_UNREACHABLE', 'gone');
+  const back: ChannelView = { state: 'open', deposited: 1_000_000_000n, claimed: 0n, closeAt: 0 };
+  /** One answer, paid for at once. */
+  const served = async () => {
     const held = await reserve();
     const digest = await answered(CAP);
     held.release();
-    expect(await pay(CAP, [digest])).toBe(CAP);
-    expect(await accounts.account(channel)).toMatchObject({ vouchered: CAP, state: 'open' });
-    now += 2 * 60_000;
+    const { amount } = await ledger.receipted(channel);
+    expect(await pay(amount, [digest])).toBe(amount);
+  };
+
+  test('stops nobody within the credit window, however long; then everybody, and nothing is lost', async () => {
+    onChain = gone;
+    now += 50_000;
+    for (let i = 0; i < 5; i++) await served();
+    now += 5 * 3_600_000;
+    // The first minute was paid for. From here on vouchers make the window no wider: what is lost is the credit at most.
+    for (let i = 0; i < 3; i++) await served();
     await expect(reserve()).rejects.toEqual(refused('CHAIN_UNREACHABLE'));
+    expect(await accounts.account(channel)).toMatchObject({ vouchered: 8n * CAP, state: 'open' });
     expect(await accounts.watch()).toMatchObject([{ channel, error: { code: 'CHAIN_UNREACHABLE' } }]);
-    onChain = { state: 'open', deposited: 1_000_000_000n, claimed: 0n, closeAt: 0 };
-    await accounts.watch();
-    await reserve();
+    onChain = back;
+    now += 30_000;
+    for (let i = 0; i < 5; i++) await served();
+  });
+
+  test('a client that is known delegates another session key all the same', async () => {
+    onChain = gone;
+    const key = new Uint8Array(32).fill(6);
+    reference = await delegated(terms, key);
+    await accounts.reserve({ ...header(), sessionKey: key, paymentRef: reference } as Header, now + 60_000);
+    await ledger.putChannel({ ...(await ledger.channel(channel))!, state: 'closing' });
+    await expect(delegated(terms, new Uint8Array(32).fill(9))).rejects.toEqual(refused('CHANNEL_REFUSED', 'state'));
+  });
+
+  test('for a quarter of the close delay stops everybody: a close that nobody saw could end before it is answered', async () => {
+    onChain = gone;
+    now += 6 * 3_600_000;
+    (await reserve()).release();
+    now += 1;
+    await expect(reserve()).rejects.toEqual(refused('CHAIN_UNREACHABLE'));
+    onChain = { ...back, state: 'closing', closeAt: 1 };
+    now += 30_000;
+    await expect(reserve()).rejects.toEqual(refused('CHANNEL_REFUSED', 'state'));
+  });
+
+  test('a channel that was not used for an hour is looked at before its next request', async () => {
+    now += 3_600_000;
+    onChain = { ...back, deposited: CAP - 1n };
+    await expect(reserve()).rejects.toEqual(refused('CREDIT_EXHAUSTED', 'deposit'));
   });
 });
 
