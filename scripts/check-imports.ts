@@ -17,9 +17,23 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   router: ['core', 'attestation', 'session', 'log', 'chain', 'store'],
   client: ['core', 'attestation', 'session', 'log', 'chain'],
   audit: ['core', 'attestation', 'session', 'log', 'chain'],
+  image: ['core', 'attestation'],
   rpc: ['core', 'attestation', 'session', 'log', 'chain', 'store', 'worker', 'router', 'client', 'audit'],
   sdk: ['core', 'attestation', 'log', 'client', 'rpc'],
-  cli: ['core', 'attestation', 'session', 'log', 'chain', 'store', 'worker', 'router', 'client', 'audit', 'rpc'],
+  cli: [
+    'core',
+    'attestation',
+    'session',
+    'log',
+    'chain',
+    'store',
+    'worker',
+    'router',
+    'client',
+    'audit',
+    'image',
+    'rpc',
+  ],
 };
 
 /** Runs in a browser as well: no Node module, no network. Paths are relative to `src/`. */
@@ -72,7 +86,7 @@ for (const file of files) {
       if (!(ALLOWED[from] ?? []).includes(to)) problems.push(`${at}: ${from}/ may not import ${to}/`);
       else if (
         target !== `${to}/index.ts` &&
-        !/^(attestation\/(simulate|collateral)|log\/(writer|witness)|rpc\/web)\/index\.ts$/.test(target)
+        !/^(attestation\/(simulate|collateral)|log\/(writer|witness)|rpc\/(web|enclave))\/index\.ts$/.test(target)
       ) {
         problems.push(`${at}: import ${to}/ through its index.ts, not ${target}`);
       }

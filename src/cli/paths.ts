@@ -16,3 +16,6 @@ export const CONSOLE_BUILD = inRepository('web/build.ts');
 export const MODELS = inRepository('enclave-images/models');
 /** The model that a first run serves. */
 export const DEFAULT_MODEL = 'chrysalis-tales-3m';
+/** Of the package: what an image is made from. */
+export const ROOT = inRepository('');
+export const WORKER_IMAGE = inRepository('enclave-images/worker');

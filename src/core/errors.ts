@@ -68,6 +68,9 @@ export const KIND_OF_CODE = {
   // images and what they will measure to
   IMAGE_MALFORMED: 'rejected',
   IMAGE_UNSUPPORTED: 'rejected',
+  PACKAGE_MISMATCH: 'rejected',
+  PACKAGE_GONE: 'unavailable',
+  ARCHIVE_UNREACHABLE: 'unavailable',
   // sessions (AIS/1)
   KEY_REFUSED: 'rejected',
   OFFER_REFUSED: 'rejected',

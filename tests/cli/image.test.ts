@@ -99,6 +99,26 @@ async function tdQuote(name: string, args: readonly string[]): Promise<void> {
 }
 
 describe('measure', () => {
+  test('a debug variant is named so, from its command line or its image, and no production policy takes the name', async () => {
+    const words = 'ro chrysalis.variant=debug chrysalis.concurrency=1';
+    writeFileSync(
+      at('debug.efi'),
+      pe([
+        ['.linux', linuxKernel()],
+        ['.cmdline', utf8(words)],
+      ]),
+    );
+    const guest = await measure(...changed(snp, '--cmdline', words), ...genoa);
+    const td = ['--tee', 'tdx', '--firmware', at('OVMF.fd'), '--memory', '16G', '--qemu-version', '10.2.0', ...acpi];
+    const unified = await measure(...td, '--uki', at('debug.efi'));
+    for (const { answer } of [guest, unified]) expect(answer.images[0].name).toBe('debug image');
+    const refusal = expect.objectContaining({ code: 'POLICY_INVALID' });
+    expect(() => policyWith('production-sev-snp.json', 'sevSnp', guest.answer.images)).toThrow(refusal);
+    expect(() => policyWith('production-tdx.json', 'tdx', unified.answer.images)).toThrow(refusal);
+    const taken = guest.answer.images.map((image: object) => ({ ...image, name: 'image' }));
+    expect(policyWith('production-sev-snp.json', 'sevSnp', taken).environment).toBe('production');
+  });
+
   test('SEV-SNP: an image for each shape, as a policy takes them', async () => {
     const { code, answer } = await measure(
       ...snp,

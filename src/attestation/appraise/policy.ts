@@ -64,12 +64,20 @@ const Development = z.strictObject({
   session,
 });
 
+/** How `image measure` begins the name of an image whose command line makes it a debug variant. */
+const DEBUG_IMAGE = /^debug\b/i;
+
 const PolicyDocument = z
   .discriminatedUnion('environment', [Production, Development])
   .refine((policy) => policy.session.leastMode > 0 || policy.freshness.beaconBlock === 'required', {
     message: 'mode 0 is allowed only where the beacon is checked against the chain (AIS/1, settled defaults)',
     path: ['session', 'leastMode'],
-  });
+  })
+  .refine(
+    ({ environment, tdx, sevSnp }) =>
+      environment !== 'production' || ![...tdx.images, ...sevSnp.images].some(({ name }) => DEBUG_IMAGE.test(name)),
+    { message: 'names a debug image, whose evidence may be simulated: production takes none', path: ['images'] },
+  );
 
 declare const loaded: unique symbol; // not exported: only loadPolicy makes a policy
 type Loaded<T> = Readonly<T> & { readonly [loaded]: true };

@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Vmm } from '../../attestation/index.ts';
+import type { BuildFlags } from '../image/build/run.ts';
 import type { ExplainFlags } from '../image/explain.ts';
 import type { ImageFlags, Tee } from '../image/inputs.ts';
 
+const STORE = join('.chrysalis', 'packages');
 const TEES = ['sev-snp', 'tdx'] as const satisfies readonly Tee[];
 const VMMS = ['qemu', 'ec2', 'gce'] as const satisfies readonly Vmm[];
 
@@ -10,7 +13,10 @@ const VMMS = ['qemu', 'ec2', 'gce'] as const satisfies readonly Vmm[];
 export function registerImage(program: Command): void {
   const image = program
     .command('image')
-    .description('enclave images: what they measure to, and which input differs when evidence has other measurements');
+    .description(
+      'enclave images: make them, what they measure to, and which input differs when evidence says otherwise',
+    );
+  registerBuild(image);
   addShape(image.command('measure').description('predict the reference values of an image, as a policy takes them'))
     .option('--name <name>', 'of the image in the policy', 'image')
     .option('--host-data <hex>', 'SEV-SNP: HOST_DATA, 32 bytes (default: zero)')
@@ -52,6 +58,33 @@ Example:
       --qemu-version 9.2.1 --event-log ccel.bin`,
     )
     .action(async (file: string, flags: ExplainFlags) => (await import('../image/run.ts')).explain(file, flags));
+}
+
+function registerBuild(image: Command): void {
+  image
+    .command('build')
+    .description('make the worker image from its definition, byte for byte the same everywhere')
+    .option('--out <folder>', 'where kernel, disks and unified kernel images go', join('.chrysalis', 'image'))
+    .option('--store <folder>', 'where pinned packages are kept once they are downloaded', STORE)
+    .option('--model <folder>', 'the model on its second disk (default: as enclave-images/worker/image.json says)')
+    .option('--update-reference', 'commit to what this build measures to, in enclave-images/worker')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      `
+Needs apt-get and dpkg-deb, and the network only for packages that the store lacks.
+Exit codes: 0 built, 1 built, and not the image whose reference values are committed, 2 usage, 3 a package is gone.
+
+Example:
+  $ npx chrysalis image build --out image`,
+    )
+    .action(async (flags: BuildFlags) => (await import('../image/build/run.ts')).build(flags));
+  image
+    .command('lock')
+    .description('pin the packages that the archives have today; the next build is another image')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText('after', '\nExample:\n  $ npx chrysalis image lock && npx chrysalis image build --update-reference')
+    .action(async (flags: { json?: boolean }) => (await import('../image/build/run.ts')).lock(flags));
 }
 
 /** The inputs that both technologies measure, and those of each. */

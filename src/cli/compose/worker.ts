@@ -11,7 +11,7 @@ import {
   type SimulatedSnpMachineState,
 } from '../../attestation/simulate/index.ts';
 import { CodedError, equalBytes, fromBase64, fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
-import { attachToRouter, connectToKeyRelease } from '../../rpc/index.ts';
+import { attachToRouter, connectToKeyRelease } from '../../rpc/enclave/index.ts';
 import {
   type Boot,
   type BootOptions,

@@ -124,6 +124,8 @@ function refuseUnsupported(request: GenerateRequest): void {
 }
 
 export async function loadRuntime(): Promise<Runtime> {
+  // It reports to its maker otherwise: what it runs, and on what.
+  process.env.ORT_DISABLE_TELEMETRY = '1';
   const module = (await import('onnxruntime-node')) as unknown as Runtime & { default?: Runtime };
   return module.InferenceSession === undefined ? (module.default as Runtime) : module;
 }
