@@ -1,7 +1,7 @@
 import { sha256 } from '#crypto';
 import { platformName, VERIFIER_VERSION } from '../attestation/index.ts';
 import { asCodedError, type Bytes, toHex, type UnixMs } from '../core/index.ts';
-import type { AdmissionDeps, JudgedEvidence } from './admission.ts';
+import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
 import type { Digest } from './ports.ts';
 
 type EntryDeps = Pick<AdmissionDeps, 'log' | 'source'>;

@@ -1,9 +1,7 @@
 import {
   type AffirmingAppraisal,
-  type Appraisal,
   type AppraisalGroups,
   DeviceRegistry,
-  type encodeRecordedInputs,
   evidenceDigest,
   parseEvidenceBundle,
 } from '../attestation/index.ts';
@@ -17,7 +15,6 @@ import {
   KIND_OF_CODE,
   type NonceProof,
   parseNonceProof,
-  type Randomness,
   routerNonceInput,
   toHex,
   type UnixMs,
@@ -30,53 +27,17 @@ import {
   verifyEpochSignature,
   type WorkerToRouter,
 } from '../session/index.ts';
+import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
 import { type LoggedAdmission, logAffirmed, logRejected } from './admission-entries.ts';
-import type { Evictions } from './evictions.ts';
-import type { Fleet, Worker } from './fleet.ts';
+import type { Worker } from './fleet.ts';
+import { judgedUnder } from './holds.ts';
 import { perMinute } from './per-minute.ts';
-import type { BeaconSource, LogPort } from './ports.ts';
-import { openChecks, type Standings } from './standings.ts';
+import type { BeaconSource } from './ports.ts';
+import { openChecks } from './standings.ts';
 import { createUnlogged } from './unlogged.ts';
 
-/** An appraisal with all that is needed to make it again: who relies on the log must not have to believe it. */
-export type JudgedEvidence = Readonly<{
-  appraisal: Appraisal;
-  judgedAt: UnixMs;
-  /** The vendor's collateral, as it was judged with. */
-  collateral: Bytes;
-  /** {@link encodeRecordedInputs} */
-  inputs: Bytes;
-  /** The attestation result, detached: {@link earDigest}. */
-  result: Bytes;
-}>;
-export type AppraiseEvidence = (
-  evidence: Readonly<{ bundle: Bytes; certificates: readonly Bytes[] }>,
-  nonce: Readonly<{ input: Bytes; proof: NonceProof }>,
-  beacon: BeaconSource,
-) => Promise<JudgedEvidence>;
-
-export type AdmissionDeps = Readonly<{
-  fleet: Fleet;
-  log: LogPort;
-  evictions: Pick<Evictions, 'add' | 'written'>;
-  standings: Standings;
-  appraise: AppraiseEvidence;
-  beacon: () => Promise<BeaconSource>;
-  now: () => UnixMs;
-  randomness: Randomness;
-  /** Name of this router in the log. */
-  source: string;
-  /** The policy in force, which may change while the router runs. */
-  policy: () => Readonly<{ number: number; digest: Bytes }>;
-  /** The vendor's collateral in force for the platform of a bundle, the same text that `appraise` judges with. */
-  collateral: (bundle: Bytes) => Promise<string>;
-  dispatchKey: Bytes;
-  priceSheet: Bytes;
-  /** From here on the worker may serve, */
-  onAdmitted: (worker: Worker) => void;
-  /** and from here on it may not: nothing new goes to it. */
-  onEvicted: (worker: Worker) => void;
-}>;
+type PolicyNow = ReturnType<AdmissionDeps['policy']>;
+type Affirmed = JudgedEvidence & Readonly<{ appraisal: AffirmingAppraisal }>;
 export type Admissions = ReturnType<typeof createAdmission>;
 
 /** Of the key that signed a quote: old and new, where a host's firmware has just been updated, and room. */
@@ -298,6 +259,7 @@ export function createAdmission(deps: AdmissionDeps) {
       policyDigest: policy.digest,
       entry,
     });
+    judgedUnder(worker, policy.digest);
     if (worker.state !== 'draining' && worker.state !== 'admitted') {
       worker.state = 'admitted';
       deps.onAdmitted(worker);
@@ -311,34 +273,44 @@ export function createAdmission(deps: AdmissionDeps) {
   /**
    * Judges a worker that serves again, with the evidence it was admitted with, where policy or collateral has changed
    * since. What could not be found out changes nothing before the lease ends.
+   * @returns what is left to do, which may wait for the log: from here on nothing new goes to a worker that is out
    */
-  const review = async (worker: Worker): Promise<void> => {
+  const review = async (worker: Worker): Promise<(() => Promise<void>) | null> => {
     const last = held.get(worker);
-    if (last === undefined || worker.state !== 'admitted') return;
+    if (last === undefined || worker.state !== 'admitted') return null;
     const policy = deps.policy();
     const text = await deps.collateral(last.evidence.bundle);
-    if (equalBytes(policy.digest, last.policyDigest) && equalBytes(utf8(text), last.collateral)) return;
+    if (equalBytes(policy.digest, last.policyDigest) && equalBytes(utf8(text), last.collateral)) return null;
     const judged = await deps.appraise(last.evidence, last.nonce, last.source);
+    const { appraisal } = judged;
+    if (held.get(worker) !== last || worker.admission === null) return null; // renewed, or gone, meanwhile
+    judgedUnder(worker, policy.digest);
+    if (appraisal.status === 'unavailable') return null;
+    if (appraisal.status === 'affirming') return () => affirm(worker, last, policy, { ...judged, appraisal });
+    const failed = appraisal.because;
+    const out = evict(worker, 'no longer accepted under what is known now', failed);
+    out.catch(() => undefined); // whoever waits for it hears of it
+    return async () => {
+      await out;
+      const message = `no longer accepted: ${failed.slice(0, 3).join(', ')}`;
+      refuse(worker, 'ADMISSION_REFUSED', message, failed, RETRY_AFTER_MS, appraisal.groups);
+    };
+  };
+
+  /** Enters into the log that a worker is still accepted, and lets it serve under what is known now. */
+  const affirm = async (worker: Worker, last: Held, policy: PolicyNow, judged: Affirmed): Promise<void> => {
     const { appraisal, collateral } = judged;
     const { admission } = worker;
-    if (held.get(worker) !== last || admission === null) return; // renewed, or gone, meanwhile
-    if (appraisal.status === 'unavailable') return;
-    if (appraisal.status === 'affirming') {
-      const expiresAt = Math.min(admission.expiresAt, appraisal.expiresAt);
-      const until = { leaseUntil: expiresAt, before: last.entry };
-      const entry = await logAffirmed(deps, policy, judged, last.evidence.bundle, until);
-      if (wasPutOut(worker, 'admitted')) return deps.evictions.add(appraisal.workerId, entry.index);
-      if (held.get(worker) !== last) return;
-      held.set(worker, { ...last, collateral, policyDigest: policy.digest, entry });
-      const { number: policyNumber } = policy;
-      worker.admission = { ...admission, expiresAt, logIndex: entry.index, policyNumber, image: appraisal.image };
-      deps.fleet.keepAdmission(appraisal.workerId, entry.index);
-      return;
-    }
-    const failed = appraisal.because;
-    await evict(worker, 'no longer accepted under what is known now', failed);
-    const message = `no longer accepted: ${failed.slice(0, 3).join(', ')}`;
-    refuse(worker, 'ADMISSION_REFUSED', message, failed, RETRY_AFTER_MS, appraisal.groups);
+    if (held.get(worker) !== last || admission === null) return;
+    const expiresAt = Math.min(admission.expiresAt, appraisal.expiresAt);
+    const until = { leaseUntil: expiresAt, before: last.entry };
+    const entry = await logAffirmed(deps, policy, judged, last.evidence.bundle, until);
+    if (wasPutOut(worker, 'admitted')) return deps.evictions.add(appraisal.workerId, entry.index);
+    if (held.get(worker) !== last) return;
+    held.set(worker, { ...last, collateral, policyDigest: policy.digest, entry });
+    const { number: policyNumber } = policy;
+    worker.admission = { ...admission, expiresAt, logIndex: entry.index, policyNumber, image: appraisal.image };
+    deps.fleet.keepAdmission(appraisal.workerId, entry.index);
   };
 
   return {

@@ -5,6 +5,8 @@ import type { LogPort } from './ports.ts';
 const RETRY_MS = 2_000;
 /** More workers than that leave together only where the router itself is going. */
 const WAITING_MAX = 4_096;
+/** Entries on their way to the log. */
+const AT_ONCE = 32;
 
 /** Why, in words; and the checks that failed, where it was put out. */
 type Reason = Readonly<{ cause: string; failedChecks?: readonly string[] }>;
@@ -27,20 +29,25 @@ export function createEvictions(
   let closed = false;
   let begun = false;
 
+  const enter = async ({ workerId, admittedAt, reason }: Eviction): Promise<void> => {
+    const hex = toHex(workerId);
+    const body = { workerKey: `sha256:${hex}` as const, ...reason, by: source, sessionsClosed: 0 };
+    await log.append(
+      { type: 'evicted', src: source, subject: `worker:${hex}`, body },
+      { idempotencyKey: `evicted:${hex}:${admittedAt}` },
+    );
+  };
   const flush = async (): Promise<void> => {
     if (!begun) {
       const before = await deps.leftOver();
       waiting.unshift(...before.map((one) => ({ ...one, reason: { cause: 'router restarted' } })));
       begun = true;
     }
-    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      const hex = toHex(next.workerId);
-      const body = { workerKey: `sha256:${hex}` as const, ...next.reason, by: source, sessionsClosed: 0 };
-      await log.append(
-        { type: 'evicted', src: source, subject: `worker:${hex}`, body },
-        { idempotencyKey: `evicted:${hex}:${next.admittedAt}` },
-      );
-      waiting.shift();
+    while (waiting.length > 0) {
+      // None is taken off before it stands in the log; what is asked again is there once.
+      const next = waiting.slice(0, AT_ONCE);
+      await Promise.all(next.map(enter));
+      waiting.splice(0, next.length);
     }
   };
   const run = (): Promise<void> => {

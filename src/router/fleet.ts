@@ -35,6 +35,10 @@ export class Worker {
   state: WorkerState = 'joining';
   join: WorkerJoin | null = null;
   admission: Admission | null = null;
+  /** Digest of the policy that it was judged under last. */
+  judgedUnder: Bytes | null = null;
+  /** Not judged yet under the policy in force: nothing new goes to it until it is. */
+  isHeld = false;
   readonly #links: ServeLink[] = [];
   readonly #waiters: ((link: ServeLink | null) => void)[] = [];
   readonly #certificates = new Set<string>();
@@ -89,7 +93,7 @@ export class Worker {
   }
 
   serves(now: UnixMs): boolean {
-    return this.state === 'admitted' && this.admission !== null && this.admission.expiresAt > now;
+    return this.state === 'admitted' && !this.isHeld && this.admission !== null && this.admission.expiresAt > now;
   }
 }
 

@@ -1,4 +1,4 @@
-export type { AppraiseEvidence, JudgedEvidence } from './admission.ts';
+export type { AppraiseEvidence, JudgedEvidence } from './admission-deps.ts';
 export { createAnchoring } from './anchoring.ts';
 export {
   ACCOUNT_NAME,

@@ -1,6 +1,6 @@
 import { CodedError, type ErrorCode } from '../core/index.ts';
 import type { ResponsePart } from '../session/index.ts';
-import type { AppraiseEvidence } from './admission.ts';
+import type { AppraiseEvidence } from './admission-deps.ts';
 
 /** What an operator counts. Numbers and closed sets of words alone: nothing of a request, a key or an account. */
 export type Meter = Readonly<{

@@ -109,6 +109,11 @@ export function createPlacing(
       if (slot === null) return null;
       if (!('worker' in slot)) throw noPlace(slot);
       const { worker } = slot;
+      if (!worker.serves(now())) {
+        // While the request waited, the worker was put out, or is to be judged first.
+        slot.finish('undecided', null);
+        return this.take(header, account, deadline, new Set([...tried, worker]), signal);
+      }
       const link = await worker.takeLink(AbortSignal.any([signal, AbortSignal.timeout(linkWaitMs)]));
       if (link !== null) return { worker, link, place: places.get(worker) as number, slot };
       slot.finish(signal.aborted ? 'undecided' : 'failed', null);

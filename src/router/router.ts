@@ -13,10 +13,12 @@ import {
 } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
 import { type Accounts, createAccounts, workersShare } from './accounts.ts';
-import { type AppraiseEvidence, createAdmission, LEASE_MS_MAX } from './admission.ts';
+import { createAdmission, LEASE_MS_MAX } from './admission.ts';
+import type { AppraiseEvidence } from './admission-deps.ts';
 import { createBatches } from './batches.ts';
 import { createEvictions } from './evictions.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
+import { createHolds } from './holds.ts';
 import { leftOver } from './left-over.ts';
 import type { WorkerControl } from './links.ts';
 import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
@@ -65,6 +67,10 @@ const OFFER_WAIT_MS = 5_000;
 const NAME_MAX = 64;
 /** Who serves is judged again this soon after policy or collateral has changed. */
 const REVIEW_SECONDS = 1;
+/** Looked at this often whether a policy has changed. */
+const HOLD_SECONDS = 0.2;
+/** Entries of one review that are on their way to the log: it takes more, from others too. */
+const LOGGED_AT_ONCE = 32;
 /** How long a request waits for an idle stream to the worker that has a slot for it. */
 const LINK_WAIT_MS = 5_000;
 /** A Hello says nothing of the request that follows. */
@@ -147,12 +153,23 @@ export function createRouter(
   });
   batches.notify(); // what a crash left unlogged
   const reviewAll = async (): Promise<void> => {
+    const failed = (error: unknown) => deps.failed('review of a worker', error);
+    const left: (() => Promise<void>)[] = [];
+    // Who is out gets nothing more before anybody waits for the log, however many there are.
     for (const worker of fleet.all()) {
-      await admission.review(worker).catch((error: unknown) => deps.failed('review of a worker', error));
+      const rest = await admission.review(worker).catch(failed);
+      if (rest != null) left.push(() => rest().catch(failed));
       await new Promise((resolve) => setImmediate(resolve)); // requests go on between them
     }
+    for (const some of chunks(left, LOGGED_AT_ONCE)) await Promise.all(some.map((rest) => rest()));
   };
   const reviews = every(REVIEW_SECONDS, reviewAll, (error) => deps.failed('review of workers', error));
+  const holds = createHolds({ fleet, policy: () => deps.policy().digest, now });
+  const holding = every(
+    HOLD_SECONDS,
+    async () => holds.look(),
+    (error) => deps.failed('holds', error),
+  );
 
   let helloId = 0;
   const askForOffer = (worker: Worker, hello: Bytes, waitMs: number): Promise<HelloAnswer> =>
@@ -293,6 +310,7 @@ export function createRouter(
     policy: () => ({ policy: deps.policy().text, digest: deps.policy().digest }),
     watchChannels: accounts.watch,
     async close() {
+      await holding.close();
       await reviews.close();
       await batches.close();
       await sessions.close();
@@ -300,6 +318,11 @@ export function createRouter(
       await evictions.close();
     },
   };
+}
+
+/** In pieces of so many. */
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 function schedule(ms: number, run: () => void): () => void {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CodedError } from '../../src/core/index.ts';
-import type { JudgedEvidence } from '../../src/router/admission.ts';
+import type { JudgedEvidence } from '../../src/router/admission-deps.ts';
 import { logAffirmed } from '../../src/router/admission-entries.ts';
 import type { LogPort } from '../../src/router/ports.ts';
 

@@ -1,7 +1,7 @@
 import { sha256 } from '#crypto';
 import { type Bytes, toHex, utf8 } from '../../core/index.ts';
 import type { SecretRow } from '../../store/index.ts';
-import type { JudgedEvidence } from '../admission.ts';
+import type { JudgedEvidence } from '../admission-deps.ts';
 import { entryOf } from '../admission-entries.ts';
 import type { LogPort } from '../ports.ts';
 
