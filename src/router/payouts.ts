@@ -13,6 +13,8 @@ export type PayoutLimits = Readonly<{
 const STORAGE_MARGIN = 1_000_000n;
 
 const PUBLISHED_KEPT = 4;
+/** Of one settlement; the rest is for the next ones. */
+const BATCHES_MAX = 512;
 
 /** What one round did, for whoever watches. */
 export type PayoutRound = Readonly<{ posted: number | null; paid: number }>;
@@ -45,11 +47,12 @@ export function createPayouts(
     const leaves = row.leaves.map(({ payee, cumulative }) => [toHex(payee), cumulative.toString()]);
     const { epoch, covers, sum } = row;
     const tree = utf8(canonicalJson({ contract, covers, epoch, leaves, root: id, sum: sum.toString() }));
+    const receiptBatches = await ledger.settledBatches(row.root, BATCHES_MAX);
     const draft = {
       type: 'settlement',
       src: source,
       subject: `pool:${contract}`,
-      body: { contract, sequence: epoch, amount: sum.toString(), receiptBatches: [] },
+      body: { contract, sequence: epoch, amount: sum.toString(), receiptBatches },
       blobs: [`sha256:${toHex(sha256(tree))}` as const],
     } as const;
     await log.append(draft, { idempotencyKey: `settlement:${contract}:${epoch}:${id}`, blobs: [tree] });

@@ -122,6 +122,11 @@ export type Ledger = Readonly<{
   earned(): Promise<readonly EarnedRow[]>;
   /** What the accepted receipts of a payee come to in all, collected or not; it never falls. */
   accepted(payee: Uint8Array): Promise<bigint>;
+  /**
+   * The batches that a root settles, by their entries in the log: those whose payable receipts were all collected, each
+   * batch under one root only, and the same ones whenever the same root asks again.
+   */
+  settledBatches(root: Uint8Array, max: number): Promise<readonly number[]>;
   putRoot(row: RootRow): Promise<void>;
   root(root: Uint8Array): Promise<RootRow | null>;
   /** Something that all replicas must agree on, by name. */

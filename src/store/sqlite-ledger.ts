@@ -32,12 +32,15 @@ CREATE TABLE IF NOT EXISTS receipts (
   batch INTEGER REFERENCES batches(id), place INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS receipts_by_request ON receipts (session_key, request_id);
 CREATE INDEX IF NOT EXISTS receipts_by_channel ON receipts (channel);
+CREATE INDEX IF NOT EXISTS receipts_by_batch ON receipts (batch);
 CREATE INDEX IF NOT EXISTS receipts_unbatched ON receipts (stored_at) WHERE batch IS NULL;
 CREATE TABLE IF NOT EXISTS vouchers (
   channel TEXT PRIMARY KEY, cumulative TEXT NOT NULL, receipts BLOB NOT NULL, signature BLOB NOT NULL,
   leaves INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS voucher_leaves (
   channel TEXT NOT NULL, place INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (channel, place)) STRICT;
+CREATE INDEX IF NOT EXISTS voucher_leaves_by_digest ON voucher_leaves (digest);
+CREATE TABLE IF NOT EXISTS settled (root BLOB NOT NULL, log_index INTEGER NOT NULL, PRIMARY KEY (root, log_index)) STRICT;
 CREATE TABLE IF NOT EXISTS earners (digest BLOB PRIMARY KEY, payee BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS accepted (payee BLOB PRIMARY KEY, amount TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS collected (channel TEXT PRIMARY KEY, leaves INTEGER NOT NULL) STRICT;
@@ -47,6 +50,17 @@ CREATE TABLE IF NOT EXISTS roots (
   leaves TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 `;
+
+/** In the place of an entry: the root has its batches, if any. */
+const ASKED = -1;
+const SETTLE_BATCHES = `
+INSERT INTO settled SELECT ?, b.log_index FROM batches b
+WHERE b.log_index IS NOT NULL AND b.log_index NOT IN (SELECT log_index FROM settled) AND NOT EXISTS (
+  SELECT 1 FROM receipts r LEFT JOIN voucher_leaves v ON v.channel = r.channel AND v.digest = r.digest
+  LEFT JOIN collected c ON c.channel = r.channel
+  WHERE r.batch = b.id AND r.superseded = 0 AND r.amount <> '0'
+    AND (v.place IS NULL OR c.leaves IS NULL OR v.place >= c.leaves))
+ORDER BY b.log_index LIMIT ?`;
 
 const bytes = (value: unknown): Bytes => Uint8Array.from(value as Uint8Array);
 
@@ -324,6 +338,15 @@ export function openSqliteLedger(file: string): Ledger {
     accepted: async (payee) => acceptedOf(payee),
     earned: async () =>
       all('SELECT * FROM earned').map((row) => ({ payee: bytes(row.payee), amount: BigInt(row.amount as string) })),
+    settledBatches: async (root, max) =>
+      atomically(() => {
+        if (get('SELECT 1 FROM settled WHERE root = ? AND log_index = ?', root, ASKED) === null) {
+          run('INSERT INTO settled VALUES (?,?)', root, ASKED);
+          run(SETTLE_BATCHES, root, max);
+        }
+        const rows = all('SELECT log_index FROM settled WHERE root = ? AND log_index <> ? ORDER BY 1', root, ASKED);
+        return rows.map((row) => row.log_index as number);
+      }),
     putRoot: async (row) => {
       const leaves = JSON.stringify(row.leaves.map(({ payee, cumulative }) => [toHex(payee), cumulative.toString()]));
       run(

@@ -122,6 +122,36 @@ describe.each((['SQLite', 'PostgreSQL'] as const).map((kind) => [without(kind) ?
       await ledger.close();
     });
 
+    test('a root settles the batches whose receipts were all collected, each batch once, and the same ones for ever', async () => {
+      const place = await newPlace();
+      let ledger = await place.open();
+      const batch = async (logIndex: number, ...receipts: ReturnType<typeof receipt>[]) => {
+        for (const one of receipts) await ledger.putReceipt(one);
+        const { id } = (await ledger.newBatch(10, () => bytes(1)))!;
+        await ledger.markLogged(id, logIndex);
+      };
+      await batch(50, receipt(1, 1, 2, 10n), receipt(2, 2, 2, 20n));
+      await batch(60, receipt(3, 3, 2, 30n));
+      await batch(70, receipt(4, 4, 3, 0n));
+      const voucher = { channel: '0:aa', receipts: bytes(7), signature: bytes(8, 64) };
+      await ledger.putVoucher({ ...voucher, cumulative: 30n, leaves: 2 }, [bytes(1), bytes(2)]);
+      await ledger.markCollected('0:aa', 1, (amount) => amount);
+      // Half of the first batch is collected, of the second nothing, and the third is of an answer that cost nothing.
+      expect(await ledger.settledBatches(bytes(1), 10)).toEqual([70]);
+      await ledger.markCollected('0:aa', 2, (amount) => amount);
+      expect(await ledger.settledBatches(bytes(1), 10)).toEqual([70]);
+      await ledger.close();
+      ledger = await place.open();
+      expect(await ledger.settledBatches(bytes(2), 10)).toEqual([50]);
+      expect(await ledger.settledBatches(bytes(3), 10)).toEqual([]);
+      await ledger.putVoucher({ ...voucher, cumulative: 60n, leaves: 3 }, [bytes(3)]);
+      await ledger.markCollected('0:aa', 3, (amount) => amount);
+      expect(await ledger.settledBatches(bytes(3), 10)).toEqual([]);
+      expect(await ledger.settledBatches(bytes(4), 10)).toEqual([60]);
+      expect(await ledger.settledBatches(bytes(2), 10)).toEqual([50]);
+      await ledger.close();
+    });
+
     test('a posted root is kept with its leaves', async () => {
       const place = await newPlace();
       let ledger = await place.open();

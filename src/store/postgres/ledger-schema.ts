@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS vouchers (
 CREATE TABLE IF NOT EXISTS voucher_leaves (
   channel text NOT NULL, place integer NOT NULL, digest bytea NOT NULL, PRIMARY KEY (channel, place),
   UNIQUE (channel, digest));
+CREATE TABLE IF NOT EXISTS settled (root bytea NOT NULL, log_index bigint NOT NULL, PRIMARY KEY (root, log_index));
 CREATE TABLE IF NOT EXISTS accepted (payee bytea PRIMARY KEY, amount numeric NOT NULL);
 CREATE TABLE IF NOT EXISTS collected (channel text PRIMARY KEY, leaves integer NOT NULL);
 CREATE TABLE IF NOT EXISTS earned (payee bytea PRIMARY KEY, amount numeric NOT NULL);

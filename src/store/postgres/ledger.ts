@@ -206,6 +206,17 @@ function batchesOf({ ask, transaction }: Postgres) {
   } satisfies Partial<Ledger>;
 }
 
+/** In the place of an entry: the root has its batches, if any. */
+const ASKED = -1;
+const SETTLE_BATCHES = `
+INSERT INTO settled SELECT $1, b.log_index FROM batches b
+WHERE b.log_index IS NOT NULL AND NOT EXISTS (SELECT 1 FROM settled s WHERE s.log_index = b.log_index) AND NOT EXISTS (
+  SELECT 1 FROM receipts r LEFT JOIN voucher_leaves v ON v.channel = r.channel AND v.digest = r.digest
+  LEFT JOIN collected c ON c.channel = r.channel
+  WHERE r.batch = b.id AND NOT r.superseded AND r.amount <> 0
+    AND (v.place IS NULL OR c.leaves IS NULL OR v.place >= c.leaves))
+ORDER BY b.log_index LIMIT $2`;
+
 function settlementOf({ ask, transaction }: Postgres) {
   return {
     markCollected: (channel, leaves, share) =>
@@ -227,6 +238,19 @@ function settlementOf({ ask, transaction }: Postgres) {
     },
     earned: async () =>
       (await ask('SELECT * FROM earned')).map((row) => ({ payee: bytes(row.payee), amount: amount(row.amount) })),
+    settledBatches: (root, max) =>
+      transaction(async (within) => {
+        const asked = await within('INSERT INTO settled VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1 AS one', [
+          root,
+          ASKED,
+        ]);
+        if (asked.length > 0) await within(SETTLE_BATCHES, [root, max]);
+        const rows = await within('SELECT log_index FROM settled WHERE root = $1 AND log_index <> $2 ORDER BY 1', [
+          root,
+          ASKED,
+        ]);
+        return rows.map((row) => Number(row.log_index));
+      }),
     putRoot: async (row) => {
       const leaves = JSON.stringify(row.leaves.map(({ payee, cumulative }) => [toHex(payee), cumulative.toString()]));
       await ask(
