@@ -43,6 +43,8 @@ export class Worker {
   readonly #waiters: ((link: ServeLink | null) => void)[] = [];
   readonly #certificates = new Set<string>();
   readonly hellos = new Map<number, (answer: HelloAnswer) => void>();
+  /** Requests that were given to it and have not ended. */
+  busy = 0;
 
   constructor(control: WorkerControl) {
     this.control = control;

@@ -114,12 +114,23 @@ export function createPlacing(
         slot.finish('undecided', null);
         return this.take(header, account, deadline, new Set([...tried, worker]), signal);
       }
+      const held = holding(slot);
       const link = await worker.takeLink(AbortSignal.any([signal, AbortSignal.timeout(linkWaitMs)]));
-      if (link !== null) return { worker, link, place: places.get(worker) as number, slot };
-      slot.finish(signal.aborted ? 'undecided' : 'failed', null);
+      if (link !== null) return { worker, link, place: places.get(worker) as number, slot: held };
+      held.finish(signal.aborted ? 'undecided' : 'failed', null);
       return null;
     },
   };
+}
+
+/** A slot that its worker counts until it is given back, wherever the worker stands by then. */
+function holding(slot: Place<Worker>): Place<Worker> {
+  slot.worker.busy += 1;
+  const finish: Place<Worker>['finish'] = (...how) => {
+    slot.worker.busy -= 1;
+    slot.finish(...how);
+  };
+  return { worker: slot.worker, firstPart: () => slot.firstPart(), finish };
 }
 
 function noPlace({ refused, retryAfterMs }: NoPlace): CodedError {

@@ -157,6 +157,8 @@ export function createRouter(
     const left: (() => Promise<void>)[] = [];
     // Who is out gets nothing more before anybody waits for the log, however many there are.
     for (const worker of fleet.all()) {
+      // Everything that it had has ended, uploads under way included: now it may go.
+      if (worker.state === 'draining' && worker.busy === 0) worker.control.close();
       const rest = await admission.review(worker).catch(failed);
       if (rest != null) left.push(() => rest().catch(failed));
       await new Promise((resolve) => setImmediate(resolve)); // requests go on between them
@@ -299,7 +301,7 @@ export function createRouter(
       return { receive: (message) => receive(worker, message), gone: () => gone(worker) };
     },
     park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
-    listWorkers: () => fleet.all().map((worker) => workerRow(worker, dispatcher.load(worker)?.running ?? 0)),
+    listWorkers: () => fleet.all().map((worker) => workerRow(worker, worker.busy)),
     drainWorker(workerId, reason) {
       const worker = fleet.byId(workerId);
       if (worker === undefined) throw new CodedError('NOT_FOUND', 'no such worker');

@@ -7,6 +7,8 @@ const RECONNECT_MS = { least: 250, most: 15_000 };
 export type Attachment = {
   readonly connect: () => RouterLink;
   link: RouterLink | null;
+  /** The router gives it nothing new, and closes the connection when what it has has ended: for good. */
+  draining: boolean;
   /** With which this router signs its dispatches; null before its first lease. */
   dispatchKey: Bytes | null;
 };
@@ -18,15 +20,15 @@ export type AttachmentDeps = Readonly<{
   report: (event: Readonly<{ event: 'disconnected'; code: string; retryInMs: number }>) => void;
 }>;
 
-/** Keeps attached until it is stopped: connects again with growing, jittered pauses. @param once ends when the connection does */
-export async function attach(once: () => Promise<void>, deps: AttachmentDeps): Promise<void> {
+/** Keeps attached until it is stopped or drained: connects again with growing, jittered pauses. @param once ends when the connection does */
+export async function attach(of: Attachment, once: () => Promise<void>, deps: AttachmentDeps): Promise<void> {
   for (let pause = RECONNECT_MS.least; !deps.stop.aborted; ) {
     const started = deps.monotonic();
     const error = await once().then(
       () => null,
       (thrown: unknown) => thrown,
     );
-    if (deps.stop.aborted) return;
+    if (deps.stop.aborted || of.draining) return;
     if (deps.monotonic() - started > RECONNECT_MS.most) pause = RECONNECT_MS.least;
     const jitter = (deps.randomness(1)[0] as number) / 255;
     const retryInMs = Math.round(pause * (0.5 + jitter / 2));

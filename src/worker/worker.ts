@@ -215,6 +215,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
         void answerHello(attached, message.id, message.hello);
         return;
       case 'drain':
+        of.draining = true;
         deps.report({ event: 'draining', reason: message.reason });
         return;
       case 'voucher': {
@@ -254,18 +255,20 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       to.close();
     }
   };
-  const attachments = deps.routers.map((connect): Attachment => ({ connect, link: null, dispatchKey: null }));
+  const attachments = deps.routers.map(
+    (connect): Attachment => ({ connect, link: null, draining: false, dispatchKey: null }),
+  );
 
   return {
     workerId: id,
-    /** Keeps attached to every router until `stop()`. */
+    /** Keeps attached to every router until `stop()`, or until each has drained it: then what ran has ended too. */
     async run(): Promise<void> {
       // Keys die on time whether or not a router is there.
       const expiry = setInterval(() => session.expire(), 1_000);
       stopSignal.signal.addEventListener('abort', () => clearInterval(expiry), { once: true });
       const told = (event: WorkerEvent) => deps.report(event);
       const kept = { monotonic: deps.monotonic, randomness, stop: stopSignal.signal, report: told };
-      await Promise.all(attachments.map((one) => attach(() => attachOnce(one), kept)));
+      await Promise.all(attachments.map((one) => attach(one, () => attachOnce(one), kept)));
     },
     /** Erases this boot's keys; running answers end. */
     stop(): void {

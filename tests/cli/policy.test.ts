@@ -122,6 +122,23 @@ describe('diff', () => {
     expect(diffPolicies(after as Json, before as Json).map(({ effect }) => effect)).toEqual(['stronger']);
   });
 
+  test('an image that is accepted for longer is weaker, for less long stronger; another one beside it is weaker', () => {
+    const image = { name: 'old', mrTd: 'aa' };
+    const at = (acceptedUntil?: string) => ({
+      tdx: { images: [{ ...image, ...(acceptedUntil ? { acceptedUntil } : {}) }] },
+    });
+    const effects = (from: object, to: object) => diffPolicies(from as Json, to as Json).map(({ effect }) => effect);
+    const [early, late] = ['2026-03-01T00:00:00Z', '2026-04-01T00:00:00Z'];
+    expect(effects(at(early), at(late))).toEqual(['weaker']);
+    expect(effects(at(late), at(early))).toEqual(['stronger']);
+    expect(effects(at(), at(late))).toEqual(['stronger']);
+    expect(effects(at(late), at())).toEqual(['weaker']);
+    expect(effects(at(late), { tdx: { images: [...at(late).tdx.images, { name: 'new', mrTd: 'bb' }] } })).toEqual([
+      'weaker',
+    ]);
+    expect(effects(at(early), { tdx: { images: [] } })).toEqual(['stronger']);
+  });
+
   test('exit code 1 where anything is weaker, 0 where nothing is', () => {
     const weaker = join(folder, 'weaker.json');
     put(weaker, { number: 2, session: { leastMode: 0, candidatesMax: 3 } });

@@ -143,6 +143,12 @@ export type InProcessOptions = Readonly<{
   engine?: Engine | readonly Engine[];
   /** Of TDX workers. */
   machine?: MachineOptions & { platformStatus?: PlatformStatus };
+  /** Of each TDX worker its own, over `machine`. */
+  machines?: readonly MachineOptions[];
+  /** The policy of everybody, where it is not the shipped one for development. */
+  policy?: (shipped: Record<string, unknown>) => Readonly<Record<string, unknown>>;
+  /** Workers that are started later, by their numbers. */
+  late?: readonly number[];
   /** The router cannot have any collateral, from the start on. */
   collateralAway?: boolean;
   /** Laid over each report of SNP workers, before it is signed. */
@@ -188,6 +194,10 @@ export type InProcess = Readonly<{
   dispatchKey: SigningKey;
   /** What the first worker runs for each request, once it is admitted. */
   serve: () => Serve;
+  /** Starts a worker of `late`. */
+  start(worker: number): void;
+  /** Workers that ended by themselves. */
+  ended: ReadonlySet<number>;
   /** Ends one worker's boot, at once: by its id, hex. */
   stopWorker(workerId: string): void;
   /** C2SP tlog-policy of this network's log. */
@@ -211,7 +221,7 @@ async function simulatedHosts(tees: readonly Tee[], options: InProcessOptions) {
     const name = `host-${i}`;
     const own = { devices: devices[i] ?? NO_DEVICES };
     if (tee === 'tdx' || amd === null) {
-      const td = intel.machine({ name, ...options.machine });
+      const td = intel.machine({ name, ...options.machine, ...options.machines?.[i] });
       return { tee: 'tdx', extendRtmr3: td.extendRtmr3, quote: async (reportData) => td.quote({ reportData }), ...own };
     }
     const host = { name, line: 'Genoa' } as const;
@@ -266,7 +276,8 @@ function devicesOf(gpu: SimulatedNvidiaDevice | undefined, now: number): Promise
  */
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'chrysalis-network-'));
-  const text = readFileSync(POLICY, 'utf8');
+  const shipped = readFileSync(POLICY, 'utf8');
+  const text = options.policy === undefined ? shipped : JSON.stringify(options.policy(JSON.parse(shipped)));
   const policy = loadPolicy(text);
   const tees = options.tees ?? ['tdx'];
   const hosts = await simulatedHosts(tees, options);
@@ -399,8 +410,11 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     const { engine = echoEngine() } = options;
     return 'length' in engine ? (engine[i] as Engine) : engine;
   };
-  const workers = hosts.machines.map((machine, i) =>
-    createWorker(
+  const workers: ReturnType<typeof createWorker>[] = [];
+  const running: Promise<void>[] = [];
+  const start = (i: number): void => {
+    const machine = hosts.machines[i] as Machine;
+    const worker = createWorker(
       {
         boot: startBoot(
           machine,
@@ -434,9 +448,12 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
         name: `worker-${i}`,
         concurrencyMax: options.slots ?? 64,
       },
-    ),
-  );
-  const running = workers.map((worker) => worker.run());
+    );
+    workers.push(worker);
+    running.push(worker.run().finally(() => ended.add(i)));
+  };
+  const ended = new Set<number>();
+  for (const i of hosts.machines.keys()) if (options.late?.includes(i) !== true) start(i);
   const clients: Client[] = [];
   const logPolicyText = `log ${log.vkey}\nwitness w ${formatVkey(witness.key)}\nquorum w\n`;
   /** A channel of its own, as each client has one. */
@@ -485,7 +502,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     clients.push(client);
     return client;
   };
-  const expected = workers.length;
+  const expected = workers.length; // those of `late` come later
   for (
     let waited = 0;
     events.filter(({ event }) => event === 'admitted' || event === 'refused').length < expected;
@@ -541,6 +558,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     logPolicyText,
     anchors: hosts.trustAnchors,
     payments,
+    start,
+    ended,
     stopWorker: (workerId) => workers.find((worker) => toHex(worker.workerId) === workerId)?.stop(),
     close: async () => {
       for (const client of clients) await client.close();

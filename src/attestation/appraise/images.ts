@@ -1,7 +1,8 @@
 import { sha256 } from '#crypto';
-import { canonicalJsonBytes, toHex } from '../../core/index.ts';
+import { canonicalJsonBytes, toHex, type UnixSeconds } from '../../core/index.ts';
 import type { ParsedSnpReport } from '../evidence/snp/index.ts';
 import type { TdReport } from '../evidence/tdx/index.ts';
+import { type Check, check, failed } from '../verify/index.ts';
 import type { Policy } from './policy.ts';
 import type { SnpPolicy } from './snp-schema.ts';
 import type { ReferenceImage } from './tdx-schema.ts';
@@ -19,6 +20,7 @@ export type PolicyImage = Readonly<{
   measurements: Readonly<Record<string, string>>;
 }>;
 
+const REFUSED = 'EVIDENCE_REFUSED_BY_POLICY';
 const SNP_FIELDS = ['measurement', 'hostData', 'familyId', 'imageId', 'idKeyDigest', 'authorKeyDigest'] as const;
 
 /** The image whose every register the TD has; registers of two images never mix. */
@@ -43,6 +45,36 @@ export function snpImageOf(
   return images.find((image) => SNP_FIELDS.every((field) => image[field] === toHex(report[field])));
 }
 
+/** When an image stops being accepted; null for one that does not, and for none. */
+export function acceptedUntil(image: ReferenceImage | SnpReferenceImage | undefined): UnixSeconds | null {
+  const end = image?.acceptedUntil;
+  return end === undefined ? null : Math.floor(Date.parse(end) / 1000);
+}
+
+/** The end of what ends first; null where what is vouched for has no end that is known. */
+export function earlier(vouched: UnixSeconds | null, accepted: UnixSeconds | null): UnixSeconds | null {
+  return vouched === null || accepted === null ? vouched : Math.min(vouched, accepted);
+}
+
+/**
+ * Whether the measurements are those of an image that the policy accepts now.
+ * @param images how many the policy names
+ */
+export function imageCheck(
+  image: ReferenceImage | SnpReferenceImage | undefined,
+  images: number,
+  what: string,
+  now: UnixSeconds,
+): Check {
+  if (image === undefined) {
+    const none =
+      images === 0 ? 'the policy names no image, so it accepts none' : `${what} none of the policy's ${images} images`;
+    return failed(REFUSED, none);
+  }
+  const end = acceptedUntil(image);
+  return check(end === null || now < end, REFUSED, `the image ${image.name} was accepted until ${image.acceptedUntil}`);
+}
+
 /** How a log names an image, for people and for the entry that registers it: `tdx:NAME@VERSION`. */
 export function imageReference(tee: PolicyImage['tee'], image: ReferenceImage | SnpReferenceImage | undefined) {
   if (image === undefined) return null;
@@ -51,7 +83,7 @@ export function imageReference(tee: PolicyImage['tee'], image: ReferenceImage | 
 }
 
 function policyImage(tee: PolicyImage['tee'], image: ReferenceImage | SnpReferenceImage): PolicyImage {
-  const { name, ...measurements } = image;
+  const { name, acceptedUntil: _, ...measurements } = image;
   const version = toHex(sha256(canonicalJsonBytes({ tee, ...measurements })));
   return { tee, name: `${tee}:${name}`, version, measurements };
 }

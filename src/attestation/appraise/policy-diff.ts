@@ -59,12 +59,29 @@ function diffLists(before: readonly Json[], after: readonly Json[], path: string
   const old = new Set(before.map(textOf));
   const now = new Set(after.map(textOf));
   const forbids = FORBIDDING.test(path);
-  const added = after.filter((item) => !old.has(textOf(item)));
-  const removed = before.filter((item) => !now.has(textOf(item)));
+  const ends = changedEnds(before, after, path);
+  const isTold = (item: Json) => ends.some((one) => one.before === item || one.after === item);
+  const added = after.filter((item) => !old.has(textOf(item)) && !isTold(item));
+  const removed = before.filter((item) => !now.has(textOf(item)) && !isTold(item));
   return [
+    ...ends,
     ...added.map((item) => change(path, undefined, item, forbids ? 'stronger' : 'weaker')),
     ...removed.map((item) => change(path, item, undefined, forbids ? 'weaker' : 'stronger')),
   ];
+}
+
+/** Items that are the same but for when they stop being accepted. */
+function changedEnds(before: readonly Json[], after: readonly Json[], path: string): PolicyChange[] {
+  const endOf = (item: Json) => {
+    const end = isRecord(item) ? item.acceptedUntil : undefined;
+    return typeof end === 'string' ? Date.parse(end) : Number.POSITIVE_INFINITY;
+  };
+  const restOf = (item: Json) => (isRecord(item) ? textOf({ ...item, acceptedUntil: null }) : textOf(item));
+  return before.flatMap((was) => {
+    const is = after.find((item) => restOf(item) === restOf(was));
+    if (is === undefined || endOf(is) === endOf(was)) return [];
+    return [change(path, was, is, endOf(is) > endOf(was) ? 'weaker' : 'stronger')];
+  });
 }
 
 function effectOf(path: string, before: Json | undefined, after: Json | undefined): PolicyChange['effect'] {

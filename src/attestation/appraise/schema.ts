@@ -12,3 +12,9 @@ export function hex(bytes: number) {
 export function listOf<T extends z.ZodType>(item: T) {
   return z.array(item).max(LIST_MAX);
 }
+
+/**
+ * When an image stops being accepted, RFC 3339 in UTC; absent: with the policy. So an old image and its successor overlap,
+ * and the old one ends without anybody having to remember it.
+ */
+export const AcceptedUntil = z.iso.datetime({ precision: 0 }).optional();

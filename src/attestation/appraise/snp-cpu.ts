@@ -5,7 +5,7 @@ import { parseSnpReport, snpImageDigest } from '../evidence/snp/index.ts';
 import { type CrlFloor, type SnpVerdict, verifySnpReport } from '../verify/index.ts';
 import { snpBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
-import { imageReference, snpImageOf } from './images.ts';
+import { acceptedUntil, earlier, imageReference, snpImageOf } from './images.ts';
 import type { Policy } from './policy.ts';
 import { snpClaims } from './rule-claims.ts';
 import { snpOptionsOf, snpPolicyChecks } from './snp-policy.ts';
@@ -21,7 +21,9 @@ export async function appraiseSnp(
 ): Promise<CpuAppraisal> {
   const report = parseSnpReport(bundle.quote);
   const rules = policy.sevSnp;
-  const verdict = await verifySnpReport(report, endorsements, trustAnchors, Math.floor(now / 1000), {
+  const at = Math.floor(now / 1000);
+  const image = snpImageOf(rules.images, report);
+  const verdict = await verifySnpReport(report, endorsements, trustAnchors, at, {
     ...snpOptionsOf(rules),
     crlFloors,
     expectReportData: bundleReportData(bundle),
@@ -33,7 +35,7 @@ export async function appraiseSnp(
     verdict: verdict.verdict,
     cpu,
     binding: snpBindingChecks(bundle, expectedReportData),
-    policy: { tcbMinimum, cloudProvider, ...snpPolicyChecks(rules, report, verdict.tcbs) },
+    policy: { tcbMinimum, cloudProvider, ...snpPolicyChecks(rules, report, verdict.tcbs, at) },
     mayStayUnrun: [
       ...(rules.maskedChipId === 'allow' ? ['cpu.chipIdMatchesLeaf'] : []),
       ...(isProviders ? [] : ['policy.cloudProvider']),
@@ -42,10 +44,10 @@ export async function appraiseSnp(
     endorsementAnchors: verdict.anchor === null ? [] : [verdict.anchor],
     tdxTcb: null,
     snpTcbs: verdict.tcbs,
-    earliestExpiry: verdict.validity?.earliestExpiry ?? null,
+    earliestExpiry: earlier(verdict.validity?.earliestExpiry ?? null, acceptedUntil(image)),
     crls: verdict.crls,
     imageDigest: snpImageDigest(report),
-    image: imageReference('sev-snp', snpImageOf(rules.images, report)),
+    image: imageReference('sev-snp', image),
     platformId: chipOf(verdict),
     identityBinding: rules.identityBinding,
     claims: verdict.verdict === 'verified' ? snpClaims(report, verdict.tcbs) : null,

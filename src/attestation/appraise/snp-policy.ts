@@ -1,4 +1,4 @@
-import { isZero, toHex } from '../../core/index.ts';
+import { isZero, toHex, type UnixSeconds } from '../../core/index.ts';
 import {
   type ParsedSnpReport,
   readGuestPolicy,
@@ -8,7 +8,7 @@ import {
   type SnpLine,
 } from '../evidence/snp/index.ts';
 import { type Check, check, notRun, type SnpTcbs, type SnpVerifyOptions } from '../verify/index.ts';
-import { snpImageOf } from './images.ts';
+import { imageCheck, snpImageOf } from './images.ts';
 import type { SnpPolicy } from './snp-schema.ts';
 
 /** What a policy says of the guest and its host (AMD 56860), apart from what the verifier compares for it. */
@@ -48,26 +48,21 @@ export function snpPolicyChecks(
   policy: SnpPolicy,
   report: ParsedSnpReport,
   tcbs: SnpTcbs | null,
+  now: UnixSeconds,
 ): Record<SnpPolicyCheckName, Check> {
   return {
-    image: imageCheck(policy, report),
+    image: imageCheck(
+      snpImageOf(policy.images, report),
+      policy.images.length,
+      'the measurement, host data and ID block are those of',
+      now,
+    ),
     ...guestChecks(policy, report),
     ...hostChecks(policy, report),
     ...lineChecks(policy, report, tcbs),
     mitigations: mitigationCheck(policy, report),
     platform: chipCheck(policy, report),
   };
-}
-
-/** All values of one image at once; an empty list accepts nothing. */
-function imageCheck({ images }: SnpPolicy, report: ParsedSnpReport): Check {
-  return check(
-    snpImageOf(images, report) !== undefined,
-    REFUSED,
-    images.length === 0
-      ? 'the policy names no image, so it accepts none'
-      : `the measurement, host data and ID block are those of none of the policy's ${images.length} images`,
-  );
 }
 
 function guestChecks(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hex, listOf } from './schema.ts';
+import { AcceptedUntil, hex, listOf } from './schema.ts';
 
 /** Reference Values of one guest, accepted as a tuple. Without an ID block its four fields are zero. */
 const SnpImage = z.strictObject({
@@ -10,6 +10,7 @@ const SnpImage = z.strictObject({
   imageId: hex(16),
   idKeyDigest: hex(48),
   authorKeyDigest: hex(48),
+  acceptedUntil: AcceptedUntil,
 });
 
 const byte = z.int().min(0).max(255);

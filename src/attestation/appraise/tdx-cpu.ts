@@ -10,7 +10,7 @@ import { parseTdxQuote, tdxImageDigest } from '../evidence/tdx/index.ts';
 import { type CrlFloor, verifyTdxQuote } from '../verify/index.ts';
 import { tdxBindingChecks } from './binding.ts';
 import type { CpuAppraisal } from './cpu.ts';
-import { imageReference, tdxImageOf } from './images.ts';
+import { acceptedUntil, earlier, imageReference, tdxImageOf } from './images.ts';
 import type { Policy } from './policy.ts';
 import { tdxClaims } from './rule-claims.ts';
 import { tdxPolicyChecks } from './tdx-policy.ts';
@@ -39,6 +39,7 @@ export async function appraiseTdx(
   });
   const { expectedReportData, ...cpu } = verdict.checks;
   const platform = verdict.verdict === 'verified' ? verdict.quote.platform : null;
+  const image = tdxImageOf(policy.tdx.images, quote.report);
   return {
     verdict: verdict.verdict,
     cpu,
@@ -49,10 +50,10 @@ export async function appraiseTdx(
     endorsementAnchors: intelAnchorsOf(endorsements),
     tdxTcb: verdict.tcb,
     snpTcbs: null,
-    earliestExpiry: verdict.validity?.earliestExpiry ?? null,
+    earliestExpiry: earlier(verdict.validity?.earliestExpiry ?? null, acceptedUntil(image)),
     crls: verdict.crls,
     imageDigest: tdxImageDigest(quote.report),
-    image: imageReference('tdx', tdxImageOf(policy.tdx.images, quote.report)),
+    image: imageReference('tdx', image),
     platformId: platform?.ppid ?? null,
     identityBinding: 'register',
     claims: verdict.verdict === 'verified' ? tdxClaims(quote, verdict.tcb) : null,

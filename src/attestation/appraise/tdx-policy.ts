@@ -2,9 +2,8 @@ import { toHex, type UnixSeconds } from '../../core/index.ts';
 import type { PckIdentity, SvnStatus } from '../endorsements/index.ts';
 import { hasServiceTd, type ParsedTdxQuote, readTdAttributes, readXfam, type TdReport } from '../evidence/tdx/index.ts';
 import { type Check, check, converge, notRun, type TcbPart, type TcbStatus, type TdxTcb } from '../verify/index.ts';
-import { tdxImageOf } from './images.ts';
+import { imageCheck, tdxImageOf } from './images.ts';
 import type { Policy } from './policy.ts';
-import type { ReferenceImage } from './tdx-schema.ts';
 
 /** What a policy says of the TD and its platform (docs/tdx.md). */
 export type TdxPolicyCheckName =
@@ -32,7 +31,12 @@ export function tdxPolicyChecks(
 ): Record<TdxPolicyCheckName, Check> {
   return {
     ...tcbChecks(policy, genuine.tcb, now),
-    image: imageCheck(policy.images, quote.report),
+    image: imageCheck(
+      tdxImageOf(policy.images, quote.report),
+      policy.images.length,
+      'the measurements are those of',
+      now,
+    ),
     ...attributeChecks(policy, quote.report),
     platform: platformCheck(policy, genuine.platform),
     tdxModule: moduleCheck(policy, quote.report),
@@ -75,17 +79,6 @@ function statusWithGrace(tcb: TdxTcb, grace: TdxPolicy['tcbGraceSeconds'], now: 
   const qe = ofPart(tcb.qe, grace.qe);
   if (tcb.status === 'NotSupported' || module === 'NotSupported' || qe === 'NotSupported') return tcb.status;
   return converge(converge(ofPart(tcb.platform, grace.platform), module as SvnStatus), qe as SvnStatus);
-}
-
-/** All registers of one image at once; an empty list accepts nothing. */
-function imageCheck(images: readonly ReferenceImage[], report: TdReport): Check {
-  return check(
-    tdxImageOf(images, report) !== undefined,
-    REFUSED,
-    images.length === 0
-      ? 'the policy names no image, so it accepts none'
-      : `the measurements are those of none of the policy's ${images.length} images`,
-  );
 }
 
 /** Bits with a check of their own; what is left must be allowed by name. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hex, listOf } from './schema.ts';
+import { AcceptedUntil, hex, listOf } from './schema.ts';
 
 const MEASUREMENT = hex(48);
 const YEAR_SECONDS = 366 * 86_400;
@@ -20,6 +20,7 @@ const Image = z.strictObject({
   mrConfigId: MEASUREMENT,
   mrOwner: MEASUREMENT,
   mrOwnerConfig: MEASUREMENT,
+  acceptedUntil: AcceptedUntil,
 });
 
 /** Statuses that somebody may want to accept. Revoked and NotSupported are none of them. */

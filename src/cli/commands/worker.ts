@@ -64,7 +64,7 @@ async function run(options: Options): Promise<void> {
       `worker ${options.name}, ${simulated ? 'SIMULATED ' : ''}${TEE_NAME[opened.tee]}, model ${opened.modelId}, router ${options.router}`,
     );
   const running = opened.worker.run();
-  await aborted(stop);
+  await Promise.race([aborted(stop), running]); // a worker that is drained ends by itself
   opened.worker.stop();
   await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
   await opened.close();

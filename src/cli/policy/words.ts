@@ -51,6 +51,9 @@ export function explained(policy: Policy): [matter: string, words: string][] {
     ['age of evidence', `at most ${freshness.evidenceAgeSecondsMax} s`],
     ['sessions', `mode ${session.leastMode} or fresher, at most ${session.candidatesMax} workers read a request`],
   );
+  for (const { name, acceptedUntil } of [...tdx.images, ...sevSnp.images]) {
+    if (acceptedUntil !== undefined) rows.push([`image ${name}`, `accepted until ${acceptedUntil}`]);
+  }
   for (const { name, expression } of policy.rules) rows.push([`rule ${name}`, expression]);
   return rows;
 }

@@ -75,7 +75,7 @@ function appraised(judged: Judgement, policy: Policy | null, at: UnixSeconds): A
   const { verdict, checks, isRequired, snp, report } = judged;
   if (policy === null) return { verdict, checks, isRequired, appraisal: null };
   const { tcbMinimum, cloudProvider, ...genuine } = checks as Record<string, Check> & SnpVerdict['checks'];
-  const ofPolicy = { ...snpPolicyChecks(policy.sevSnp, report, snp.tcbs), tcbMinimum, cloudProvider };
+  const ofPolicy = { ...snpPolicyChecks(policy.sevSnp, report, snp.tcbs, at), tcbMinimum, cloudProvider };
   const mayStayUnrun = report.signer === 'VLEK' ? [] : ['cloudProvider'];
   const evidence = { tee: 'sev-snp', ofPolicy, mayStayUnrun } as const;
   // A report's list is signed by the root of its chain.

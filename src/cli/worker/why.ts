@@ -47,7 +47,7 @@ export type Explanation = Readonly<{
 const EVIDENCE_BYTES_MAX = 4 * 1024 * 1024;
 const STATE_TODO: Readonly<Record<string, string>> = {
   admitted: 'Nothing: it serves.',
-  draining: 'Nothing: what runs ends, and nothing new comes. Stop the worker when it is idle.',
+  draining: 'Nothing: what runs ends, nothing new comes, and the worker ends by itself.',
   gone: 'Start the worker: it was admitted here and is not connected any more.',
 };
 

@@ -325,6 +325,20 @@ test('an evaluation data number below the floor, a platform off the list and a m
   ]);
 });
 
+test('an image is accepted until its end, to the second, and nothing relies on it beyond', async () => {
+  const [image] = development.tdx.images;
+  const at = (seconds: number) => new Date(NOW + 1000 * seconds).toISOString().replace(/\.\d+Z$/, 'Z');
+  const ending = (seconds: number) => developmentWith({ tdx: { images: [{ ...image, acceptedUntil: at(seconds) }] } });
+  expect((await judge({ policy: ending(1) })).expiresAt).toBe(NOW + 1000);
+  for (const end of [0, -86_400]) {
+    expect(summary(await judge({ policy: ending(end) }))).toEqual(['refused', 'policy.image']);
+  }
+  expect((await judge({ policy: ending(10 * 365 * 86_400) })).expiresAt).toBe((await judge()).expiresAt);
+  for (const wrong of ['2026-03-01', '2026-03-01T00:00:00+01:00', '2026-03-01T00:00:00.5Z', 5, null]) {
+    expect(() => developmentWith({ tdx: { images: [{ ...image, acceptedUntil: wrong }] } })).toThrow(/acceptedUntil/);
+  }
+});
+
 test('a nonce that is not under N is refused; a policy of mode 2 cannot do without one', async () => {
   expect(summary(await judge({ expectedNonce: otherNonce }))).toEqual(['refused', 'binding.nonce']);
   const wrongPlace = { ...nonce, proof: { ...nonce.proof, index: 0 } };

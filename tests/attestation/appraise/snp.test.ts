@@ -243,6 +243,12 @@ const masked = { report: { fields: { chipId: fill(0, 64) } } };
 test.each<[string, Readonly<Record<string, unknown>>, Scene, string[]]>([
   ['a line that is null', { lines: { Genoa: null } }, {}, ['policy.productLine']],
   ['no image at all', { images: [] }, {}, ['policy.image']],
+  [
+    'an image past its end',
+    { images: [{ ...development.sevSnp.images[0], acceptedUntil: '2026-01-01T00:00:00Z' }] },
+    {},
+    ['policy.image'],
+  ],
   ['a chip list without it', { chips: [chipOf('alder')] }, {}, ['policy.platform']],
   ['a chip that is denied', { chipsDenied: [chipOf('birch')] }, {}, ['policy.platform']],
   [
