@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,7 @@ import { cosignersIn, logVkeyIn } from '../src/cli/log/keys.ts';
 import { MAIN } from '../src/cli/paths.ts';
 import { formatVkey } from '../src/log/index.ts';
 import { openLog } from '../src/log/writer/index.ts';
+import { measured } from './measured.ts';
 import type { BenchLine } from './report.ts';
 
 const ORIGIN = 'bench.chrysalis/log';
@@ -37,26 +38,6 @@ async function part(args: readonly string[]): Promise<{ child: ChildProcess; url
   return { child, url: (JSON.parse(line) as { url: string }).url };
 }
 
-/** Runs a command to its end: seconds and the most memory it held. */
-async function measured(
-  args: readonly string[],
-): Promise<{ seconds: number; megabytes: number; status: number | null }> {
-  const start = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'audit', ...args, '--json'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  let kilobytes = 0;
-  const look = setInterval(() => {
-    try {
-      const [, most] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? [];
-      kilobytes = Math.max(kilobytes, Number(most ?? 0));
-    } catch {
-      // it has ended
-    }
-  }, 50);
-  const [status] = (await once(child, 'close')) as [number | null];
-  clearInterval(look);
-  return { seconds: (performance.now() - start) / 1000, megabytes: kilobytes / 1024, status };
-}
-
 /** Export and offline verification of a log of `BENCH_AUDIT_ENTRIES` entries, as the commands do it. */
 export async function benchAudit(): Promise<BenchLine[]> {
   const folder = mkdtempSync(join(tmpdir(), 'chrysalis-bench-audit-'));
@@ -76,8 +57,18 @@ export async function benchAudit(): Promise<BenchLine[]> {
     children.push(log.child);
     while (!(await fetch(`${log.url}/checkpoint`)).ok) await new Promise((resolve) => setTimeout(resolve, 50));
     const bundle = join(folder, 'bench.audit.tar.gz');
-    const exported = await measured(['export', '--log', log.url, '--policy', policy, '--out', bundle]);
-    const verified = await measured(['verify', bundle, '--policy', policy]);
+    const exported = await measured([
+      'audit',
+      'export',
+      '--log',
+      log.url,
+      '--policy',
+      policy,
+      '--out',
+      bundle,
+      '--json',
+    ]);
+    const verified = await measured(['audit', 'verify', bundle, '--policy', policy, '--json']);
     if (exported.status !== 0 || verified.status !== 0) throw new Error('the bundle was not exported and verified');
     const name = (what: string) => `${what} ${ENTRIES.toLocaleString('en-US')} entries`;
     return [

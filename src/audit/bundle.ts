@@ -18,11 +18,15 @@ import { readTar, type TarFile } from './tar.ts';
 
 export const BUNDLE_FORMAT = 'chrysalis-audit-bundle@v1';
 export const MANIFEST = 'manifest.json';
+/** A C2SP signed note over the manifest; not in it. */
+export const MANIFEST_NOTE = 'manifest.note';
 export const RANGE = 'range-a.json';
 export const README = 'README.txt';
 const MANIFEST_BYTES_MAX = 128 * 1024 * 1024;
-/** Four for each file, which takes more than 100 bytes. */
-const MANIFEST_VALUES_MAX = MANIFEST_BYTES_MAX / 16;
+/** Without its files; the absent ones are listed by digest. */
+const MANIFEST_VALUES_MAX = 1_000_000;
+/** More than a year of a busy log has. */
+export const BUNDLE_FILES_MAX = 1_500_000;
 const SMALL_BYTES_MAX = 1024 * 1024;
 /** Whatever a bundle says of itself, not more than this is unpacked unless the caller allows it. */
 export const UNPACKED_BYTES_MAX = 64 * 1024 ** 3;
@@ -38,7 +42,8 @@ export type Manifest = Readonly<{
   filters: 'none';
   made: Readonly<{ at: string; tool: string; by: string }>;
   purpose: string;
-  files: readonly ListedFile[];
+  /** Read from the text each time: as objects a million of them would take more memory than all else. */
+  files: Iterable<ListedFile>;
   absent: readonly Digest[];
 }>;
 
@@ -59,7 +64,8 @@ export function blobPath(digest: Digest): string {
 export function bytesMaxOf(path: string): number | null {
   if (path === MANIFEST) return MANIFEST_BYTES_MAX;
   if (path === RANGE || path === README) return SMALL_BYTES_MAX;
-  if (path === 'log/checkpoint' || /^checkpoints\/(?:0|[1-9][0-9]{0,15})$/.test(path)) return NOTE_BYTES_MAX;
+  if (path === MANIFEST_NOTE || path === 'log/checkpoint' || /^checkpoints\/(?:0|[1-9][0-9]{0,15})$/.test(path))
+    return NOTE_BYTES_MAX;
   if (/^timestamps\/[1-9][0-9]{0,15}\.tsr$/.test(path)) return SMALL_BYTES_MAX;
   const blob = BLOB_PATH.exec(path);
   if (blob !== null) return blob[3]?.startsWith(`${blob[1]}${blob[2]}`) === true ? BLOB_BYTES_MAX : null;
@@ -79,9 +85,14 @@ export function bytesMaxOf(path: string): number | null {
 export async function* unpackBundle(
   packed: ReadableStream<Uint8Array>,
   unpackedBytesMax = UNPACKED_BYTES_MAX,
+  filesMax = BUNDLE_FILES_MAX,
 ): AsyncGenerator<TarFile> {
   const unzipped = packed.pipeThrough(new DecompressionStream('gzip') as TransformStream<Uint8Array, Uint8Array>);
-  yield* readTar(bounded(unzipped, unpackedBytesMax), bytesMaxOf);
+  let count = 0;
+  for await (const file of readTar(bounded(unzipped, unpackedBytesMax), bytesMaxOf)) {
+    if (++count > filesMax) throw new CodedError('BUNDLE_TOO_LARGE', `the bundle has more than ${filesMax} files`);
+    yield file;
+  }
 }
 
 async function* bounded(stream: ReadableStream<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
@@ -132,16 +143,53 @@ function text(value: Json | undefined): string {
   return value;
 }
 
-/** @throws CodedError BUNDLE_MALFORMED, ENCODING_INVALID */
+/** The one spelling that canonical JSON has of a listed file; a path has none of the characters that need an escape. */
+const LISTED =
+  /\{"bytes":(0|[1-9][0-9]{0,15}),"path":"([\x20\x21\x23-\x5b\x5d-\x7e]{1,100})","sha256":"([0-9a-f]{64})"\}/y;
+const FILES = '],"files":[';
+
+/** The files that a manifest lists, one by one. @throws CodedError BUNDLE_MALFORMED where the text has something else */
+function* listedFiles(manifest: string, start: number): Generator<ListedFile, number> {
+  let at = start;
+  for (let count = 0; manifest[at] !== ']'; count++) {
+    if (count >= BUNDLE_FILES_MAX) throw new CodedError('BUNDLE_TOO_LARGE', `more than ${BUNDLE_FILES_MAX} files`);
+    if (count > 0 && manifest[at++] !== ',') throw malformed('files');
+    LISTED.lastIndex = at;
+    const found = LISTED.exec(manifest);
+    if (found === null) throw malformed('a file');
+    const [whole, bytes, path, hash] = found as unknown as [string, string, string, string];
+    if (!isSize(Number(bytes))) throw malformed('a file');
+    at += whole.length;
+    yield { path, bytes: Number(bytes), sha256: hash };
+  }
+  return at;
+}
+
+/** Where the list of files ends; every one of them was read. */
+function endOfFiles(manifest: string, start: number): number {
+  const files = listedFiles(manifest, start);
+  for (;;) {
+    const { done, value } = files.next();
+    if (done === true) return value;
+  }
+}
+
+/** @throws CodedError BUNDLE_MALFORMED, BUNDLE_TOO_LARGE, ENCODING_INVALID */
 export function parseManifest(bytes: Uint8Array): Manifest {
-  const top = fieldsOf(parseStrictJson(fromUtf8(bytes, MANIFEST), MANIFEST, MANIFEST_VALUES_MAX), [
+  const manifest = fromUtf8(bytes, MANIFEST);
+  // Absent files stand before, as digests: nothing in them looks like this.
+  const found = manifest.indexOf(FILES);
+  if (found < 0) throw malformed('it lists no files');
+  const start = found + FILES.length;
+  const rest = `${manifest.slice(0, start)}${manifest.slice(endOfFiles(manifest, start))}`;
+  const top = fieldsOf(parseStrictJson(rest, MANIFEST, MANIFEST_VALUES_MAX), [
     ...['format', 'origin', 'from', 'to', 'filters', 'made', 'purpose', 'files', 'absent'],
   ]);
   if (top.format !== BUNDLE_FORMAT) throw malformed('another format');
   if (top.filters !== 'none') throw malformed('a filtered view is a report, not a bundle');
   const { from, to, files, absent } = top;
   if (!isSize(from) || !isSize(to) || from > to) throw malformed('from and to');
-  if (!Array.isArray(files) || !Array.isArray(absent)) throw malformed('files or absent');
+  if (!Array.isArray(files) || files.length > 0 || !Array.isArray(absent)) throw malformed('files or absent');
   const made = fieldsOf(top.made, ['at', 'tool', 'by']);
   return {
     format: BUNDLE_FORMAT,
@@ -151,12 +199,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     filters: 'none',
     made: { at: text(made.at), tool: text(made.tool), by: text(made.by) },
     purpose: text(top.purpose),
-    files: files.map((item: Json) => {
-      const file = fieldsOf(item, ['path', 'bytes', 'sha256']);
-      const hash = text(file.sha256);
-      if (!isSize(file.bytes) || !/^[0-9a-f]{64}$/.test(hash)) throw malformed('a file');
-      return { path: text(file.path), bytes: file.bytes, sha256: hash };
-    }),
+    files: { [Symbol.iterator]: () => listedFiles(manifest, start) },
     absent: absent.map((item: Json) => (isDigest(item) ? item : wrongDigest())),
   };
 }

@@ -15,7 +15,8 @@ import {
   type VerifiedCheckpoint,
   verifyCheckpoint,
 } from '../log/index.ts';
-import { BUNDLE_FORMAT, blobPath, type ListedFile, MANIFEST, RANGE, README } from './bundle.ts';
+import { BUNDLE_FORMAT, blobPath, type ListedFile, MANIFEST, MANIFEST_NOTE, RANGE, README } from './bundle.ts';
+import { type Exporter, signManifest } from './manifest-note.ts';
 import { entriesOf, type LogSource, mustTile, tilesCovering } from './source.ts';
 import { type TarFile, tarEnd, tarFile } from './tar.ts';
 
@@ -29,6 +30,8 @@ export type ExportOptions = Readonly<{
   by: string;
   purpose: string;
   tool: string;
+  /** Signs for the manifest. */
+  exporter?: Exporter;
   progress?: (done: number, of: number) => void;
 }>;
 
@@ -92,7 +95,11 @@ export async function* exportFiles(source: LogSource, options: ExportOptions): A
     files: listed,
     absent: absent.sort(),
   };
-  yield { path: MANIFEST, bytes: canonicalJsonBytes(manifest) };
+  const bytes = canonicalJsonBytes(manifest);
+  yield { path: MANIFEST, bytes };
+  if (options.exporter !== undefined) {
+    yield { path: MANIFEST_NOTE, bytes: await signManifest(manifest, bytes, options.exporter) };
+  }
   yield rangeFile;
 }
 

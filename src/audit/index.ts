@@ -5,6 +5,7 @@ export * from './export.ts';
 export * from './findings.ts';
 export * from './history.ts';
 export * from './http-source.ts';
+export type { Exporter } from './manifest-note.ts';
 export * from './monitor.ts';
 export * from './openings.ts';
 export * from './reappraise.ts';

@@ -8,6 +8,7 @@ import {
   type LogPolicy,
   policyHolds,
   rootFromTiles,
+  type VerifierKey,
   verifyCheckpoint,
 } from '../log/index.ts';
 import {
@@ -15,6 +16,7 @@ import {
   bundleSource,
   checkpointSizes,
   MANIFEST,
+  MANIFEST_NOTE,
   type Manifest,
   parseManifest,
   parseRange,
@@ -25,6 +27,7 @@ import { verifyEntries } from './entries.ts';
 import { witnessTime } from './export.ts';
 import type { Finding } from './findings.ts';
 import type { History } from './history.ts';
+import { checkManifestNote } from './manifest-note.ts';
 import type { Reappraise } from './reappraise.ts';
 import { entriesOf, type LogSource, mustTile, verifyTiles } from './source.ts';
 import { verifyTimestamps } from './timestamps.ts';
@@ -37,6 +40,8 @@ export type AuditTrust = Readonly<{
   approvers: Approvers | null;
   /** Keys with which entries may be signed, by name; without them signatures of entries are not checked. */
   signers: Approvers | null;
+  /** Keys of those who may make bundles; where any are given, one of them must have signed for the manifest. */
+  exporters?: readonly VerifierKey[];
 }>;
 
 /** The newest head that a log's anchor on chain holds. @property address raw, of the contract */
@@ -79,9 +84,9 @@ export type Audited = Readonly<{ report: AuditReport; history: History; source: 
  */
 export async function verifyBundle(files: BundleFiles, trust: AuditTrust, deps: AuditDeps): Promise<Audited> {
   const tallies = newTallies();
-  const manifestBytes = await files.read(MANIFEST);
-  const manifest = parseManifest(manifestBytes);
+  const { manifest, manifestSha256 } = await readManifest(files);
   checkFiles(files, manifest, tallies);
+  await checkManifestNote(files, manifest, trust.exporters, tallies.V1);
   const source = bundleSource(files);
   const to = await checkNewest(source, manifest, trust, tallies);
   const { edge, seen } = await checkRange(files, manifest, trust, tallies);
@@ -100,7 +105,7 @@ export async function verifyBundle(files: BundleFiles, trust: AuditTrust, deps: 
     root: to === null ? '' : toHex(to.checkpoint.root),
     witnessedAt: to?.witnessedAt ?? 0,
     made: manifest.made,
-    manifestSha256: toHex(sha256(manifestBytes)),
+    manifestSha256,
     checks,
     findings,
     counts: Object.fromEntries([...history.counts].sort()),
@@ -113,6 +118,11 @@ export async function verifyBundle(files: BundleFiles, trust: AuditTrust, deps: 
   return { report, history, source };
 }
 
+async function readManifest(files: BundleFiles): Promise<Readonly<{ manifest: Manifest; manifestSha256: string }>> {
+  const bytes = await files.read(MANIFEST);
+  return { manifest: parseManifest(bytes), manifestSha256: toHex(sha256(bytes)) };
+}
+
 function verdictOf(checks: readonly AuditCheck[]): AuditReport['verdict'] {
   if (checks.some(({ outcome }) => outcome === 'failed')) return 'refused';
   return checks.some(({ outcome }) => outcome === 'notChecked') ? 'incomplete' : 'verified';
@@ -120,7 +130,7 @@ function verdictOf(checks: readonly AuditCheck[]): AuditReport['verdict'] {
 
 /** V1: the manifest lists every file but itself, once, with its size and digest. */
 function checkFiles(files: BundleFiles, manifest: Manifest, { V1 }: Tallies): void {
-  const listed = new Set<string>([MANIFEST]);
+  const listed = new Set<string>([MANIFEST, MANIFEST_NOTE]);
   for (const { path, bytes, sha256: hash } of manifest.files) {
     const there = files.list.get(path);
     if (listed.has(path)) V1.fail(`${path} is listed twice`);

@@ -1,10 +1,11 @@
+import { expect, test } from 'vitest';
 import { utf8 } from '../../src/core/index.ts';
 import { encodeBundle, parseBundle } from '../../src/log/index.ts';
 import { fill } from '../attestation/appraise/scene.ts';
 import { type Attack, BUNDLE, edit, flip, other, swapped, testAttacks } from './attack.ts';
-import { honest, repack, Scene, SIZES } from './scene.ts';
+import { exporter, filesOf, honest, problemsOf, repack, Scene, SIZES } from './scene.ts';
 
-const FILES: readonly Attack[] = [
+const FILES: Attack[] = [
   { what: 'a flipped bit in a file', bundle: edit(/^blobs\//, flip, false), finds: ['V1'], rules: ['M9'] },
   { what: 'a file taken away', bundle: edit(/^blobs\//, () => null, false), finds: ['V1', 'V8'], rules: ['M9'] },
   {
@@ -55,4 +56,46 @@ const FILES: readonly Attack[] = [
   },
 ];
 
+const signed = async () => (await honest()).bundle(0, { exporter });
+const exporters = [exporter.key];
+FILES.push(
+  {
+    what: 'a bundle that nobody signed for',
+    bundle: async () => (await honest()).bundle(),
+    finds: ['V1'],
+    trust: { exporters },
+  },
+  {
+    what: 'a signature of somebody else under the exporter’s name',
+    bundle: async () => (await honest()).bundle(0, { exporter: { ...exporter, signer: other } }),
+    finds: ['V1'],
+    trust: { exporters },
+  },
+  {
+    what: 'a signature for another manifest',
+    bundle: async () => {
+      const [mine, older] = await Promise.all([signed(), (await honest()).bundle(SIZES.judged, { exporter })]);
+      const note = await (await filesOf(older)).read('manifest.note');
+      return repack(mine, (files) => files.set('manifest.note', note), false);
+    },
+    finds: ['V1'],
+  },
+  {
+    what: 'a manifest changed after somebody signed for it',
+    bundle: async () => repack(await signed(), (files) => void files.set('README.txt', utf8('another'))),
+    finds: ['V1'],
+    trust: { exporters },
+  },
+);
+
 testAttacks(FILES);
+
+test('a bundle that was signed for is taken with the exporter’s key, and says whose it is without', async () => {
+  const bundle = await signed();
+  expect(await problemsOf(bundle, { exporters })).toMatchObject({ failed: [], verdict: 'verified' });
+  const { checks, verdict } = await problemsOf(bundle);
+  expect([verdict, checks[0]?.notes]).toEqual([
+    'verified',
+    [expect.stringContaining(`audit.test/exporter+${exporter.key.keyId}`)],
+  ]);
+});

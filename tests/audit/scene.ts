@@ -17,6 +17,7 @@ import {
   type BundleFiles,
   bundleInMemory,
   createReappraiser,
+  type ExportOptions,
   exportInMemory,
   type LogSource,
   LogState,
@@ -79,6 +80,11 @@ export const policyText = `log ${formatVkey(logKey)}\nwitness w ${formatVkey(wit
 export const logPolicy: LogPolicy = parseLogPolicy(policyText);
 export const digestOf = (bytes: Uint8Array): Digest => `sha256:${toHex(sha256(bytes))}`;
 const SECOND = 1000;
+const exporterSigner = ed25519Key(new Uint8Array(32).fill(12));
+export const exporter = {
+  key: verifierKey('audit.test/exporter', KEY_TYPE.ed25519, exporterSigner.publicKey),
+  signer: exporterSigner,
+};
 export const SESSION_SECRET = new Uint8Array(32).fill(4);
 export const CHANNEL = '0:cc';
 
@@ -138,6 +144,10 @@ export class Scene {
     const growth = this.tree.grow([entry]);
     for (const { path, bytes } of growth.files) this.tiles.set(path, Uint8Array.from(bytes));
     this.tree = growth.tree;
+    return this.remember(entry, subject);
+  }
+
+  protected remember(entry: Bytes, subject: string): number {
     this.#last.set(subject, this.entries.length);
     return this.entries.push(entry) - 1;
   }
@@ -167,8 +177,9 @@ export class Scene {
     };
   }
 
-  bundle(from = 0): Promise<Bytes> {
-    return exportInMemory(this.source(), { policy: logPolicy, from, by: 'tests', purpose: 'test', tool: 'tests' });
+  bundle(from = 0, more: Partial<ExportOptions> = {}): Promise<Bytes> {
+    const made = { policy: logPolicy, from, by: 'tests', purpose: 'test', tool: 'tests' };
+    return exportInMemory(this.source(), { ...made, ...more });
   }
 
   open(): Promise<number> {

@@ -1,8 +1,13 @@
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { exportBundle, httpSource } from '../../audit/index.ts';
+import { ed25519Key } from '#crypto';
+import { type Exporter, exportBundle, httpSource } from '../../audit/index.ts';
+import { CodedError } from '../../core/index.ts';
+import { formatVkey, KEY_TYPE, verifierKey } from '../../log/index.ts';
+import { secretOf } from '../compose/files.ts';
 import { readLogPolicy } from '../log/keys.ts';
 import { codedFromSystem } from '../output.ts';
 import { VERSION } from '../version.ts';
@@ -15,12 +20,17 @@ export type ExportOptions = Readonly<{
   from: number;
   by: string;
   purpose: string;
+  signAs?: string;
+  key?: string;
   json?: boolean;
 }>;
+
+const SECRET = '.secret';
 
 /** `chrysalis audit export`: whole or not at all. */
 export async function runExport(options: ExportOptions): Promise<void> {
   const bar = progressBar(options.json === true ? null : process.stderr, 'exporting');
+  const exporter = exporterOf(options);
   const draft = `${options.out}.${process.pid}.draft`;
   const bundle = exportBundle(httpSource(options.log, fetch), {
     policy: readLogPolicy(options.policy),
@@ -29,6 +39,7 @@ export async function runExport(options: ExportOptions): Promise<void> {
     purpose: options.purpose,
     tool: `chrysalis ${VERSION}`,
     progress: bar.show,
+    ...(exporter === null ? {} : { exporter }),
   });
   try {
     await pipeline(Readable.fromWeb(bundle as never), createWriteStream(draft, { mode: 0o600, flush: true }));
@@ -39,6 +50,22 @@ export async function runExport(options: ExportOptions): Promise<void> {
     bar.clear();
     await rm(draft, { force: true });
   }
-  if (options.json === true) process.stdout.write(`${JSON.stringify({ bundle: options.out })}\n`);
-  else console.log(`${options.out}   check it: chrysalis audit verify ${options.out} --policy ${options.policy}`);
+  const vkey = exporter === null ? null : formatVkey(exporter.key);
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify({ bundle: options.out, exporter: vkey })}\n`);
+    return;
+  }
+  console.log(`${options.out}   check it: chrysalis audit verify ${options.out} --policy ${options.policy}`);
+  if (vkey !== null) console.log(`signed by ${vkey}   give that to the auditor by another way: --exporter`);
+}
+
+/** Who signs for the bundle; the key is made where the file is new. @throws CodedError USAGE_INVALID, CONFIG_INVALID */
+function exporterOf({ signAs, key }: ExportOptions): Exporter | null {
+  if (signAs === undefined && key === undefined) return null;
+  if (signAs === undefined || key === undefined)
+    throw new CodedError('USAGE_INVALID', 'give --sign-as and --key together');
+  const name = basename(key, SECRET);
+  if (`${name}${SECRET}` !== basename(key)) throw new CodedError('USAGE_INVALID', `a key file is named NAME${SECRET}`);
+  const signer = ed25519Key(secretOf(dirname(key), name));
+  return { key: verifierKey(signAs, KEY_TYPE.ed25519, signer.publicKey), signer };
 }

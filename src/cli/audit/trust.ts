@@ -1,6 +1,7 @@
 import type { Approvers } from '../../attestation/index.ts';
 import type { AuditTrust } from '../../audit/index.ts';
 import { CodedError, fromHex, type Json, parseStrictJson } from '../../core/index.ts';
+import { parseVkey } from '../../log/index.ts';
 import { readText } from '../compose/files.ts';
 import { auditAnchors } from '../compose/trust.ts';
 import { readLogPolicy } from '../log/keys.ts';
@@ -9,6 +10,7 @@ export type TrustOptions = Readonly<{
   policy: string;
   approvers?: string;
   signers?: string;
+  exporter?: readonly string[];
   dangerouslyAllowSimulatedVendor?: string;
 }>;
 
@@ -21,6 +23,7 @@ export function loadAuditTrust(options: TrustOptions): AuditTrust {
     anchors: auditAnchors(options.dangerouslyAllowSimulatedVendor),
     approvers: options.approvers === undefined ? null : readKeys(options.approvers),
     signers: options.signers === undefined ? null : readKeys(options.signers),
+    ...(options.exporter === undefined ? {} : { exporters: options.exporter.map(parseVkey) }),
   };
 }
 
