@@ -1,6 +1,7 @@
 import type { Keyset } from '../core/index.ts';
 import { type Bytes, equalBytes, toHex, type UnixMs } from '../core/index.ts';
 import type { WorkerJoin } from '../session/index.ts';
+import type { Cut } from './cut.ts';
 import type { ServeLink, WorkerControl } from './links.ts';
 
 /** `quarantined`: was admitted, and would not be now. */
@@ -39,8 +40,9 @@ export class Worker {
   judgedUnder: Bytes | null = null;
   /** Not judged yet under the policy in force: nothing new goes to it until it is. */
   isHeld = false;
-  readonly #links: ServeLink[] = [];
-  readonly #waiters: ((link: ServeLink | null) => void)[] = [];
+  #links: ServeLink[] = [];
+  /** In the order in which they came. */
+  readonly #waiters = new Set<(link: ServeLink | null) => void>();
   readonly #certificates = new Set<string>();
   readonly hellos = new Map<number, (answer: HelloAnswer) => void>();
   /** Requests that were given to it and have not ended. */
@@ -63,35 +65,38 @@ export class Worker {
 
   /** Hands an idle stream to whoever waits longest, or keeps it. False where it keeps enough already. */
   park(link: ServeLink): boolean {
-    const waiter = this.#waiters.shift();
-    if (waiter !== undefined) waiter(link);
-    else if (this.#links.length >= LINKS_MAX) return false;
-    else this.#links.push(link);
+    const [waiter] = this.#waiters;
+    if (waiter !== undefined) {
+      waiter(link);
+      return true;
+    }
+    if (this.#links.length >= LINKS_MAX) this.#links = this.#links.filter((other) => other.isOpen());
+    if (this.#links.length >= LINKS_MAX) return false;
+    this.#links.push(link);
     return true;
   }
 
-  /** An idle stream, the newest first; null where none came before the signal fired. */
-  async takeLink(signal: AbortSignal): Promise<ServeLink | null> {
-    const idle = this.#links.pop();
-    if (idle !== undefined) return idle;
-    if (signal.aborted || this.#waiters.length >= LINK_WAITERS_MAX) return null;
+  /** An idle stream, the newest first; null where none came in so many ms, or before the cut. */
+  takeLink(cut: Cut, waitMs: number): ServeLink | null | Promise<ServeLink | null> {
+    for (let idle = this.#links.pop(); idle !== undefined; idle = this.#links.pop()) if (idle.isOpen()) return idle;
+    if (cut.error !== null || this.#waiters.size >= LINK_WAITERS_MAX) return null;
     return new Promise((resolve) => {
       const give = (link: ServeLink | null) => {
-        signal.removeEventListener('abort', stop);
-        const place = this.#waiters.indexOf(give);
-        if (place >= 0) this.#waiters.splice(place, 1);
+        clearTimeout(timer);
+        uncut();
+        this.#waiters.delete(give);
         resolve(link);
       };
-      const stop = () => give(null);
-      signal.addEventListener('abort', stop, { once: true });
-      this.#waiters.push(give);
+      const timer = setTimeout(() => give(null), waitMs);
+      const uncut = cut.on(() => give(null));
+      this.#waiters.add(give);
     });
   }
 
   /** The worker's connection is lost: nothing waits for it any longer. */
   close(): void {
     for (const link of this.#links.splice(0)) link.cancel();
-    for (const give of this.#waiters.splice(0)) give(null);
+    for (const give of [...this.#waiters]) give(null);
   }
 
   serves(now: UnixMs): boolean {

@@ -8,9 +8,18 @@ export {
   createIdentities,
   type Identities,
 } from './identities.ts';
-export type { FromServe, ServeLink, ToServe, WorkerControl } from './links.ts';
+export type {
+  FromServe,
+  InferClient,
+  InferInput,
+  ServeLink,
+  ServeListener,
+  ServeRequest,
+  WorkerControl,
+} from './links.ts';
 export type { Meter } from './meter.ts';
 export { createPayouts, type PayoutLimits } from './payouts.ts';
+export type { AccountLimits } from './placing.ts';
 export type {
   AnchoredLogPort,
   AnchorPort,

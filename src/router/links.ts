@@ -1,24 +1,64 @@
-import type { Bytes } from '../core/index.ts';
+import type { Bytes, CodedError } from '../core/index.ts';
 import type { OpenRefusal, ResponsePart, RouterToWorker, ServeOpen } from '../session/index.ts';
 
 /** One attached worker's control stream, as the router holds it. */
 export type WorkerControl = Readonly<{ send(message: RouterToWorker): void; close(): void }>;
 
-/** What the router sends over a Serve stream. */
-export type ToServe =
-  | (Readonly<{ kind: 'open' }> & ServeOpen)
-  | Readonly<{ kind: 'frame'; frame: Bytes }>
-  | Readonly<{ kind: 'dispatch'; dispatch: number; signature: Bytes }>
-  /** The client wants no more: the worker ends its answer and signs for what it made. */
-  | Readonly<{ kind: 'stop' }>;
+/** A message as it crosses the wire, its envelope included. Nobody between the two ends makes it anew. */
+export type Wire = Uint8Array;
 
 export type FromServe = ResponsePart | Readonly<{ kind: 'refused'; reason: OpenRefusal }>;
 
+/** What the router sends over a Serve stream to begin one request. */
+export type ServeRequest = Readonly<{
+  open: ServeOpen;
+  /** As the client sent them. */
+  frames: readonly Wire[];
+  dispatch: number;
+  signature: Bytes;
+}>;
+
+/** Hears a Serve stream from its request on. */
+export type ServeListener = Readonly<{
+  /** @param wire of this part; a view that is good until the call returns, like the part's own bytes */
+  part(part: FromServe, wire: Wire): void;
+  /** What came together has been told. */
+  pieceEnd(): void;
+  /** The worker half-closed (null), or the stream is cut (WORKER_GONE). Nothing comes after it. */
+  ended(error: CodedError | null): void;
+}>;
+
 /** An idle stream that a worker keeps open so that a request needs no round trip to reach it. */
 export type ServeLink = Readonly<{
-  /** Resolves when the transport takes more: HTTP/2 flow control reaches the caller. */
-  send(part: ToServe): Promise<void>;
-  /** Ends when the worker half-closes; throws CodedError WORKER_GONE where the stream is cut. */
-  parts: AsyncIterable<FromServe>;
+  /** False once the stream is gone. */
+  isOpen(): boolean;
+  begin(request: ServeRequest, listener: ServeListener): void;
+  /** The client wants no more: the worker ends its answer and signs for what it made. */
+  stop(): void;
+  /** HTTP/2's flow control reaches the worker: it waits for whoever does not read. */
+  pause(): void;
+  resume(): void;
   cancel(): void;
+}>;
+
+/** Where an answer goes. */
+export type InferClient = Readonly<{
+  /** False where no more should come until `drained`. */
+  write(wire: Wire): boolean;
+  /** @param error null where the answer is whole */
+  finish(error: unknown): void;
+  pause(): void;
+  resume(): void;
+}>;
+
+/** What a client goes on to say after its `open`. */
+export type InferInput = Readonly<{
+  /** @param frame a view into `wire`, which is kept and passed on */
+  frame(frame: Bytes, wire: Wire): void;
+  halfClosed(): void;
+  /** The client wants the end and its receipt. */
+  stop(): void;
+  /** Nobody reads any more. */
+  gone(): void;
+  drained(): void;
 }>;

@@ -1,6 +1,6 @@
-import { CodedError, type ErrorCode } from '../core/index.ts';
-import type { ResponsePart } from '../session/index.ts';
+import { asCodedError, type ErrorCode } from '../core/index.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
+import type { InferClient } from './links.ts';
 
 /** What an operator counts. Numbers and closed sets of words alone: nothing of a request, a key or an account. */
 export type Meter = Readonly<{
@@ -19,30 +19,21 @@ export const NO_METER: Meter = {
   evidenceJudged: nothing,
 };
 
-/** The parts of one request as they come, counted and timed. @param seconds a clock that never goes back */
-export async function* metered(
-  parts: AsyncIterable<ResponsePart>,
-  meter: Meter,
-  seconds: () => number,
-): AsyncGenerator<ResponsePart> {
+/** A client whose request is counted and timed. @param seconds a clock that never goes back */
+export function metered(client: InferClient, meter: Meter, seconds: () => number) {
   const started = seconds();
-  let begun = false;
-  let error: ErrorCode | null = 'REQUEST_CANCELLED'; // whoever leaves the loop early has hung up
-  try {
-    for await (const part of parts) {
-      if (part.kind === 'frame' && !begun) {
-        begun = true;
-        meter.firstFrame(seconds() - started);
-      }
-      yield part;
-    }
-    error = null;
-  } catch (thrown) {
-    error = thrown instanceof CodedError ? thrown.code : 'INVARIANT_BROKEN';
-    throw thrown;
-  } finally {
-    meter.requestEnded(seconds() - started, error);
-  }
+  return {
+    firstFrame: () => meter.firstFrame(seconds() - started),
+    client: {
+      write: client.write,
+      pause: client.pause,
+      resume: client.resume,
+      finish: (error: unknown) => {
+        meter.requestEnded(seconds() - started, error === null ? null : asCodedError(error).code);
+        client.finish(error);
+      },
+    } satisfies InferClient,
+  };
 }
 
 export function timedAppraisal(appraise: AppraiseEvidence, meter: Meter, seconds: () => number): AppraiseEvidence {

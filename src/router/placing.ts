@@ -1,5 +1,6 @@
 import { CodedError, type UnixMs } from '../core/index.ts';
 import type { Header } from '../session/index.ts';
+import type { Cut } from './cut.ts';
 import { type Fleet, keepNewest, type Worker } from './fleet.ts';
 import type { ServeLink } from './links.ts';
 import {
@@ -52,20 +53,19 @@ export function createPlacing(
     account: string,
     deadline: UnixMs,
     workers: readonly Worker[],
-    signal: AbortSignal,
+    cut: Cut,
   ): Promise<Place<Worker> | NoPlace | null> =>
     new Promise((resolve) => {
       const { priority, tags } = header;
       const ask = { account, work: workOf(header, account), priority, deadline, tags, candidates: workers };
       let withdraw: () => void = () => undefined;
-      const stop = () => {
+      const uncut = cut.on(() => {
         withdraw();
         resolve(null);
-      };
-      signal.addEventListener('abort', stop, { once: true });
+      });
       // The answer may come before `submit` returns.
       withdraw = dispatcher.submit(ask, (answer) => {
-        signal.removeEventListener('abort', stop);
+        uncut();
         resolve(answer);
       });
     });
@@ -90,34 +90,34 @@ export function createPlacing(
 
     /**
      * Waits for a slot at one of the header's candidates that serve now and were not tried before, and for a stream to it.
-     * Null where none is left or the signal fired. @throws CodedError ROUTER_BUSY with `retryAfterMs`, DEADLINE_EXCEEDED
+     * Null where none is left or the cut came. @throws CodedError ROUTER_BUSY with `retryAfterMs`, DEADLINE_EXCEEDED
      */
     async take(
       header: Header,
       account: string,
       deadline: UnixMs,
       tried: ReadonlySet<Worker>,
-      signal: AbortSignal,
+      cut: Cut,
     ): Promise<Taken | null> {
       const places = new Map<Worker, number>();
       for (const [place, { certificateDigest }] of header.candidates.entries()) {
         const worker = deps.fleet.byCertificate(certificateDigest);
         if (worker?.serves(now()) && !tried.has(worker)) places.set(worker, place);
       }
-      if (places.size === 0 || signal.aborted) return null;
-      const slot = await slotFor(header, account, deadline, [...places.keys()], signal);
+      if (places.size === 0 || cut.error !== null) return null;
+      const slot = await slotFor(header, account, deadline, [...places.keys()], cut);
       if (slot === null) return null;
       if (!('worker' in slot)) throw noPlace(slot);
       const { worker } = slot;
       if (!worker.serves(now())) {
         // While the request waited, the worker was put out, or is to be judged first.
         slot.finish('undecided', null);
-        return this.take(header, account, deadline, new Set([...tried, worker]), signal);
+        return this.take(header, account, deadline, new Set([...tried, worker]), cut);
       }
       const held = holding(slot);
-      const link = await worker.takeLink(AbortSignal.any([signal, AbortSignal.timeout(linkWaitMs)]));
+      const link = await worker.takeLink(cut, linkWaitMs);
       if (link !== null) return { worker, link, place: places.get(worker) as number, slot: held };
-      held.finish(signal.aborted ? 'undecided' : 'failed', null);
+      held.finish(cut.error === null ? 'failed' : 'undecided', null);
       return null;
     },
   };

@@ -1,43 +1,32 @@
 import type { SigningKey } from '#crypto';
-import { type Bytes, CodedError, equalBytes, isZero, toHex, type UnixMs } from '../core/index.ts';
+import { type Bytes, CodedError, equalBytes, toHex, type UnixMs } from '../core/index.ts';
 import {
   type Header,
   headerHash,
   parseHeader,
-  parsePreface,
-  parsePriceSheet,
-  RequestDigest,
-  ResponseChain,
-  type ResponsePart,
-  receiptDigest,
   type SealedOpen,
-  type SignedReceipt,
   signDispatch,
   verifyAuthorization,
-  verifyReceiptAsRouter,
 } from '../session/index.ts';
-import type { Ledger } from '../store/index.ts';
-import type { Accounts, Reservation } from './accounts.ts';
-import { nextBefore } from './bounded.ts';
+import type { Accounts } from './accounts.ts';
+import { Cut } from './cut.ts';
 import { keepNewest, type Worker } from './fleet.ts';
-import type { ToServe } from './links.ts';
+import { Intake } from './intake.ts';
+import type { InferClient, InferInput } from './links.ts';
 import type { Placing, Taken } from './placing.ts';
-import type { Outcome, Usage } from './routing/index.ts';
-import type { InferSignals } from './service.ts';
+import type { KeptReceipts } from './receipts.ts';
+import { Relay, type RelayedRequest, type RelayTimes } from './relay.ts';
 import type { Served } from './session-batches.ts';
 
-export type RequestLimits = Readonly<{
-  /** Sum of the frames of one request. */
-  sealedBytesMax: number;
-  /** Sealed bytes held at the same time, over all requests under way. */
-  heldBytesMax: number;
-  /** Requests under way at the same time. */
-  requestsMax: number;
-  /** A worker that has not begun to answer by then is passed over. */
-  firstPartMs: number;
-  /** A deadline that ends a request says something of the worker only if it had at least this long. */
-  fairTrialMs: number;
-}>;
+export type RequestLimits = RelayTimes &
+  Readonly<{
+    /** Sum of the frames of one request. */
+    sealedBytesMax: number;
+    /** Sealed bytes held at the same time, over all requests under way. */
+    heldBytesMax: number;
+    /** Requests under way at the same time. */
+    requestsMax: number;
+  }>;
 
 export const REQUEST_LIMITS: RequestLimits = {
   sealedBytesMax: 4 * 1024 * 1024,
@@ -47,18 +36,27 @@ export const REQUEST_LIMITS: RequestLimits = {
   fairTrialMs: 10_000,
 };
 const RETRY_AFTER_MS = 1_000;
+/** Timers of one length share a list: deadlines are kept to this, never early. */
+const TIMER_STEP_MS = 100;
 
 const SESSIONS_MAX = 4096;
-const KIND_NUMBER = { checkpoint: 1, final: 2, error: 3 } as const;
 
-type Sealed = Readonly<{
-  open: SealedOpen;
-  header: Header;
-  hash: Bytes;
-  frames: readonly Bytes[];
-  requestDigest: Bytes;
-}>;
+type Sealed = Readonly<{ open: SealedOpen; header: Header; hash: Bytes; intake: Intake }>;
 type SessionMemory = Readonly<{ hello: Bytes; encs: readonly Bytes[]; encDigests: readonly Bytes[] }>;
+
+/** The two signatures at a request's beginning: the client's over its header, and the router's own. */
+export type RequestSignatures = Readonly<{
+  authorizes(header: Header, hash: Bytes, authorization: Bytes): Promise<boolean>;
+  dispatch(of: Parameters<typeof signDispatch>[1]): Promise<Bytes>;
+}>;
+
+/** Computed beside the event loop: meanwhile it carries other answers. */
+export function requestSignatures(dispatchKey: SigningKey): RequestSignatures {
+  return {
+    authorizes: (header, hash, authorization) => verifyAuthorization(header.sessionKey, hash, authorization, 'aside'),
+    dispatch: (of) => signDispatch(dispatchKey, of, 'aside'),
+  };
+}
 
 /**
  * Relays sealed requests (AIS/1 sections 6 to 8). It reads headers and receipts, forwards ciphertext, computes
@@ -67,20 +65,16 @@ type SessionMemory = Readonly<{ hello: Bytes; encs: readonly Bytes[]; encDigests
 export function createRequests(
   deps: Readonly<{
     placing: Placing;
-    accounts: Accounts;
-    ledger: Ledger;
-    dispatchKey: SigningKey;
-    priceSheet: Bytes;
+    accounts: Pick<Accounts, 'reserve'>;
+    receipts: KeptReceipts;
+    signatures: RequestSignatures;
     now: () => UnixMs;
-    /** An accepted receipt is stored. @param payee who earns it, where a pool can pay it */
-    onReceipt: (worker: Worker, payee: Bytes | null) => void;
     /** A worker began to answer, and ended. */
     onServed: (served: Served) => void;
   }>,
   limits: RequestLimits = REQUEST_LIMITS,
 ) {
   const sessions = new Map<string, SessionMemory>();
-  const price = parsePriceSheet(deps.priceSheet);
   let running = 0;
   let heldBytes = 0;
 
@@ -103,275 +97,183 @@ export function createRequests(
     return memory === undefined || known < 0 ? null : { hello: memory.hello, enc: memory.encs[known] as Bytes };
   };
 
-  const keepReceipt = async (
-    signed: SignedReceipt,
-    sealed: Sealed,
-    worker: Worker,
-    chain: ResponseChain,
-    of: Readonly<{ certificateDigest: Bytes; dispatch: number; channel: string }>,
-  ): Promise<Usage | null> => {
-    const { keyset } = worker.admission as NonNullable<Worker['admission']>;
-    const verdict = await verifyReceiptAsRouter(signed, {
-      keyset,
-      certificateDigest: of.certificateDigest,
-      header: sealed.header,
-      headerHash: sealed.hash,
-      requestDigest: sealed.requestDigest,
-      dispatch: of.dispatch,
-      chain,
-      price,
-    });
-    if (verdict.verdict === 'refused') {
-      const [first = 'unknown'] = verdict.failed;
-      throw new CodedError('RECEIPT_REFUSED', `the worker's receipt is refused: ${verdict.failed.join(', ')}`, {
-        check: first,
-      });
-    }
-    const { receipt } = verdict;
-    const payee = poolPayee(keyset);
-    await deps.ledger.putReceipt({
-      digest: receiptDigest(signed.receipt),
-      channel: of.channel,
-      sessionKey: sealed.header.sessionKey,
-      requestId: sealed.header.requestId,
-      kind: KIND_NUMBER[receipt.kind],
-      amount: receipt.amount,
-      object: signed.receipt,
-      signature: signed.signature,
-      storedAt: deps.now(),
-      payee,
-    });
-    deps.onReceipt(worker, payee);
-    if (receipt.kind !== 'final') return null;
-    deps.placing.learn(sealed.header, of.channel, receipt.counts);
-    return receipt.counts;
+  /** What one worker is told, and what it may know of the session. */
+  const relayed = async (sealed: Sealed, to: Taken, dispatch: number): Promise<RelayedRequest> => {
+    const { open, header, hash: headerHash, intake } = sealed;
+    const { certificateDigest } = header.candidates[to.place] as Header['candidates'][number];
+    const { requestDigest, frames } = intake;
+    const of = { headerHash, requestDigest, certificateDigest, dispatch };
+    const own = { hello: open.hello, enc: open.candidates[to.place]?.enc ?? NOTHING };
+    const attached = own.hello.length > 0 ? own : attachmentFor(sealed, to.place);
+    return {
+      ...of,
+      signature: await deps.signatures.dispatch(of),
+      frames,
+      open: {
+        header: open.header,
+        authorization: open.authorization,
+        commit: open.commit,
+        wrap: open.candidates[to.place]?.wrap ?? NOTHING,
+        enc: attached?.enc ?? NOTHING,
+        hello: attached?.hello ?? NOTHING,
+        timeLeftMs: Math.min(header.deadline - deps.now(), 2 ** 31 - 1),
+      },
+    };
   };
 
-  /** One dispatch to one worker. Yields nothing where the worker refused to open it, and says so. */
-  async function* dispatch(
-    sealed: Sealed,
-    to: Taken,
-    number: number,
-    channel: string,
-    attach: Readonly<{ hello: Bytes; enc: Bytes }> | null,
-    { signal, stop: ending }: Readonly<{ signal: AbortSignal; stop: AbortSignal }>,
-  ): AsyncGenerator<ResponsePart, 'answered' | 'SESSION_UNKNOWN' | 'OPEN_FAILED' | 'BUSY'> {
-    const { worker, link, place, slot } = to;
-    const { certificateDigest } = sealed.header.candidates[place] as Header['candidates'][number];
-    const startedAt = deps.now();
-    const tooSlow = AbortSignal.timeout(limits.firstPartMs);
-    let begun = false;
-    const why = () => (signal.aborted ? stopCode(signal) : 'WORKER_GONE');
-    const parts = link.parts[Symbol.asyncIterator]();
-    let chain: ResponseChain | null = null;
-    let outcome: Outcome = 'failed';
-    let usage: Usage | null = null;
-    try {
-      const signature = await signDispatch(deps.dispatchKey, {
-        headerHash: sealed.hash,
-        requestDigest: sealed.requestDigest,
-        certificateDigest,
-        dispatch: number,
-      });
-      for (const part of serveParts(sealed, place, attach, number, signature, deps.now())) await link.send(part);
-      // A worker that is gone shows in its parts.
-      const end = () => void link.send({ kind: 'stop' }).catch(() => undefined);
-      if (ending.aborted) end();
-      else ending.addEventListener('abort', end, { once: true });
-      for (;;) {
-        const stop = begun ? signal : AbortSignal.any([signal, tooSlow]);
-        const { value: part, done } = await nextBefore(parts, stop, why);
-        if (done) break;
-        if (part.kind === 'refused') {
-          if (begun) throw new CodedError('WORKER_GONE', 'the worker broke the protocol');
-          outcome = part.reason === 'BUSY' ? 'busy' : 'undecided';
-          return part.reason;
-        }
-        if (!begun) slot.firstPart();
-        begun = true;
-        if (part.kind === 'preface') {
-          const preface = parsePreface(part.preface);
-          if (
-            chain !== null ||
-            preface.dispatch !== number ||
-            !equalBytes(preface.certificateDigest, certificateDigest)
-          ) {
-            throw new CodedError('WORKER_GONE', 'the worker answered another request');
-          }
-          chain = new ResponseChain({ headerHash: sealed.hash, requestDigest: sealed.requestDigest, ...preface });
-        } else if (chain === null) {
-          throw new CodedError('WORKER_GONE', 'the worker sent no preface');
-        } else if (part.kind === 'frame') {
-          chain.push(part.frame);
-        } else {
-          const of = { certificateDigest, dispatch: number, channel };
-          usage = (await keepReceipt(part.receipt, sealed, worker, chain, of)) ?? usage;
-        }
-        yield part;
-      }
-      if (chain === null || !chain.ended) throw new CodedError('WORKER_GONE', 'the worker cut its answer');
-      outcome = 'answered';
-      return 'answered';
-    } finally {
-      if (outcome === 'failed' && signal.aborted) {
-        const hadTime =
-          !begun && stopCode(signal) === 'DEADLINE_EXCEEDED' && deps.now() - startedAt >= limits.fairTrialMs;
-        if (!hadTime) outcome = 'undecided';
-      }
-      slot.finish(outcome, usage);
-      if (begun) {
-        const { sessionId, sealedBytes } = sealed.header;
-        deps.onServed({ worker, sessionId, channel, sealedBytes, startedAt, endedAt: deps.now() });
-      }
-      if (outcome !== 'answered') link.cancel();
-    }
-  }
-
-  async function* relay(
-    sealed: Sealed,
-    reservation: Reservation,
-    end: UnixMs,
-    signals: Readonly<{ signal: AbortSignal; stop: AbortSignal }>,
-  ): AsyncGenerator<ResponsePart> {
-    const { signal, stop } = signals;
-    let number = 0;
+  /** Asks one candidate after the other until one begins to answer. @throws CodedError where none does */
+  const relay = async (sealed: Sealed, channel: string, end: UnixMs, under: UnderWay): Promise<void> => {
+    const { header } = sealed;
     const tried = new Set<Worker>();
-    let last = new CodedError('NO_WORKER', 'no candidate of this request is serving now: ask for offers again');
-    while (number < sealed.header.dispatchesMax) {
-      if (stop.aborted) throw new CodedError('REQUEST_CANCELLED', 'stopped before a worker began');
-      const waiting = AbortSignal.any([signal, stop]);
-      const to = await deps.placing.take(sealed.header, reservation.channel, end, tried, waiting);
+    let last: CodedError | null = null;
+    for (let number = 1; number <= header.dispatchesMax; number++) {
+      const to = await deps.placing.take(header, channel, end, tried, under.cut);
+      if (under.cut.error !== null) {
+        to?.slot.finish('undecided', null);
+        to?.link.cancel();
+        throw under.cut.error;
+      }
       if (to === null) break;
-      number += 1;
       tried.add(to.worker);
-      const own = { hello: sealed.open.hello, enc: sealed.open.candidates[to.place]?.enc ?? new Uint8Array(0) };
-      const attach = own.hello.length > 0 ? own : attachmentFor(sealed, to.place);
-      let begun = false;
       try {
-        const parts = dispatch(sealed, to, number, reservation.channel, attach, signals);
-        for (;;) {
-          const { value, done } = await parts.next();
-          if (!done) {
-            begun = true;
-            yield value;
-            continue;
-          }
-          if (value === 'answered') return;
-          last =
-            value === 'BUSY'
-              ? new CodedError('ROUTER_BUSY', 'the worker has no room: try again', { retryAfterMs: RETRY_AFTER_MS })
-              : new CodedError(value, `the worker answered ${value}`);
-          break;
-        }
+        const ended = await answerOf(sealed, to, number, channel, under);
+        if (ended === 'answered') return;
+        last =
+          ended === 'BUSY'
+            ? new CodedError('ROUTER_BUSY', 'the worker has no room: try again', { retryAfterMs: RETRY_AFTER_MS })
+            : new CodedError(ended, `the worker answered ${ended}`);
       } catch (error) {
         // After its first part an answer is never tried again elsewhere (AIS/1 section 7).
-        if (begun || signal.aborted || !(error instanceof CodedError) || error.code !== 'WORKER_GONE') throw error;
+        const isFinal = under.begun || under.cut.error !== null;
+        if (isFinal || !(error instanceof CodedError) || error.code !== 'WORKER_GONE') throw error;
         last = error;
       }
     }
-    throw last;
-  }
+    throw last ?? new CodedError('NO_WORKER', 'no candidate of this request is serving now: ask for offers again');
+  };
+
+  const answerOf = async (sealed: Sealed, to: Taken, dispatch: number, channel: string, under: UnderWay) => {
+    const request = await relayed(sealed, to, dispatch).catch((error: unknown) => {
+      to.slot.finish('undecided', null);
+      to.link.cancel();
+      throw error;
+    });
+    const running = new Relay(request, to, {
+      now: deps.now,
+      times: limits,
+      cut: under.cut,
+      client: under.client,
+      keepReceipt: (signed, chain) =>
+        deps.receipts.keep(signed, { request, header: sealed.header, worker: to.worker, channel }, chain),
+      begun: () => {
+        under.begun = true;
+        sealed.intake.forget();
+      },
+      firstFrame: under.firstFrame,
+      served: (startedAt) => {
+        const { sessionId, sealedBytes } = sealed.header;
+        deps.onServed({ worker: to.worker, sessionId, channel, sealedBytes, startedAt, endedAt: deps.now() });
+      },
+    });
+    under.running = running;
+    const answer = running.run();
+    if (under.stopped) running.stop();
+    return answer.finally(() => {
+      under.running = null;
+    });
+  };
+
+  /** @throws CodedError, by the deadline at the latest */
+  const serve = async (sealed: Sealed, end: UnixMs, under: UnderWay): Promise<void> => {
+    const { open, header, hash, intake } = sealed;
+    if (!(await deps.signatures.authorizes(header, hash, open.authorization))) {
+      throw new CodedError('REQUEST_REFUSED', 'the header is not signed by its session key', {
+        check: 'authorization',
+      });
+    }
+    const reservation = await deps.accounts.reserve(header, end);
+    try {
+      deps.placing.admit(header, reservation.channel);
+      await intake.whole();
+      remember(sealed);
+      await relay(sealed, reservation.channel, end, under);
+    } finally {
+      reservation.release();
+    }
+  };
+
+  /** Counts a request in until it has ended. @throws CodedError */
+  const begin = (open: SealedOpen, deadline: UnixMs, under: UnderWay): Intake => {
+    const header = parseHeader(open.header);
+    const hash = headerHash(open.header);
+    if (open.candidates.length !== header.candidates.length || header.sealedBytes > limits.sealedBytesMax) {
+      throw new CodedError('REQUEST_MALFORMED', 'the request does not match its header, or is too long');
+    }
+    const end = Math.min(deadline, header.deadline);
+    const leftMs = end - deps.now();
+    if (leftMs <= 0) throw new CodedError('DEADLINE_EXCEEDED', 'the deadline has passed');
+    if (running >= limits.requestsMax || heldBytes + header.sealedBytes > limits.heldBytesMax) {
+      throw new CodedError('ROUTER_BUSY', 'too many requests at the same time: try again', {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
+    }
+    running += 1;
+    heldBytes += header.sealedBytes;
+    const late = () => under.cut.fire(new CodedError('DEADLINE_EXCEEDED', 'no whole answer before the deadline'));
+    const timer = setTimeout(late, Math.min(TIMER_STEP_MS * Math.ceil(leftMs / TIMER_STEP_MS), 2 ** 31 - 1));
+    const intake = new Intake({ open, header, hash }, under.client, under.cut);
+    const finish = (error: unknown) => {
+      clearTimeout(timer);
+      running -= 1;
+      heldBytes -= header.sealedBytes;
+      under.client.finish(error);
+    };
+    void serve({ open, header, hash, intake }, end, under).then(() => finish(null), finish);
+    return intake;
+  };
 
   return {
-    /** @throws CodedError, by the deadline at the latest */
-    async *infer(
-      open: SealedOpen,
-      frames: AsyncIterable<Bytes>,
-      deadline: UnixMs,
-      { cancelled, stop }: InferSignals,
-    ): AsyncGenerator<ResponsePart> {
-      const header = parseHeader(open.header);
-      const hash = headerHash(open.header);
-      if (open.candidates.length !== header.candidates.length || header.sealedBytes > limits.sealedBytesMax) {
-        throw new CodedError('REQUEST_MALFORMED', 'the request does not match its header, or is too long');
-      }
-      if (!(await verifyAuthorization(header.sessionKey, hash, open.authorization))) {
-        throw new CodedError('REQUEST_REFUSED', 'the header is not signed by its session key', {
-          check: 'authorization',
-        });
-      }
-      const end = Math.min(deadline, header.deadline);
-      if (end <= deps.now()) throw new CodedError('DEADLINE_EXCEEDED', 'the deadline has passed');
-      const signal = AbortSignal.any([cancelled, AbortSignal.timeout(Math.min(end - deps.now(), 2 ** 31 - 1))]);
-      if (running >= limits.requestsMax || heldBytes + header.sealedBytes > limits.heldBytesMax) {
-        throw new CodedError('ROUTER_BUSY', 'too many requests at the same time: try again', {
-          retryAfterMs: RETRY_AFTER_MS,
-        });
-      }
-      running += 1;
-      heldBytes += header.sealedBytes;
-      let reservation: Reservation | null = null;
+    /** Takes a request over; it ends by the deadline at the latest. */
+    infer(open: SealedOpen, deadline: UnixMs, client: InferClient, firstFrame: () => void): InferInput {
+      const cut = new Cut();
+      const under: UnderWay = { cut, client, firstFrame, running: null, begun: false, stopped: false };
+      let intake: Intake;
       try {
-        reservation = await deps.accounts.reserve(header, end);
-        deps.placing.admit(header, reservation.channel);
-        const sealed = await collect(open, header, hash, frames, signal);
-        remember(sealed);
-        yield* relay(sealed, reservation, end, { signal, stop });
-      } finally {
-        running -= 1;
-        heldBytes -= header.sealedBytes;
-        reservation?.release();
+        intake = begin(open, deadline, under);
+      } catch (error) {
+        client.finish(error);
+        return UNHEARD;
       }
+      return {
+        frame: (frame, wire) => intake.frame(frame, wire),
+        halfClosed: () => intake.halfClosed(),
+        stop() {
+          if (!intake.isComplete) cut.fire(new CodedError('REQUEST_MALFORMED', 'only frames may follow `open`'));
+          else if (under.running === null) cut.fire(cancelled('stopped before a worker began'));
+          else under.running.stop();
+          under.stopped = true;
+        },
+        gone: () => cut.fire(cancelled('the client is gone')),
+        drained: () => under.running?.drained(),
+      };
     },
   };
 }
 
-/** A pool pays accounts of workchain 0; the account of zeros is nobody's. */
-function poolPayee({ payee }: NonNullable<Worker['admission']>['keyset']): Bytes | null {
-  return payee.workchain === 0 && !isZero(payee.account) ? payee.account : null;
-}
+const cancelled = (message: string) => new CodedError('REQUEST_CANCELLED', message);
 
-function stopCode(signal: AbortSignal): 'DEADLINE_EXCEEDED' | 'REQUEST_CANCELLED' {
-  return (signal.reason as Error | undefined)?.name === 'TimeoutError' ? 'DEADLINE_EXCEEDED' : 'REQUEST_CANCELLED';
-}
+/** One request from its `open` to its end. */
+type UnderWay = {
+  readonly cut: Cut;
+  readonly client: InferClient;
+  readonly firstFrame: () => void;
+  /** The worker that is being asked. */
+  running: Relay | null;
+  begun: boolean;
+  stopped: boolean;
+};
 
-async function collect(
-  open: SealedOpen,
-  header: Header,
-  hash: Bytes,
-  frames: AsyncIterable<Bytes>,
-  signal: AbortSignal,
-): Promise<Sealed> {
-  const digest = new RequestDigest(hash, open.commit);
-  const kept: Bytes[] = [];
-  const iterator = frames[Symbol.asyncIterator]();
-  for (;;) {
-    const { value, done } = await nextBefore(iterator, signal, () => stopCode(signal));
-    if (done) break;
-    digest.push(value);
-    if (digest.sealedBytes > header.sealedBytes)
-      throw new CodedError('REQUEST_MALFORMED', 'more frames than the header says');
-    kept.push(value);
-    if (digest.sealedBytes === header.sealedBytes) {
-      await iterator.return?.();
-      break;
-    }
-  }
-  if (digest.sealedBytes !== header.sealedBytes)
-    throw new CodedError('REQUEST_MALFORMED', 'fewer frames than the header says');
-  return { open, header, hash, frames: kept, requestDigest: digest.value };
-}
-
-function* serveParts(
-  sealed: Sealed,
-  place: number,
-  attach: Readonly<{ hello: Bytes; enc: Bytes }> | null,
-  dispatch: number,
-  signature: Bytes,
-  now: UnixMs,
-): Generator<ToServe> {
-  const { open, header, frames } = sealed;
-  const nothing = new Uint8Array(0);
-  yield {
-    kind: 'open',
-    header: open.header,
-    authorization: open.authorization,
-    commit: open.commit,
-    wrap: open.candidates[place]?.wrap ?? nothing,
-    enc: attach?.enc ?? nothing,
-    hello: attach?.hello ?? nothing,
-    timeLeftMs: Math.min(header.deadline - now, 2 ** 31 - 1),
-  };
-  for (const frame of frames) yield { kind: 'frame', frame };
-  yield { kind: 'dispatch', dispatch, signature };
-}
+const nothing = () => undefined;
+/** Of a request that is over already. */
+const UNHEARD: InferInput = { frame: nothing, halfClosed: nothing, stop: nothing, gone: nothing, drained: nothing };
+const NOTHING: Bytes = new Uint8Array(0);

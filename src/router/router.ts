@@ -22,9 +22,10 @@ import { createHolds } from './holds.ts';
 import { leftOver } from './left-over.ts';
 import type { WorkerControl } from './links.ts';
 import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
-import { createPlacing } from './placing.ts';
+import { type AccountLimits, createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
-import { createRequests } from './requests.ts';
+import { createReceipts } from './receipts.ts';
+import { createRequests, requestSignatures } from './requests.ts';
 import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
 import type { RouterService, WorkerRow } from './service.ts';
@@ -59,6 +60,8 @@ export type RouterDeps = Readonly<{
   source: string;
   now: () => UnixMs;
   randomness: Randomness;
+  /** Of each channel; a benchmark asks for more. */
+  accountLimits?: AccountLimits;
 }>;
 
 const OFFERS_MAX = 8;
@@ -124,8 +127,7 @@ export function createRouter(
     },
     onEvicted: (worker) => dispatcher.remove(worker),
   });
-  const { dispatchKey, priceSheet } = deps;
-  const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS);
+  const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS, deps.accountLimits);
   /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
   const promise = async (worker: Worker, payee: Bytes): Promise<void> => {
     const voucher = {
@@ -138,19 +140,13 @@ export function createRouter(
     const signature = await signWorkerVoucher(voucher, deps.voucherKey);
     worker.control.send({ kind: 'voucher', voucher: encodeWorkerVoucher(voucher), signature, key });
   };
-  const requests = createRequests({
-    placing,
-    accounts,
-    ledger,
-    dispatchKey,
-    priceSheet,
-    now,
-    onServed: sessions.served,
-    onReceipt: (worker, payee) => {
-      batches.notify();
-      if (payee !== null) void promise(worker, payee).catch(() => undefined);
-    },
-  });
+  const onReceipt = (worker: Worker, payee: Bytes | null): void => {
+    batches.notify();
+    if (payee !== null) void promise(worker, payee).catch(() => undefined);
+  };
+  const receipts = createReceipts({ placing, ledger, priceSheet: deps.priceSheet, now, onReceipt });
+  const signatures = requestSignatures(deps.dispatchKey);
+  const requests = createRequests({ placing, accounts, receipts, signatures, now, onServed: sessions.served });
   batches.notify(); // what a crash left unlogged
   const reviewAll = async (): Promise<void> => {
     const failed = (error: unknown) => deps.failed('review of a worker', error);
@@ -267,7 +263,10 @@ export function createRouter(
       const offers = await Promise.all(asked.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
       return offers.filter((offer) => offer !== null);
     },
-    infer: (...of) => metered(requests.infer(...of), meter, seconds),
+    infer: (open, deadline, client) => {
+      const timed = metered(client, meter, seconds);
+      return requests.infer(open, deadline, timed.client, timed.firstFrame);
+    },
     snapshot: () => snapshotOf(fleet.all(), dispatcher, now()),
     async getEvidence(evidenceDigest) {
       const bundle = fleet.bundle(evidenceDigest);

@@ -1,7 +1,7 @@
 import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.ts';
 import type { Bytes, UnixMs } from '../core/index.ts';
-import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen, WorkerToRouter } from '../session/index.ts';
-import type { ServeLink, WorkerControl } from './links.ts';
+import type { LoggedEntry, OfferEntry, SealedOpen, WorkerToRouter } from '../session/index.ts';
+import type { InferClient, InferInput, ServeLink, WorkerControl } from './links.ts';
 import type { RouterSnapshot } from './snapshot.ts';
 import type { Standing } from './standings.ts';
 
@@ -20,18 +20,11 @@ export type WorkerRow = Readonly<{
 }>;
 
 /** A router as its edges see it. Every method throws CodedError; requests end by their deadline. */
-/** `cancelled`: nobody reads any more. `stop`: the client wants the end and its receipt. */
-export type InferSignals = Readonly<{ cancelled: AbortSignal; stop: AbortSignal }>;
-
 export type RouterService = Readonly<{
   listModels(): readonly Readonly<{ modelDigest: Bytes; name: string; workers: number; contextTokensMax: number }>[];
   getOffers(hello: Bytes, offersMax: number, deadline: UnixMs): Promise<readonly OfferEntry[]>;
-  infer(
-    open: SealedOpen,
-    frames: AsyncIterable<Bytes>,
-    deadline: UnixMs,
-    signals: InferSignals,
-  ): AsyncIterable<ResponsePart>;
+  /** Answers go to the client given, which is told the end in any case; the rest of the request comes to what is returned. */
+  infer(open: SealedOpen, deadline: UnixMs, client: InferClient): InferInput;
   getEvidence(evidenceDigest: Bytes): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes): Promise<LoggedEntry>;
   /** How a worker stands here, for its owner. @throws CodedError NOT_FOUND */

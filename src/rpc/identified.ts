@@ -1,12 +1,13 @@
 import type * as grpc from '@grpc/grpc-js';
 import { addressOfTerms } from '../chain/index.ts';
 import type { Identities } from '../router/index.ts';
+import type { CallHandler } from './grpc/call.ts';
 import { channelFromWire } from './payments-server.ts';
 import { toServiceError } from './status.ts';
 import type { DelegateRequest__Output } from './wire/chrysalis/v1/DelegateRequest.ts';
 
-type Call = Pick<grpc.ServerUnaryCall<unknown, unknown>, 'getAuthContext' | 'emit'> & Readonly<{ request?: unknown }>;
-type Answer = ((error: Partial<grpc.ServiceError>) => void) | undefined;
+type Call = Pick<grpc.ServerUnaryCall<unknown, unknown>, 'getAuthContext'> & Readonly<{ request?: unknown }>;
+type Answer = (error: Partial<grpc.ServiceError>) => void;
 type Handler = (call: Call, answer: Answer) => void;
 
 /** The same handlers for those that the router knows: whoever it does not know reaches none of them. */
@@ -21,14 +22,22 @@ export function identified(
       try {
         identities.admit(call.getAuthContext().sslPeerCertificate?.raw ?? null, channelOf(name, call.request));
       } catch (error) {
-        if (answer === undefined) call.emit('error', toServiceError(error));
-        else answer(toServiceError(error));
+        answer(toServiceError(error));
         return;
       }
       (handler as Handler)(call, answer);
     },
   ];
   return Object.fromEntries(Object.entries(handlers).map(guarded)) as unknown as grpc.UntypedServiceImplementation;
+}
+
+/** As {@link identified}, for a call that carries no channel. */
+export function identifiedCall(handler: CallHandler, identities: Identities | null): CallHandler {
+  if (identities === null) return handler;
+  return (call) => {
+    identities.admit(call.peerCertificate?.raw ?? null, null);
+    handler(call);
+  };
 }
 
 /** The channel that a call is about, as the methods of Payments name it. @throws CodedError for one that is no channel */

@@ -36,12 +36,15 @@ export const protoFolder: string | null = existsSync(join(PROTO, 'chrysalis')) ?
  */
 export const MESSAGE_BYTES_MAX = 2 * 1024 * 1024;
 
+/** A peer that vanished without a FIN is noticed within twice this. */
+export const KEEPALIVE_MS = 10_000;
+export const METADATA_BYTES_MAX = 16 * 1024;
+
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
-  // A peer that vanished without a FIN is noticed within half a minute.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_MS,
   'grpc.keepalive_permit_without_calls': 1,
-  'grpc.max_metadata_size': 16 * 1024,
+  'grpc.max_metadata_size': METADATA_BYTES_MAX,
 };

@@ -1,22 +1,25 @@
 import * as grpc from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { type Bytes, type Clock, CodedError, type UnixMs } from '../core/index.ts';
+import { type Clock, CodedError, type UnixMs } from '../core/index.ts';
 import type { Identities, RouterService } from '../router/index.ts';
-import type { ResponsePart, SealedOpen } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
-import { readFrom, writeTo } from './duplex.ts';
-import { identified } from './identified.ts';
-import { CHANNEL_OPTIONS, packageDefinition, v1 } from './package.ts';
+import { type GrpcLimits, GrpcServer } from './grpc/server.ts';
+import { identified, identifiedCall } from './identified.ts';
+import { DEADLINE_DEFAULT_MS, inferHandler } from './infer-server.ts';
+import {
+  CHANNEL_OPTIONS,
+  KEEPALIVE_MS,
+  MESSAGE_BYTES_MAX,
+  METADATA_BYTES_MAX,
+  packageDefinition,
+  v1,
+} from './package.ts';
 import { toServiceError } from './status.ts';
-import { type ServerTls, serverCredentials } from './tls.ts';
-import type { InferRequest__Output } from './wire/chrysalis/v1/InferRequest.ts';
-import { attachmentHandlers } from './worker-server.ts';
+import { type ServerTls, serverTlsOptions } from './tls.ts';
+import { serveAttachment } from './worker-server.ts';
 
-/** A request without a gRPC deadline gets this one: nothing waits for ever. */
-export const DEADLINE_DEFAULT_MS = 120_000;
-
-export function deadlineOf(call: { getDeadline(): grpc.Deadline }, now: UnixMs): UnixMs {
+function deadlineOf(call: { getDeadline(): grpc.Deadline }, now: UnixMs): UnixMs {
   const deadline = call.getDeadline();
   const ms = deadline instanceof Date ? deadline.getTime() : deadline;
   return Math.min(Number.isFinite(ms) ? ms : Number.POSITIVE_INFINITY, now + DEADLINE_DEFAULT_MS);
@@ -34,80 +37,6 @@ export function unary<Ask, Answer>(
   };
 }
 
-function openFromWire(request: InferRequest__Output | undefined): SealedOpen {
-  const open = request?.part === 'open' ? request.open : undefined;
-  if (!open) throw new CodedError('REQUEST_MALFORMED', 'the first message of a request must be `open`');
-  return {
-    header: bytesOf(open.header),
-    authorization: bytesOf(open.authorization),
-    commit: bytesOf(open.commit),
-    candidates: open.candidates.map(({ wrap, enc }) => ({ wrap: bytesOf(wrap), enc: bytesOf(enc) })),
-    hello: bytesOf(open.hello),
-  };
-}
-
-/**
- * The frames of one request. Whoever has read enough of them leaves; from then on a `stop` may come, or the half-close.
- * @param ended tells of what came after the frames: `stop`, or a message that may not come there
- */
-async function* framesFromWire(
-  messages: AsyncIterator<InferRequest__Output>,
-  ended: Readonly<{ stop: () => void; broken: () => void }>,
-): AsyncGenerator<Bytes> {
-  let complete = false;
-  try {
-    for (;;) {
-      const { value, done } = await messages.next();
-      complete = done === true;
-      if (done) return;
-      if (value.part !== 'frame' || !value.frame) {
-        throw new CodedError('REQUEST_MALFORMED', 'only frames may follow `open`');
-      }
-      yield bytesOf(value.frame);
-    }
-  } finally {
-    if (!complete) {
-      void messages.next().then(
-        ({ value, done }) => {
-          if (done) return;
-          if ((value as InferRequest__Output).part === 'stop') ended.stop();
-          else ended.broken();
-        },
-        () => undefined,
-      );
-    }
-  }
-}
-
-export function partToWire(part: ResponsePart): object {
-  if (part.kind === 'preface') return { preface: part.preface };
-  if (part.kind === 'frame') return { frame: part.frame };
-  return { receipt: part.receipt };
-}
-
-function inferHandler(router: RouterService, now: Clock): grpc.handleBidiStreamingCall<InferRequest__Output, object> {
-  return (call) => {
-    const abort = new AbortController();
-    const stop = new AbortController();
-    call.on('cancelled', () => abort.abort());
-    call.on('error', () => abort.abort());
-    void (async () => {
-      const messages = readFrom<InferRequest__Output>(call, 'PEER_UNREACHABLE')[Symbol.asyncIterator]();
-      const first = await messages.next();
-      const open = openFromWire(first.value as InferRequest__Output | undefined);
-      const deadline = deadlineOf(call, now());
-      const frames = framesFromWire(messages, { stop: () => stop.abort(), broken: () => abort.abort() });
-      for await (const part of router.infer(open, frames, deadline, { cancelled: abort.signal, stop: stop.signal })) {
-        await writeTo(call, partToWire(part));
-      }
-      call.end();
-    })().catch((error: unknown) => {
-      abort.abort();
-      call.emit('error', toServiceError(error));
-    });
-  };
-}
-
 function inferenceHandlers(router: RouterService, now: Clock): grpc.UntypedServiceImplementation {
   return {
     listModels: unary(() => ({ models: [...router.listModels()] }), now),
@@ -117,7 +46,6 @@ function inferenceHandlers(router: RouterService, now: Clock): grpc.UntypedServi
       }),
       now,
     ),
-    infer: inferHandler(router, now),
   } as grpc.UntypedServiceImplementation;
 }
 
@@ -147,6 +75,15 @@ function administrationHandlers(router: RouterService, now: Clock): grpc.Untyped
   } as grpc.UntypedServiceImplementation;
 }
 
+const LIMITS: GrpcLimits = {
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  metadataBytesMax: METADATA_BYTES_MAX,
+  keepaliveMs: KEEPALIVE_MS,
+  connectionsMax: 16_384,
+  // One worker may carry as many answers, and one gateway ask for them.
+  streamsMax: 32_768,
+};
+
 export type RouterServer = Readonly<{ port: number; close(graceMs: number): Promise<void> }>;
 
 /**
@@ -160,22 +97,26 @@ export async function serveRouter(
   paymentHandlers: (router: RouterService, unary: UnaryFactory) => grpc.UntypedServiceImplementation,
   options: Readonly<{ host: string; port: number; now: Clock; tls?: ServerTls; identities?: Identities }>,
 ): Promise<RouterServer> {
-  const server = new grpc.Server(CHANNEL_OPTIONS);
+  const server = new GrpcServer(LIMITS, options.now);
   const make: UnaryFactory = (answer) => unary(answer, options.now);
-  const known = (handlers: grpc.UntypedServiceImplementation) => identified(handlers, options.identities ?? null);
+  const identities = options.identities ?? null;
+  const known = (handlers: grpc.UntypedServiceImplementation) => identified(handlers, identities);
   server.addService(v1.Inference.service, known(inferenceHandlers(router, options.now)));
-  server.addService(v1.WorkerAttachment.service, attachmentHandlers(router, make));
+  server.handle(v1.Inference.service.Infer.path, identifiedCall(inferHandler(router, options.now), identities));
+  serveAttachment(server, router, make);
   server.addService(v1.Transparency.service, known(transparencyHandlers(router, options.now)));
   server.addService(v1.Payments.service, known(paymentHandlers(router, make)));
   const health = new HealthImplementation({ '': 'SERVING', 'chrysalis.v1.Inference': 'SERVING' });
-  health.addToServer(server);
-  new ReflectionService(packageDefinition).addToServer(server);
-  const port = await bind(server, options, serverCredentials(options.tls));
+  // Both ask for no more of a server than this.
+  const services = server as unknown as grpc.Server;
+  health.addToServer(services);
+  new ReflectionService(packageDefinition).addToServer(services);
+  const port = await server.listen({ host: options.host, port: options.port, tls: serverTlsOptions(options.tls) });
   return {
     port,
     close: (graceMs) => {
       health.setStatus('', 'NOT_SERVING');
-      return shutDown(server, graceMs);
+      return server.close(graceMs);
     },
   };
 }

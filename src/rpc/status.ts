@@ -11,6 +11,8 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, status>> = {
   TOO_MANY_REQUESTS: status.RESOURCE_EXHAUSTED,
   NOT_FOUND: status.NOT_FOUND,
   IDENTITY_REFUSED: status.UNAUTHENTICATED,
+  REQUEST_TOO_LARGE: status.RESOURCE_EXHAUSTED,
+  REQUEST_UNSUPPORTED: status.UNIMPLEMENTED,
 };
 
 const STATUS_OF_KIND = {
@@ -33,6 +35,22 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
     code: STATUS_OF_CODE[coded.code] ?? STATUS_OF_KIND[KIND_OF_CODE[coded.code]],
     details: `${coded.code}: ${coded.message}`,
   };
+}
+
+/** What ends a call with this error on the wire: percent-encoded as gRPC's `Status-Message` asks. */
+export function statusOf(thrown: unknown): Record<string, string> {
+  const { code, details, metadata } = isServiceError(thrown) ? thrown : toServiceError(thrown);
+  const pushback = metadata?.get(PUSHBACK)[0];
+  return {
+    'grpc-status': String(code ?? status.UNKNOWN),
+    'grpc-message': (details ?? '').toWellFormed().replace(/[^ -$&-~]+/g, encodeURIComponent),
+    ...(pushback === undefined ? {} : { [PUSHBACK]: String(pushback) }),
+  };
+}
+
+/** What a service written for grpc-js hands over. */
+function isServiceError(thrown: unknown): thrown is Partial<ServiceError> {
+  return !(thrown instanceof CodedError) && typeof (thrown as Partial<ServiceError> | null)?.code === 'number';
 }
 
 /**

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { checkServerIdentity, createSecureContext } from 'node:tls';
+import { checkServerIdentity, createSecureContext, type TlsOptions } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { CodedError } from '../core/index.ts';
 import { CHANNEL_OPTIONS } from './package.ts';
@@ -19,24 +19,17 @@ export type ClientTls = Readonly<{
 
 const LEAST = 'TLSv1.3';
 
-/** Asks for a certificate where there is an authority; whether one is needed is decided for each service. */
-class Credentials extends grpc.ServerCredentials {
-  constructor({ key, certificate, clientAuthority }: ServerTls) {
-    super(
-      { requestCert: clientAuthority !== undefined, rejectUnauthorized: false },
-      { key, cert: certificate, minVersion: LEAST, ...(clientAuthority === undefined ? {} : { ca: clientAuthority }) },
-    );
-  }
-  override _equals(other: grpc.ServerCredentials): boolean {
-    return this === other;
-  }
-}
-
-/** @throws CodedError CONFIG_INVALID for files that are no certificate and key of one another */
-export function serverCredentials(tls: ServerTls | undefined): grpc.ServerCredentials {
-  if (tls === undefined) return grpc.ServerCredentials.createInsecure();
-  readable(() => createSecureContext({ key: tls.key, cert: tls.certificate, ca: tls.clientAuthority }));
-  return new Credentials(tls);
+/**
+ * Asks for a certificate where there is an authority; whether one is needed is decided for each service.
+ * @returns null without TLS
+ * @throws CodedError CONFIG_INVALID for files that are no certificate and key of one another
+ */
+export function serverTlsOptions(tls: ServerTls | undefined): TlsOptions | null {
+  if (tls === undefined) return null;
+  const { key, certificate: cert, clientAuthority: ca } = tls;
+  readable(() => createSecureContext({ key, cert, ca }));
+  const asked = ca === undefined ? {} : { ca, requestCert: true };
+  return { key, cert, minVersion: LEAST, rejectUnauthorized: false, ...asked };
 }
 
 /** Credentials and options of a client's connection. */

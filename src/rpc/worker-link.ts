@@ -61,29 +61,62 @@ function serveToWire(part: ServePart): object {
   return { refused: part.reason };
 }
 
-/** Gathers one request from a Serve stream; null when the router closed an idle stream. */
-async function readRequest(messages: AsyncIterator<ServeFromRouter__Output>): Promise<ServedRequest | null> {
-  let open: ServeFromRouter__Output['open'] | undefined;
-  const frames: Bytes[] = [];
-  for (;;) {
-    const { value: wire, done } = await messages.next();
-    if (done) return null;
-    if (wire.open) open = wire.open;
-    else if (wire.frame && open && frames.length < REQUEST_FRAMES_MAX) frames.push(bytesOf(wire.frame));
-    else if (wire.dispatch && open) {
-      return {
-        header: bytesOf(open.header),
-        authorization: bytesOf(open.authorization),
-        commit: bytesOf(open.commit),
-        wrap: bytesOf(open.wrap),
-        enc: bytesOf(open.enc),
-        hello: bytesOf(open.hello),
-        timeLeftMs: open.timeLeftMs,
-        frames,
-        dispatch: wire.dispatch.dispatch,
-        dispatchSignature: bytesOf(wire.dispatch.signature),
-      };
-    } else throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
+/** What the router says on one Serve stream: requests one after the other, and `stop` while one is answered. */
+class ServeReader {
+  readonly #messages: AsyncIterator<ServeFromRouter__Output>;
+  /** Asked for while an answer is under way; where it is not a `stop`, it begins the next request. */
+  #ahead: Promise<IteratorResult<ServeFromRouter__Output>> | null = null;
+  #answering = false;
+
+  constructor(messages: AsyncIterator<ServeFromRouter__Output>) {
+    this.#messages = messages;
+  }
+
+  /** The next request; null when the router closed the stream. */
+  async request(): Promise<ServedRequest | null> {
+    this.#answering = false;
+    let open: ServeFromRouter__Output['open'] | undefined;
+    const frames: Bytes[] = [];
+    for (;;) {
+      const { value: wire, done } = await (this.#ahead ?? this.#messages.next());
+      this.#ahead = null;
+      if (done) return null;
+      if (wire.stop && !open) continue; // for an answer that was whole before it came
+      if (wire.open) open = wire.open;
+      else if (wire.frame && open && frames.length < REQUEST_FRAMES_MAX) frames.push(bytesOf(wire.frame));
+      else if (wire.dispatch && open) {
+        return {
+          header: bytesOf(open.header),
+          authorization: bytesOf(open.authorization),
+          commit: bytesOf(open.commit),
+          wrap: bytesOf(open.wrap),
+          enc: bytesOf(open.enc),
+          hello: bytesOf(open.hello),
+          timeLeftMs: open.timeLeftMs,
+          frames,
+          dispatch: wire.dispatch.dispatch,
+          dispatchSignature: bytesOf(wire.dispatch.signature),
+        };
+      } else throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
+    }
+  }
+
+  /** While a request is answered: a reader notices a cancel, and a `stop` ends the answer, not the stream. */
+  watch(ended: () => void): void {
+    this.#answering = true;
+    const ahead = this.#messages.next();
+    this.#ahead = ahead;
+    ahead.then(
+      ({ value, done }) => {
+        if (!this.#answering) return;
+        if (done) ended();
+        else if (value.stop) {
+          ended();
+          this.watch(() => undefined);
+        }
+      },
+      () => ended(),
+    );
   }
 }
 
@@ -106,34 +139,39 @@ export function attachToRouter(address: string, tls?: ClientTls): RouterLink {
       idle += 1;
       void run().catch(() => undefined);
     };
+    /** One stream, request after request; an answer that failed takes its stream with it. */
     const run = async () => {
       const call = stub.serve();
-      const abort = new AbortController();
-      call.on('error', () => abort.abort());
-      call.on('close', () => abort.abort());
-      const stream = readFrom<ServeFromRouter__Output>(call, 'ROUTER_UNREACHABLE');
-      let taken = false;
+      const gone = new AbortController();
+      call.on('error', () => gone.abort());
+      call.on('close', () => gone.abort());
+      const reader = new ServeReader(readFrom<ServeFromRouter__Output>(call, 'ROUTER_UNREACHABLE'));
+      let isIdle = true;
       try {
         await writeTo(call, { lease });
-        const request = await readRequest(stream);
-        idle -= 1;
-        taken = true;
-        if (request === null) return;
-        failures = 0;
-        while (idle < spare && !closed) open();
-        // A reader notices a cancel; and nothing more may come but `stop`, which ends the answer, not the stream.
-        void stream.next().then(
-          ({ done }) => done || abort.abort(),
-          () => abort.abort(),
-        );
-        for await (const part of serve(request, abort.signal)) await writeTo(call, serveToWire(part));
+        for (;;) {
+          const request = await reader.request();
+          idle -= 1;
+          isIdle = false;
+          if (request === null) return;
+          failures = 0;
+          while (idle < spare && !closed) open();
+          const abort = new AbortController();
+          reader.watch(() => abort.abort());
+          const cancelled = AbortSignal.any([abort.signal, gone.signal]);
+          for await (const part of serve(request, cancelled)) await writeTo(call, serveToWire(part));
+          if (idle >= spare || closed) break;
+          idle += 1;
+          isIdle = true;
+          await writeTo(call, { done: true });
+        }
         call.end();
       } catch {
-        if (!taken) {
+        if (isIdle) {
           idle -= 1;
           failures += 1;
         }
-        abort.abort();
+        gone.abort();
         // Destroying it would not tell the router, who would wait until the request's deadline.
         call.cancel();
       }

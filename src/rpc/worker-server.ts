@@ -1,17 +1,18 @@
 import type * as grpc from '@grpc/grpc-js';
 import { CodedError } from '../core/index.ts';
-import type { FromServe, RouterService, ServeLink, Standing, ToServe } from '../router/index.ts';
-import type { OpenRefusal, RouterToWorker, WorkerToRouter } from '../session/index.ts';
+import type { RouterService, ServeLink, ServeListener, ServeRequest, Standing } from '../router/index.ts';
+import type { RouterToWorker, WorkerToRouter } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
-import { orderedWriter, readFrom, writeTo } from './duplex.ts';
+import type { Call, CallHandler } from './grpc/call.ts';
+import { readOneField } from './grpc/fields.ts';
+import { framed, PREFIX_BYTES } from './grpc/framing.ts';
+import type { GrpcServer } from './grpc/server.ts';
+import { v1 } from './package.ts';
 import type { UnaryFactory } from './router-server.ts';
-import { toServiceError } from './status.ts';
+import { DONE, partOf, requestWire, SERVE_FROM_WORKER, STOP } from './serve-messages.ts';
 import type { GetStandingRequest__Output } from './wire/chrysalis/v1/GetStandingRequest.ts';
-import type { ServeFromWorker__Output } from './wire/chrysalis/v1/ServeFromWorker.ts';
 import type { Standing as WireStanding } from './wire/chrysalis/v1/Standing.ts';
 import type { WorkerMessage__Output } from './wire/chrysalis/v1/WorkerMessage.ts';
-
-const OPEN_REFUSALS: ReadonlySet<string> = new Set<OpenRefusal>(['OPEN_FAILED', 'SESSION_UNKNOWN', 'BUSY']);
 
 function toWorkerWire(message: RouterToWorker): object {
   switch (message.kind) {
@@ -59,12 +60,181 @@ function fromWorkerWire(wire: WorkerMessage__Output): WorkerToRouter {
   throw new CodedError('REQUEST_MALFORMED', 'an empty worker message');
 }
 
-function toServeWire(part: ToServe): object {
-  if (part.kind === 'frame') return { frame: part.frame };
-  if (part.kind === 'dispatch') return { dispatch: { dispatch: part.dispatch, signature: part.signature } };
-  if (part.kind === 'stop') return { stop: true };
-  const { kind: _, ...open } = part;
-  return { open };
+/** A worker's control messages that wait because it does not read; beyond it the stream is cut. */
+const CONTROL_BYTES_MAX = 1024 * 1024;
+
+function attachHandler(router: RouterService): CallHandler {
+  const { requestDeserialize, responseSerialize } = v1.WorkerAttachment.service.Attach;
+  return (call) => {
+    let isLost = false;
+    function lose(error: unknown): void {
+      call.end(error);
+      if (isLost) return;
+      isLost = true;
+      // The router may be in the middle of whatever it closes the stream for.
+      queueMicrotask(() => attached.gone());
+    }
+    const attached = router.attach({
+      send: (message) => {
+        if (call.isOver) return;
+        if (call.waitingBytes > CONTROL_BYTES_MAX) lose(new CodedError('WORKER_GONE', 'the worker does not read'));
+        else call.write(framed(responseSerialize(toWorkerWire(message) as never)));
+      },
+      close: () => lose(null),
+    });
+    call.listen({
+      message: (whole) => {
+        try {
+          attached.receive(fromWorkerWire(controlOf(requestDeserialize, whole)));
+        } catch (error) {
+          lose(error);
+        }
+      },
+      halfClosed: () => lose(null),
+      gone: (error) => lose(error),
+    });
+  };
+}
+
+function controlOf(deserialize: (bytes: Buffer) => WorkerMessage__Output, whole: Buffer): WorkerMessage__Output {
+  // Copied: what a worker sends is kept.
+  const message = Buffer.from(whole.subarray(PREFIX_BYTES));
+  try {
+    return deserialize(message);
+  } catch (cause) {
+    throw new CodedError('REQUEST_MALFORMED', 'a message that is no protobuf', {}, { cause });
+  }
+}
+
+/** One request's turn on a Serve stream: it can do nothing to the stream once the next turn has come. */
+class Turn implements ServeLink {
+  readonly #stream: ServeStream;
+
+  constructor(stream: ServeStream) {
+    this.#stream = stream;
+  }
+
+  isOpen(): boolean {
+    return this.#stream.isTurnOf(this);
+  }
+
+  begin(request: ServeRequest, listener: ServeListener): void {
+    if (this.isOpen()) this.#stream.begin(request, listener);
+    else listener.ended(new CodedError('WORKER_GONE', 'the stream is gone'));
+  }
+
+  stop(): void {
+    if (this.isOpen()) this.#stream.call.write(STOP);
+  }
+
+  pause(): void {
+    if (this.isOpen()) this.#stream.call.pause();
+  }
+
+  resume(): void {
+    if (this.isOpen()) this.#stream.call.resume();
+  }
+
+  cancel(): void {
+    if (this.isOpen()) this.#stream.cancel();
+  }
+}
+
+/** A stream that a worker keeps at the router: silent from its lease, or the end of an answer, to the next request. */
+class ServeStream {
+  readonly call: Call;
+  readonly #park: (link: ServeLink) => boolean;
+  #turn: Turn;
+  #listener: ServeListener | null = null;
+
+  /** @param park offers the stream to whoever has a request; false where its lease is not known (any more) */
+  constructor(call: Call, park: (link: ServeLink) => boolean) {
+    this.call = call;
+    this.#park = park;
+    this.#turn = new Turn(this);
+    if (!park(this.#turn)) throw new CodedError('WORKER_REFUSED', 'no such lease');
+  }
+
+  isTurnOf(turn: Turn): boolean {
+    return this.#turn === turn && !this.call.isOver;
+  }
+
+  begin(request: ServeRequest, listener: ServeListener): void {
+    this.#listener = listener;
+    this.call.write(requestWire(request));
+  }
+
+  cancel(): void {
+    this.#listener = null;
+    this.call.end(new CodedError('REQUEST_CANCELLED', 'cancelled'));
+  }
+
+  message(whole: Buffer): void {
+    const listener = this.#listener;
+    if (listener === null) {
+      this.call.end(new CodedError('REQUEST_MALFORMED', 'nothing may come before a request'));
+      return;
+    }
+    if (whole[PREFIX_BYTES] === DONE[0] && whole.subarray(PREFIX_BYTES).equals(DONE)) {
+      this.#next(listener);
+      return;
+    }
+    try {
+      listener.part(partOf(whole), whole);
+    } catch (error) {
+      this.ended(error as CodedError);
+    }
+  }
+
+  pieceEnd(): void {
+    this.#listener?.pieceEnd();
+  }
+
+  ended(error: CodedError | null): void {
+    const listener = this.#listener;
+    this.#listener = null;
+    this.call.end(error);
+    listener?.ended(error);
+  }
+
+  #next(listener: ServeListener): void {
+    this.#listener = null;
+    const turn = new Turn(this);
+    // First the old turn's end, which may still cut the stream: an answer that was not whole.
+    listener.ended(null);
+    if (this.call.isOver) return;
+    this.#turn = turn;
+    this.call.resume();
+    if (!this.#park(turn)) this.call.end();
+  }
+}
+
+function serveHandler(router: RouterService): CallHandler {
+  return (call) => {
+    let stream: ServeStream | null = null;
+    const start = (whole: Buffer): ServeStream => {
+      const { number, bytes } = readOneField(Buffer.from(whole), PREFIX_BYTES);
+      if (number !== SERVE_FROM_WORKER.lease) throw new CodedError('WORKER_REFUSED', 'no lease was named');
+      const lease = bytesOf(bytes);
+      return new ServeStream(call, (link) => router.park(lease, link));
+    };
+    call.listen({
+      message: (whole) => {
+        try {
+          if (stream === null) stream = start(whole);
+          else stream.message(whole);
+        } catch (error) {
+          call.end(error);
+        }
+      },
+      pieceEnd: () => stream?.pieceEnd(),
+      halfClosed: () => {
+        if (stream === null) call.end(new CodedError('WORKER_REFUSED', 'no lease was named'));
+        else stream.ended(null);
+      },
+      gone: () => stream?.ended(new CodedError('WORKER_GONE', 'the stream is cut')),
+    });
+  };
 }
 
 function standingToWire({ state, refused, leaseExpiresAt, logIndex, earned }: Standing): WireStanding {
@@ -77,57 +247,13 @@ function standingToWire({ state, refused, leaseExpiresAt, logIndex, earned }: St
   };
 }
 
-function fromServeWire(wire: ServeFromWorker__Output): FromServe {
-  if (wire.preface) return { kind: 'preface', preface: bytesOf(wire.preface) };
-  if (wire.frame) return { kind: 'frame', frame: bytesOf(wire.frame) };
-  if (wire.receipt) {
-    return {
-      kind: 'receipt',
-      receipt: { receipt: bytesOf(wire.receipt.receipt), signature: bytesOf(wire.receipt.signature) },
-    };
-  }
-  if (wire.refused !== undefined && OPEN_REFUSALS.has(wire.refused)) {
-    return { kind: 'refused', reason: wire.refused as OpenRefusal };
-  }
-  throw new CodedError('WORKER_GONE', 'the worker broke the protocol');
-}
-
 /** Where workers dial in: the control stream, and the Serve streams they park. */
-export function attachmentHandlers(router: RouterService, unary: UnaryFactory): grpc.UntypedServiceImplementation {
-  return {
-    getStanding: unary(async ({ workerId }: GetStandingRequest__Output) =>
-      standingToWire(await router.standing(bytesOf(workerId))),
-    ),
-    attach: (call: grpc.ServerDuplexStream<WorkerMessage__Output, object>) => {
-      const write = orderedWriter(call);
-      const attached = router.attach({
-        send: (message) => write(toWorkerWire(message)),
-        close: () => call.end(),
-      });
-      void (async () => {
-        for await (const wire of readFrom<WorkerMessage__Output>(call, 'WORKER_GONE')) {
-          attached.receive(fromWorkerWire(wire));
-        }
-        call.end();
-      })()
-        .catch((error: unknown) => call.emit('error', toServiceError(error)))
-        .finally(() => attached.gone());
-    },
-    serve: (call: grpc.ServerDuplexStream<ServeFromWorker__Output, object>) => {
-      void (async () => {
-        const messages = readFrom<ServeFromWorker__Output>(call, 'WORKER_GONE');
-        const first = await messages.next();
-        const lease = first.done ? undefined : first.value.lease;
-        const link: ServeLink = {
-          send: (part) => writeTo(call, toServeWire(part)),
-          parts: (async function* () {
-            for await (const wire of messages) yield fromServeWire(wire);
-            call.end();
-          })(),
-          cancel: () => call.emit('error', toServiceError(new CodedError('REQUEST_CANCELLED', 'cancelled'))),
-        };
-        if (!lease || !router.park(bytesOf(lease), link)) throw new CodedError('WORKER_REFUSED', 'no such lease');
-      })().catch((error: unknown) => call.emit('error', toServiceError(error)));
-    },
-  } as grpc.UntypedServiceImplementation;
+export function serveAttachment(server: GrpcServer, router: RouterService, unary: UnaryFactory): void {
+  const { Attach, GetStanding, Serve } = v1.WorkerAttachment.service;
+  const getStanding = unary(async ({ workerId }: GetStandingRequest__Output) =>
+    standingToWire(await router.standing(bytesOf(workerId))),
+  );
+  server.addService({ GetStanding }, { getStanding } as grpc.UntypedServiceImplementation);
+  server.handle(Attach.path, attachHandler(router));
+  server.handle(Serve.path, serveHandler(router));
 }

@@ -1,4 +1,4 @@
-import type { SigningKey } from '#crypto';
+import type { SigningKey, Where } from '#crypto';
 import { type Bytes, concat, labelledDigest, type UnixMs, u8, u64 } from '../core/index.ts';
 import { exactly, signDigest, verifyDigest } from './objects.ts';
 
@@ -17,8 +17,8 @@ function dispatchDigest(of: Dispatch): Bytes {
 }
 
 /** `Sign(router dispatch key, "dispatch", header_hash, request_digest, ec_digest_j, u8 dispatch)`, 64 bytes. */
-export function signDispatch(key: SigningKey, of: Dispatch): Promise<Bytes> {
-  return signDigest(key, dispatchDigest(of));
+export function signDispatch(key: SigningKey, of: Dispatch, where?: Where): Promise<Bytes> {
+  return signDigest(key, dispatchDigest(of), where);
 }
 
 export function verifyDispatch(dispatchKey: Uint8Array, of: Dispatch, signature: Uint8Array): Promise<boolean> {

@@ -1,3 +1,4 @@
+import type { Where } from '#crypto';
 import {
   type Bytes,
   concat,
@@ -77,6 +78,7 @@ const RULES = [
   { name: 'tags', length: [0, 48] },
 ] as const;
 
+const PLACE = new Map(RULES.map(({ name }, place) => [name, place]));
 const NOTHING: Bytes = new Uint8Array(0);
 
 export function encodeHeader(header: Header): Bytes {
@@ -108,7 +110,7 @@ export function encodeHeader(header: Header): Bytes {
 export function parseHeader(object: Uint8Array): Header {
   if (object.length > HEADER_BYTES_MAX) throw malformed('header', 'length', 'too long');
   const f = decodeObject(object, 'header', RULES);
-  const field = (name: (typeof RULES)[number]['name']) => f[RULES.findIndex((rule) => rule.name === name)] as Bytes;
+  const field = (name: (typeof RULES)[number]['name']) => f[PLACE.get(name) as number] as Bytes;
   const padding = PADDINGS[readUint(field('padding'))];
   if (padding === undefined) throw malformed('header', 'padding', 'unknown');
   const dispatchesMax = readUint(field('dispatchesMax'));
@@ -166,6 +168,11 @@ export function authorizationDigest(hash: Uint8Array): Bytes {
 }
 
 /** True where the session key that the header names signed this header. */
-export function verifyAuthorization(sessionKey: Uint8Array, hash: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  return verifyDigest(sessionKey, authorizationDigest(hash), signature);
+export function verifyAuthorization(
+  sessionKey: Uint8Array,
+  hash: Uint8Array,
+  signature: Uint8Array,
+  where?: Where,
+): Promise<boolean> {
+  return verifyDigest(sessionKey, authorizationDigest(hash), signature, where);
 }

@@ -1,4 +1,4 @@
-import { ed25519Sign, ed25519Verify, type SigningKey, sha256 } from '#crypto';
+import { ed25519Sign, ed25519Verify, type SigningKey, sha256, type Where } from '#crypto';
 import { type Bytes, CodedError, concat, lengthPrefixed, utf8 } from '../core/index.ts';
 
 /** AIS/1 is version 1 on the wire; a higher common one would be better (section 4). */
@@ -10,12 +10,17 @@ export function objectDigest(label: string, object: Uint8Array): Bytes {
 }
 
 /** `Sign(K, label, …)` is Ed25519 over the 32 bytes of `H(label, …)`; this takes the digest. */
-export function signDigest(key: SigningKey, digest: Uint8Array): Promise<Bytes> {
-  return ed25519Sign(key, digest);
+export function signDigest(key: SigningKey, digest: Uint8Array, where?: Where): Promise<Bytes> {
+  return ed25519Sign(key, digest, where);
 }
 
-export function verifyDigest(publicKey: Uint8Array, digest: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  return ed25519Verify(publicKey, digest, signature);
+export function verifyDigest(
+  publicKey: Uint8Array,
+  digest: Uint8Array,
+  signature: Uint8Array,
+  where?: Where,
+): Promise<boolean> {
+  return ed25519Verify(publicKey, digest, signature, where);
 }
 
 /** Big-endian readers of fields whose width `decodeObject` has checked. */

@@ -1,3 +1,4 @@
+import type { Where } from '#crypto';
 import { type Bytes, CodedError, equalBytes, type Keyset, keysetDigest, workerId } from '../core/index.ts';
 import { type Check, check, notPassed } from './checks.ts';
 import type { SignedReceipt } from './exchange.ts';
@@ -50,13 +51,13 @@ export type ReceiptExpectation = Readonly<{
   price: PriceSheet;
 }>;
 
-async function publicChecks(signed: SignedReceipt, receipt: Receipt, own: ReceiptExpectation) {
+async function publicChecks(signed: SignedReceipt, receipt: Receipt, own: ReceiptExpectation, where?: Where) {
   const { keyset, header, price, chain } = own;
   const ownPriceId = priceId(encodePriceSheet(price));
   const priced = equalBytes(receipt.priceId, ownPriceId) && equalBytes(header.priceId, ownPriceId);
   const checks: RouterReceiptChecks = {
     signature: check(
-      await verifyDigest(keyset.receiptKey, receiptDigest(signed.receipt), signed.signature),
+      await verifyDigest(keyset.receiptKey, receiptDigest(signed.receipt), signed.signature, where),
       'not signed by the receipt key of the evidence',
     ),
     worker: check(equalBytes(receipt.workerId, workerId(keyset.identityKey)), 'another worker'),
@@ -125,9 +126,10 @@ export function requireReceipt<Checks>(verdict: ReceiptVerdict<Checks>): Verifie
 export async function verifyReceiptAsRouter(
   signed: SignedReceipt,
   own: ReceiptExpectation,
+  where?: Where,
 ): Promise<ReceiptVerdict<RouterReceiptChecks>> {
   const receipt = parseReceipt(signed.receipt);
-  return verdictOf(signed, receipt, await publicChecks(signed, receipt, own));
+  return verdictOf(signed, receipt, await publicChecks(signed, receipt, own, where));
 }
 
 /**

@@ -62,7 +62,13 @@ import {
   parseNote,
 } from '../../src/log/index.ts';
 import { openLog } from '../../src/log/writer/index.ts';
-import { type BeaconSource, createRouter, type LogPort, type Meter } from '../../src/router/index.ts';
+import {
+  type AccountLimits,
+  type BeaconSource,
+  createRouter,
+  type LogPort,
+  type Meter,
+} from '../../src/router/index.ts';
 import { attachToRouter, type ClientTls, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { encodePriceSheet } from '../../src/session/index.ts';
 import { openSqliteLedger } from '../../src/store/index.ts';
@@ -135,6 +141,10 @@ export type InProcessOptions = Readonly<{
   }>;
   /** Of every client; none where absent. */
   prefixCache?: PrefixCacheOptions;
+  /** Takes over what each worker's idle streams are for: whoever plays the worker parks streams of its own. */
+  park?: RouterLink['serve'];
+  /** What each channel may ask for; the router's own limits where absent. */
+  accountLimits?: AccountLimits;
   /** Counts what the router does. */
   meter?: Meter;
   /** Requests that each worker runs at the same time. */
@@ -397,6 +407,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     source: 'router-test',
     now: Date.now,
     monotonic: () => performance.now(),
+    ...(options.accountLimits === undefined ? {} : { accountLimits: options.accountLimits }),
     ...(options.meter === undefined ? {} : { meter: options.meter }),
     randomness,
   });
@@ -433,7 +444,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
               ...link,
               serve: (lease, spare, serve) => {
                 serving ??= serve;
-                link.serve(lease, spare, options.misbehave?.(serve, i) ?? serve);
+                const park = options.park ?? link.serve;
+                park(lease, spare, options.misbehave?.(serve, i) ?? serve);
               },
             };
           },

@@ -2,7 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { type Bytes, own, withSubtle } from './browser-subtle.ts';
 import { isHonestPoint } from './ed25519-point.ts';
 import { rsaModulusBytes } from './rsa-spki.ts';
-import type { EcdsaCurve, RsaHash } from './shapes.ts';
+import type { EcdsaCurve, RsaHash, Where } from './shapes.ts';
 
 const ED25519_PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20);
 
@@ -21,7 +21,7 @@ export function ed25519Key(seed: Uint8Array): SigningKey {
 }
 
 /** 64 bytes, deterministic (RFC 8032). */
-export async function ed25519Sign(key: SigningKey, message: Uint8Array): Promise<Bytes> {
+export async function ed25519Sign(key: SigningKey, message: Uint8Array, _where?: Where): Promise<Bytes> {
   const handle = (await key.handle) as CryptoKey; // any 32 bytes are a key
   const signature = await withSubtle((subtle) => subtle.sign('Ed25519', handle, own(message)));
   return new Uint8Array(signature as ArrayBuffer);
@@ -35,6 +35,7 @@ export async function ed25519Verify(
   publicKey: Uint8Array,
   message: Uint8Array,
   signature: Uint8Array,
+  _where?: Where,
 ): Promise<boolean> {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (!isHonestPoint(publicKey) || !isHonestPoint(signature)) return false;

@@ -2,7 +2,7 @@ import * as crypto from 'node:crypto';
 import { isHonestPoint } from './ed25519-point.ts';
 import { type Bytes, bytes, sameMemory } from './node-buffer.ts';
 import { rsaModulusBytes } from './rsa-spki.ts';
-import type { EcdsaCurve, RsaHash } from './shapes.ts';
+import type { EcdsaCurve, RsaHash, Where } from './shapes.ts';
 
 const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -21,8 +21,28 @@ export function ed25519Key(seed: Uint8Array): SigningKey {
 }
 
 /** 64 bytes, deterministic (RFC 8032). */
-export async function ed25519Sign(key: SigningKey, message: Uint8Array): Promise<Bytes> {
-  return bytes(crypto.sign(null, message, key.handle));
+export async function ed25519Sign(key: SigningKey, message: Uint8Array, where: Where = 'here'): Promise<Bytes> {
+  if (where === 'here') return bytes(crypto.sign(null, message, key.handle));
+  return new Promise((resolve, reject) =>
+    crypto.sign(null, message, key.handle, (error, signature) => (error ? reject(error) : resolve(bytes(signature)))),
+  );
+}
+
+/** Session and receipt keys come again and again. */
+const ED25519_KEYS_HELD_MAX = 4096;
+const ed25519KeysHeld = new Map<string, crypto.KeyObject>();
+
+/** @throws where the bytes are no point of the curve; such a key is never held */
+function ed25519PublicKey(publicKey: Uint8Array): crypto.KeyObject {
+  const name = sameMemory(publicKey).toString('latin1');
+  const held = ed25519KeysHeld.get(name);
+  if (held !== undefined) return held;
+  const key = crypto.createPublicKey({ key: Buffer.concat([ED25519_SPKI, publicKey]), format: 'der', type: 'spki' });
+  if (ed25519KeysHeld.size >= ED25519_KEYS_HELD_MAX) {
+    ed25519KeysHeld.delete(ed25519KeysHeld.keys().next().value as string);
+  }
+  ed25519KeysHeld.set(name, key);
+  return key;
 }
 
 /**
@@ -33,12 +53,16 @@ export async function ed25519Verify(
   publicKey: Uint8Array,
   message: Uint8Array,
   signature: Uint8Array,
+  where: Where = 'here',
 ): Promise<boolean> {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (!isHonestPoint(publicKey) || !isHonestPoint(signature)) return false;
   try {
-    const key = crypto.createPublicKey({ key: Buffer.concat([ED25519_SPKI, publicKey]), format: 'der', type: 'spki' });
-    return crypto.verify(null, message, key, signature);
+    const key = ed25519PublicKey(publicKey);
+    if (where === 'here') return crypto.verify(null, message, key, signature);
+    return await new Promise((resolve) =>
+      crypto.verify(null, message, key, signature, (error, holds) => resolve(error === null && holds)),
+    );
   } catch {
     return false;
   }

@@ -1,3 +1,9 @@
+/**
+ * Where a signature is computed: here and now, or on another thread where the platform has one. A process that serves
+ * many at once goes on meanwhile; one that waits for it anyway is faster without the way there and back.
+ */
+export type Where = 'here' | 'aside';
+
 export type EcdsaCurve = 'P-256' | 'P-384';
 export type RsaHash = 'sha256' | 'sha384' | 'sha512';
 /** KEMs by their HPKE id: X-Wing (X25519 with ML-KEM-768) and DHKEM(X25519, HKDF-SHA256). */

@@ -12,6 +12,7 @@ import {
 } from '../../core/index.ts';
 import type { RouterService } from '../../router/index.ts';
 import type { ResponsePart, SealedOpen } from '../../session/index.ts';
+import { inferParts } from '../infer-parts.ts';
 import {
   type AnswerOf,
   type AskOf,
@@ -148,7 +149,8 @@ async function inferred(
       throw new CodedError('REQUEST_MALFORMED', 'the first piece of a request must be `open`');
     }
     const open: SealedOpen = OPEN.read(jsonOf(first.value.content), 'open');
-    const parts = router.infer(open, framesOf(pieces), deadline, { cancelled: gone.signal, stop: stop.signal });
+    const signals = { cancelled: gone.signal, stop: stop.signal };
+    const parts = inferParts(router, open, framesOf(pieces), deadline, signals);
     return new Response(
       streamOf(parts, () => gone.abort(), leave),
       {

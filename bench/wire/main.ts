@@ -1,0 +1,321 @@
+import { type ChildProcess, fork } from 'node:child_process';
+
+import { join } from 'node:path';
+import { toHex } from '../../src/core/index.ts';
+import { v1 } from '../../src/rpc/index.ts';
+import { parseHeader } from '../../src/session/index.ts';
+import { type BenchLine, median, quantile } from '../report.ts';
+import type { Cost, Memory } from './carriers.ts';
+import type { Exchange } from './exchanges.ts';
+import { attachIdle, Backend, Frontend, headerKey, keyOf, parkWorker, serveBackend } from './load.ts';
+
+/** `router`: all of it; `data path`: what it has in common with the proxies. */
+type Kind = 'grpc-js' | 'http2' | 'data path' | 'router';
+type Carrier = Readonly<{
+  kind: Kind;
+  front: Frontend;
+  cost(): Promise<Cost>;
+  memory(): Promise<Memory>;
+  close(): void;
+}>;
+
+const CARRIERS = join(import.meta.dirname, 'carriers.ts');
+// A channel has credit for some five hundred answers under way.
+const SHORT = { count: 600, tokens: 1, perClient: 24 };
+const LONG = { count: 24, tokens: 400, perClient: 8 };
+const IN_FLIGHT = 64;
+/** Many short rounds in turns: on a machine shared with others the least of them says what the work costs. */
+const ROUNDS = 10;
+const ROUND_MS = 500;
+const PACED_ROUNDS = 3;
+const LATENCY_ROUNDS = 5;
+const LATENCY_MS = 800;
+const WORKERS = 60;
+const IDLE_STREAMS = 4;
+const STREAMS = 200;
+const FRAME_MS = 20;
+const PACED_MS = 2_500;
+const MANY = 10_000;
+
+function startCarrier(kind: Kind, backend: string): Promise<{ child: ChildProcess; port: number; lease?: string }> {
+  const child = fork(CARRIERS, [kind, backend], { serialization: 'advanced', execArgv: ['--expose-gc'] });
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${kind} ended with ${code}`)));
+    child.once('message', (message: { port: number; lease?: string }) => resolve({ child, ...message }));
+  });
+}
+
+function ordered<Answer>(child: ChildProcess, order: object): Promise<Answer> {
+  return new Promise((resolve) => {
+    child.once('message', (message) => resolve(message as Answer));
+    child.send(order);
+  });
+}
+
+/** Keeps `inFlight` requests under way for so long; answers how many were answered whole. */
+async function saturate(
+  front: Frontend,
+  exchanges: readonly Exchange[],
+  inFlight: number,
+  ms: number,
+): Promise<number> {
+  const until = performance.now() + ms;
+  let next = 0;
+  let done = 0;
+  const lane = async () => {
+    while (performance.now() < until) {
+      const { status } = await front.ask(exchanges[next++ % exchanges.length] as Exchange);
+      if (status !== '0') throw new Error(`a request ended with ${status}`);
+      done += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  return done;
+}
+
+type Rate = Readonly<{ perSecond: number; cpuUs: number; mainUs: number }>;
+
+async function counted(carrier: Carrier, work: () => Promise<number>): Promise<Rate> {
+  const before = await carrier.cost();
+  const started = performance.now();
+  const units = await work();
+  const seconds = (performance.now() - started) / 1000;
+  const after = await carrier.cost();
+  console.error(
+    carrier.kind,
+    units,
+    seconds,
+    (1000 * (after.cpuMs - before.cpuMs)) / units,
+    (1000 * (after.mainMs - before.mainMs)) / units,
+  );
+  return {
+    perSecond: units / seconds,
+    cpuUs: (1000 * (after.cpuMs - before.cpuMs)) / units,
+    mainUs: (1000 * (after.mainMs - before.mainMs)) / units,
+  };
+}
+
+const leastOf = (rates: readonly Rate[], key: 'cpuUs' | 'mainUs') => Math.min(...rates.map((rate) => rate[key]));
+
+/** Streams open side by side, a message each 20 ms, as tokens come; counts messages. */
+async function paced(carrier: Carrier, backend: Backend, exchanges: readonly Exchange[]): Promise<Rate> {
+  backend.pace = { everyMs: FRAME_MS };
+  const asked: Promise<unknown>[] = [];
+  let pieces = 0;
+  for (let i = 0; i < STREAMS; i++) {
+    asked.push(carrier.front.ask(exchanges[i % exchanges.length] as Exchange, () => (pieces += 1)));
+  }
+  while (backend.open < STREAMS) await pause(10);
+  backend.start();
+  const rate = await counted(carrier, async () => {
+    const before = pieces;
+    await pause(PACED_MS);
+    return pieces - before;
+  });
+  backend.stop();
+  await Promise.all(asked);
+  return rate;
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Answers' latencies at a steady rate, ms. */
+async function latencies(front: Frontend, exchanges: readonly Exchange[], perSecond: number, ms: number) {
+  const times: number[] = [];
+  const asked: Promise<void>[] = [];
+  const started = performance.now();
+  for (let i = 0; ; i++) {
+    const due = started + (i * 1000) / perSecond;
+    if (due > started + ms) break;
+    while (performance.now() < due) await pause(0);
+    const at = performance.now();
+    asked.push(
+      front.ask(exchanges[i % exchanges.length] as Exchange).then(() => void times.push(performance.now() - at)),
+    );
+  }
+  await Promise.all(asked);
+  return times;
+}
+
+const headerOf = ({ request }: Exchange): Buffer => {
+  const { requestDeserialize } = v1.Inference.service.Infer;
+  return requestDeserialize(request.subarray(5, 5 + request.readUInt32BE(1))).open?.header as Buffer;
+};
+
+/** Our router beside the least that each stack can do, in one run, all carrying the same streams. */
+export async function benchWire(): Promise<BenchLine[]> {
+  const routed = await startCarrier('router', '');
+  const lease = routed.lease as string;
+  const short: Exchange[] = await ordered(routed.child, { order: 'exchanges', ...SHORT });
+  const long: Exchange[] = await ordered(routed.child, { order: 'exchanges', ...LONG });
+  const all = [...short, ...long];
+  const byHeader = new Map(all.map((one) => [headerKey(headerOf(one)), one]));
+  const certificates = all.map((one) => toHex(parseHeader(headerOf(one)).candidates[0]!.certificateDigest));
+  const backend = new Backend();
+  const server = await serveBackend(backend, new Map(all.map((one) => [keyOf(one.request), one])));
+  const address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  const direct = await Frontend.connect(address);
+  const carriers: Carrier[] = [];
+  const workers: Awaited<ReturnType<typeof parkWorker>>[] = [];
+  const idle = await idleWorkers(routed, lease);
+  for (const kind of ['grpc-js', 'http2', 'data path', 'router'] as const) {
+    const to = kind === 'data path' ? [lease, ...new Set(certificates)].join(',') : address;
+    const { child, port } = kind === 'router' ? routed : await startCarrier(kind, to);
+    const at = `127.0.0.1:${port}`;
+    if (kind === 'router' || kind === 'data path') {
+      workers.push(await parkWorker(at, Buffer.from(lease, 'hex'), backend, byHeader));
+    }
+    carriers.push({
+      kind,
+      front: await Frontend.connect(at),
+      cost: () => ordered(child, { order: 'cost' }),
+      memory: () => ordered(child, { order: 'memory' }),
+      close: () => child.disconnect(),
+    });
+    child.removeAllListeners('exit');
+  }
+  try {
+    return [
+      ...(await dispatches(carriers, short)),
+      ...(await pacedStreams(carriers, backend, long)),
+      ...(await addedLatency(carriers, direct, short)),
+      ...(await manyStreams(carriers, backend, short)),
+      ...idle,
+    ];
+  } finally {
+    for (const { front, close } of carriers) {
+      front.close();
+      close();
+    }
+    direct.close();
+    for (const worker of workers) worker.destroy();
+    server.close();
+  }
+}
+
+/** What workers cost that are connected and asked nothing. */
+async function idleWorkers(
+  { child, port }: { child: ChildProcess; port: number },
+  lease: string,
+): Promise<BenchLine[]> {
+  const before = await ordered<Memory>(child, { order: 'memory' });
+  const held = [];
+  for (let i = 0; i < WORKERS; i++)
+    held.push(await attachIdle(`127.0.0.1:${port}`, Buffer.from(lease, 'hex'), IDLE_STREAMS));
+  await pause(500);
+  const after = await ordered<Memory>(child, { order: 'memory' });
+  for (const session of held) session.destroy();
+  const heap = (after.heap - before.heap) / WORKERS / 1024;
+  const rss = (after.rss - before.rss) / WORKERS / 1024;
+  const what = `an idle worker (connection, control stream, ${IDLE_STREAMS} Serve streams)`;
+  return [
+    { name: `heap of ${what}`, value: heap, unit: 'KiB' },
+    { name: `memory of ${what}`, value: rss, unit: 'KiB' },
+  ];
+}
+
+function compared(what: string, rates: ReadonlyMap<Kind, readonly Rate[]>): BenchLine[] {
+  const lines: BenchLine[] = [];
+  for (const own of ['data path', 'router'] as const) {
+    for (const [key, name] of [
+      ['cpuUs', 'all threads'],
+      ['mainUs', 'event loop'],
+    ] as const) {
+      for (const kind of ['grpc-js', 'http2'] as const) {
+        const value = 1e6 / leastOf(rates.get(own) as Rate[], key);
+        const floor = { name: `bare ${kind} proxy`, value: 1e6 / leastOf(rates.get(kind) as Rate[], key) };
+        lines.push({ name: `${what}, ${own}, ${name}`, value, unit: '/s/core', floor, ratio: value / floor.value });
+      }
+    }
+  }
+  return lines;
+}
+
+async function dispatches(carriers: readonly Carrier[], short: readonly Exchange[]): Promise<BenchLine[]> {
+  const rates = new Map<Kind, Rate[]>();
+  for (let round = 0; round < ROUNDS + 1; round++) {
+    for (const carrier of carriers) {
+      const rate = await counted(carrier, () => saturate(carrier.front, short, IN_FLIGHT, ROUND_MS));
+      if (round > 0) rates.set(carrier.kind, [...(rates.get(carrier.kind) ?? []), rate]);
+    }
+  }
+  return compared('dispatches', rates);
+}
+
+async function pacedStreams(carriers: readonly Carrier[], backend: Backend, long: readonly Exchange[]) {
+  const rates = new Map<Kind, Rate[]>();
+  for (let round = 0; round < PACED_ROUNDS; round++) {
+    for (const carrier of carriers) {
+      rates.set(carrier.kind, [...(rates.get(carrier.kind) ?? []), await paced(carrier, backend, long)]);
+    }
+  }
+  return compared('frames of paced streams', rates);
+}
+
+const NAME: Readonly<Record<Kind, string>> = {
+  'grpc-js': 'bare grpc-js proxy',
+  http2: 'bare http2 proxy',
+  'data path': 'data path',
+  router: 'router',
+};
+
+async function addedLatency(carriers: readonly Carrier[], direct: Frontend, short: readonly Exchange[]) {
+  const lines: BenchLine[] = [];
+  const perSecond = new Map<Kind, number>();
+  for (const carrier of carriers) {
+    const rate = await counted(carrier, () => saturate(carrier.front, short, IN_FLIGHT, ROUND_MS));
+    perSecond.set(carrier.kind, rate.perSecond / 2);
+  }
+  for (const { kind, front } of carriers) {
+    const rate = perSecond.get(kind) as number;
+    const p50: number[] = [];
+    const p99: number[] = [];
+    for (let round = 0; round < LATENCY_ROUNDS; round++) {
+      const past = await latencies(direct, short, rate, LATENCY_MS);
+      const through = await latencies(front, short, rate, LATENCY_MS);
+      p50.push(quantile(through, 0.5) - quantile(past, 0.5));
+      p99.push(quantile(through, 0.99) - quantile(past, 0.99));
+    }
+    const at = `${NAME[kind]} at half load`;
+    lines.push({ name: `added latency p50, ${at}`, value: median(p50), unit: 'ms' });
+    lines.push({ name: `added latency p99, ${at}`, value: median(p99), unit: 'ms' });
+    lines.push({ name: `rate of ${at}`, value: rate, unit: '/s' });
+  }
+  return lines;
+}
+
+/** Ten thousand answers that wait for their first word. */
+async function manyStreams(carriers: readonly Carrier[], backend: Backend, exchanges: readonly Exchange[]) {
+  const lines: BenchLine[] = [];
+  for (const { kind, front, memory } of carriers.filter(({ kind }) => kind !== 'data path')) {
+    backend.pace = { everyMs: 1_000 };
+    const before = await memory();
+    const asked: ReturnType<Frontend['ask']>[] = [];
+    let early: string | null = null;
+    for (let i = 0; i < MANY; i++) {
+      const answer = front.ask(exchanges[i % exchanges.length] as Exchange);
+      void answer.then(({ status }) => {
+        early ??= status;
+      });
+      asked.push(answer);
+      while (asked.length - backend.open > 100) {
+        if (early !== null) throw new Error(`a stream ended with ${early} before it was answered`);
+        await pause(1);
+      }
+    }
+    while (backend.open < MANY) await pause(20);
+    const after = await memory();
+    const open = backend.open;
+    backend.stop();
+    const ended = await Promise.all(asked);
+    const whole = ended.filter(({ status }) => status === '0').length;
+    const kib = (bytes: number) => bytes / MANY / 1024;
+    lines.push(
+      { name: `streams open at once, ${NAME[kind]}`, value: open, unit: 'streams' },
+      { name: `of them answered whole in the end, ${NAME[kind]}`, value: whole, unit: 'streams' },
+      { name: `heap of an idle stream, ${NAME[kind]}`, value: kib(after.heap - before.heap), unit: 'KiB' },
+      { name: `memory of an idle stream, ${NAME[kind]}`, value: kib(after.rss - before.rss), unit: 'KiB' },
+    );
+  }
+  return lines;
+}

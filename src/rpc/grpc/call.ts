@@ -1,0 +1,163 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants } from 'node:http2';
+import { TLSSocket } from 'node:tls';
+import { asCodedError, CodedError, type UnixMs } from '../../core/index.ts';
+import { statusOf } from '../status.ts';
+import { MessageReader } from './framing.ts';
+
+/** What a call's owner wants to hear. After `gone` or an `end` of its own nothing comes any more. */
+export type CallListener = Readonly<{
+  /** One message, its prefix in front: `whole.subarray(PREFIX_BYTES)` is the message. A view: copy what is kept. */
+  message(whole: Buffer): void;
+  /** The last message of a piece of data has been told: what was gathered may go on. */
+  pieceEnd?(): void;
+  /** The peer half-closed, after a whole message. */
+  halfClosed(): void;
+  /** The peer reset the stream, the connection is lost, or it broke the framing. */
+  gone(error: CodedError): void;
+  /** After `write` has answered false: there is room again. */
+  drained?(): void;
+}>;
+
+/** Takes over a call at once: it has to `listen` before it returns. */
+export type CallHandler = (call: Call) => void;
+
+const TIMEOUT_UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** When the peer gives up, or infinity. @throws CodedError REQUEST_MALFORMED */
+export function deadlineOf(timeout: string | string[] | undefined, now: UnixMs): UnixMs {
+  if (timeout === undefined) return Number.POSITIVE_INFINITY;
+  const [, digits, unit] = (typeof timeout === 'string' && /^(\d{1,8})([HMSmun])$/.exec(timeout)) || [];
+  if (digits === undefined || unit === undefined)
+    throw new CodedError('REQUEST_MALFORMED', 'a grpc-timeout of no form');
+  return now + Number(digits) * (TIMEOUT_UNIT_MS[unit] as number);
+}
+
+const HEADERS = [':status', '200', 'content-type', 'application/grpc+proto', 'grpc-accept-encoding', 'identity'];
+const STATUS_OK: Readonly<Record<string, string>> = { 'grpc-status': '0' };
+
+/** Time that a peer has to end its side of a call that is over. */
+const LEAVE_MS = 1_000;
+
+/**
+ * Reads no more of a peer that still sends. Well-behaved ones end their side when they see the status; the others are
+ * reset (RFC 9113 8.1). Not at once: a client may drop a status that a reset follows closely.
+ */
+export function leave(stream: ServerHttp2Stream): void {
+  stream.resume();
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LEAVE_MS);
+  stream.once('close', () => clearTimeout(timer));
+}
+
+/** One gRPC call as its server has it: messages as bytes, with HTTP/2's flow control in both directions. */
+export class Call {
+  readonly deadline: UnixMs;
+  readonly #stream: ServerHttp2Stream;
+  readonly #reader: MessageReader;
+  #listener: CallListener | null = null;
+  #status: Readonly<Record<string, string>> | null = null;
+  #over = false;
+  /** Its headers are sent. */
+  #begun = false;
+
+  /** @throws CodedError REQUEST_MALFORMED for headers that are not gRPC's */
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, messageBytesMax: number, now: UnixMs) {
+    this.#stream = stream;
+    this.#reader = new MessageReader(messageBytesMax);
+    this.deadline = deadlineOf(headers['grpc-timeout'], now);
+  }
+
+  /** Set once, at once. */
+  listen(listener: CallListener): void {
+    const stream = this.#stream;
+    this.#listener = listener;
+    stream.on('data', (piece: Buffer) => this.#take(piece));
+    stream.on('end', () => this.#halfClosed());
+    stream.on('close', () => this.#lost());
+    if (listener.drained !== undefined) stream.on('drain', () => this.#over || listener.drained?.());
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** What the peer showed in the TLS handshake; null without. Whether it is good for anything is not checked here. */
+  get peerCertificate(): Readonly<{ raw: Buffer }> | null {
+    const socket = this.#stream.session?.socket;
+    if (!(socket instanceof TLSSocket)) return null;
+    const { raw } = socket.getPeerCertificate();
+    return raw === undefined ? null : { raw };
+  }
+
+  /** Bytes that the peer has not taken yet. */
+  get waitingBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  /** @param bytes whole messages, prefixes included @returns false where no more should be written until `drained` */
+  write(bytes: Uint8Array): boolean {
+    if (this.#over) return true;
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#stream.respond(HEADERS, { waitForTrailers: true });
+      this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(this.#status ?? {}));
+    }
+    return this.#stream.write(bytes);
+  }
+
+  /** Stops reading: once its window is full, the peer waits. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  /** Ends the call. @param error what went wrong; null for OK */
+  end(error: unknown = null): void {
+    if (this.#over) return;
+    this.#over = true;
+    const stream = this.#stream;
+    if (stream.destroyed) return;
+    this.#status = error === null ? STATUS_OK : statusOf(error);
+    if (this.#begun) stream.end();
+    else {
+      stream.respond(
+        { ':status': 200, 'content-type': 'application/grpc+proto', ...this.#status },
+        { endStream: true },
+      );
+    }
+    if (!stream.readableEnded) leave(stream);
+  }
+
+  #take(piece: Buffer): void {
+    if (this.#over) return;
+    try {
+      this.#reader.push(piece, (whole) => {
+        if (!this.#over) this.#listener?.message(whole);
+      });
+      if (!this.#over) this.#listener?.pieceEnd?.();
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  #halfClosed(): void {
+    if (this.#over) return;
+    if (this.#reader.isAtBorder) this.#listener?.halfClosed();
+    else this.#break(new CodedError('REQUEST_MALFORMED', 'the stream ended within a message'));
+  }
+
+  #break(error: unknown): void {
+    const listener = this.#over ? null : this.#listener;
+    this.end(error);
+    listener?.gone(asCodedError(error));
+  }
+
+  #lost(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener?.gone(new CodedError('REQUEST_CANCELLED', 'the peer is gone'));
+  }
+}

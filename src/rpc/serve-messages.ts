@@ -1,0 +1,69 @@
+import { CodedError } from '../core/index.ts';
+import type { FromServe, ServeRequest } from '../router/index.ts';
+import type { OpenRefusal } from '../session/index.ts';
+import { bytesOf } from './bytes.ts';
+import { FieldWriter, onlyOne, readFields, readOneField } from './grpc/fields.ts';
+import { framed, PREFIX_BYTES } from './grpc/framing.ts';
+
+const OPEN_REFUSALS: ReadonlySet<string> = new Set<OpenRefusal>(['OPEN_FAILED', 'SESSION_UNKNOWN', 'BUSY']);
+
+export const SERVE_FROM_WORKER = { preface: 1, frame: 2, receipt: 3, lease: 4, refused: 5 } as const;
+/** `done` set to true, whole. */
+export const DONE = Buffer.of(0x30, 1);
+const RECEIPT = { receipt: 1, signature: 2 } as const;
+const OPEN = { header: 1, authorization: 2, commit: 3, wrap: 4, enc: 5, hello: 6, timeLeftMs: 7 } as const;
+const SERVE_FROM_ROUTER = { open: 1, dispatch: 3 } as const;
+const DISPATCH = { dispatch: 1, signature: 2 } as const;
+export const STOP = framed(Buffer.of(0x20, 1));
+
+/** Views into the message. @throws CodedError WORKER_GONE */
+export function partOf(whole: Buffer): FromServe {
+  try {
+    const { number, bytes } = readOneField(whole, PREFIX_BYTES);
+    if (number === SERVE_FROM_WORKER.frame) return { kind: 'frame', frame: bytesOf(bytes) };
+    if (number === SERVE_FROM_WORKER.preface) return { kind: 'preface', preface: bytesOf(bytes) };
+    if (number === SERVE_FROM_WORKER.receipt) {
+      const fields = readFields(bytes, 2);
+      const receipt = bytesOf(onlyOne(fields, RECEIPT.receipt));
+      return { kind: 'receipt', receipt: { receipt, signature: bytesOf(onlyOne(fields, RECEIPT.signature)) } };
+    }
+    const reason = bytes.toString('latin1');
+    if (number === SERVE_FROM_WORKER.refused && OPEN_REFUSALS.has(reason)) {
+      return { kind: 'refused', reason: reason as OpenRefusal };
+    }
+  } catch {
+    // Whatever it was, it was no message of this protocol.
+  }
+  throw new CodedError('WORKER_GONE', 'the worker broke the protocol');
+}
+
+/** `open`, the client's frames as they came, and `dispatch`, in one piece. */
+export function requestWire({ open, frames, dispatch, signature }: ServeRequest): Buffer {
+  const fields = [
+    [OPEN.header, open.header],
+    [OPEN.authorization, open.authorization],
+    [OPEN.commit, open.commit],
+    [OPEN.wrap, open.wrap],
+    [OPEN.enc, open.enc],
+    [OPEN.hello, open.hello],
+  ] as const;
+  const openBytes =
+    fields.reduce((sum, [, { length }]) => sum + FieldWriter.sizeOf(length), 0) +
+    FieldWriter.sizeOfUint(open.timeLeftMs);
+  const dispatchBytes = FieldWriter.sizeOfUint(dispatch) + FieldWriter.sizeOf(signature.length);
+  const head = startMessage(SERVE_FROM_ROUTER.open, openBytes);
+  for (const [number, bytes] of fields) head.writer.bytes(number, bytes);
+  head.writer.uint(OPEN.timeLeftMs, open.timeLeftMs);
+  const tail = startMessage(SERVE_FROM_ROUTER.dispatch, dispatchBytes);
+  tail.writer.uint(DISPATCH.dispatch, dispatch).bytes(DISPATCH.signature, signature);
+  return Buffer.concat([head.whole, ...frames, tail.whole]);
+}
+
+/** A gRPC message with one field of this many bytes, to be written by the writer. */
+export function startMessage(number: number, bytes: number): { whole: Buffer; writer: FieldWriter } {
+  const length = bytes === 0 ? 2 : FieldWriter.sizeOf(bytes);
+  const whole = Buffer.allocUnsafe(PREFIX_BYTES + length);
+  whole[0] = 0;
+  whole.writeUInt32BE(length, 1);
+  return { whole, writer: new FieldWriter(whole, PREFIX_BYTES).head(number, bytes) };
+}
