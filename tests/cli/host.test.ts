@@ -110,6 +110,27 @@ const cases: readonly [what: string, files: Files, failed: readonly string[], ad
     /amd_sev_/,
   ],
   [
+    'a platform that Intel does not know',
+    { ...TDX, 'var/log/mpa_registration.log': 'INFO: Starts.\nERROR: Registration Flow failed\n' },
+    ['registration'],
+    /mpa_registration_tool/,
+  ],
+  ['a caching service that does not answer', { ...TDX, 'commands/pccs-answer.txt': '000' }, ['pccs'], /start the PCCS/],
+  [
+    'a quoting library that knows no caching service',
+    { ...TDX, 'etc/sgx_default_qcnl.conf': '{}\n' },
+    ['pccs'],
+    /pccs_url/,
+  ],
+  [
+    'memory that is reserved as huge pages',
+    { ...SNP, 'proc/meminfo': 'MemTotal: 528000000 kB\nHugetlb: 400000000 kB\n' },
+    ['hugepages'],
+    /nr_hugepages=0/,
+  ],
+  ['a disk that is nearly full', { ...SNP, 'commands/disk-free.txt': 'Avail\n   3G\n' }, ['disk'], /make room/],
+  ['a clock that nobody sets', { ...TDX, 'commands/clock.txt': 'NTPSynchronized=no\n' }, ['clock'], /set-ntp true/],
+  [
     'a processor without TDX',
     { ...TDX, 'proc/cpuinfo': cpu('GenuineIntel', 'Xeon Gold 6338', 6, 106, 'sgx') },
     ['cpu'],
@@ -156,6 +177,9 @@ test('what it runs only shows things, and nothing under src/cli/host writes', ()
   expect(Object.values(HOST_COMMANDS).map((line) => line.join(' '))).toEqual([
     'dmesg',
     'qemu-system-x86_64 --version',
+    'curl --silent --insecure --max-time 5 --output /dev/null --write-out %{http_code}',
+    'timedatectl show --property=NTPSynchronized',
+    'df --output=avail --block-size=G /var/lib',
     'nvidia-smi conf-compute -f',
     'nvidia-smi --query-gpu=name,driver_version,vbios_version --format=csv,noheader',
   ]);

@@ -35,7 +35,12 @@ export const without = (files: Files, ...paths: readonly string[]): Files =>
 export const cpu = (vendor: string, name: string, family: number, model: number, flags: string) =>
   `processor\t: 0\nvendor_id\t: ${vendor}\ncpu family\t: ${family}\nmodel\t\t: ${model}\nmodel name\t: ${name}\nflags\t\t: fpu ${flags}\n`;
 
-export const COMMON: Files = { 'sys/class/iommu/dmar0/name': '' };
+export const COMMON: Files = {
+  'sys/class/iommu/dmar0/name': '',
+  'proc/meminfo': 'MemTotal:       528000000 kB\nMemFree:        500000000 kB\nHugetlb:               0 kB\n',
+  'commands/clock.txt': 'NTPSynchronized=yes\n',
+  'commands/disk-free.txt': 'Avail\n 900G\n',
+};
 export const GPU: Files = {
   'sys/bus/pci/devices/0000:17:00.0/vendor': '0x10de\n',
   'sys/bus/pci/devices/0000:17:00.0/class': '0x030200\n',
@@ -51,6 +56,11 @@ export const TDX: Files = {
   'dev/sgx_enclave': '',
   'dev/sgx_provision': '',
   'run/tdx-qgs/qgs.socket': '',
+  'var/log/mpa_registration.log':
+    'INFO: Registration Flow - PLATFORM_ESTABLISHMENT or TCB_RECOVERY passed successfully.\n',
+  'etc/sgx_default_qcnl.conf':
+    '{\n  "pccs_url": "https://localhost:8081/sgx/certification/v4/",\n  "use_secure_cert": false\n}\n',
+  'commands/pccs-answer.txt': '200',
   'commands/kernel-log.txt':
     '[1.0] virt/tdx: BIOS enabled: private KeyID range [64, 128)\n' +
     '[2.0] virt/tdx: TDX module: attributes 0x0, vendor_id 0x8086, major_version 1, minor_version 5, build_date 20250101, build_num 900\n' +

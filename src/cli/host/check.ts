@@ -20,14 +20,21 @@ export type HostView = Readonly<{
   read(path: string): string | null;
   list(path: string): readonly string[] | null;
   exists(path: string): boolean;
-  /** What a command that only shows things prints. */
-  show(command: HostCommand): string | null;
+  /** What a command that only shows things prints. @param argument comes last: an address to ask */
+  show(command: HostCommand, argument?: string): string | null;
 }>;
 
 /** All that is ever run. */
 export const HOST_COMMANDS = {
   'kernel-log': ['dmesg'],
   'qemu-version': ['qemu-system-x86_64', '--version'],
+  // The caching service's own certificate is often signed by nobody; only whether it answers is asked.
+  'pccs-answer': [
+    ...(['curl', '--silent', '--insecure', '--max-time', '5', '--output', '/dev/null'] as const),
+    ...(['--write-out', '%{http_code}'] as const),
+  ],
+  clock: ['timedatectl', 'show', '--property=NTPSynchronized'],
+  'disk-free': ['df', '--output=avail', '--block-size=G', '/var/lib'],
   'gpu-cc-mode': ['nvidia-smi', 'conf-compute', '-f'],
   'gpu-list': ['nvidia-smi', '--query-gpu=name,driver_version,vbios_version', '--format=csv,noheader'],
 } as const satisfies Readonly<Record<string, readonly [program: string, ...args: string[]]>>;

@@ -27,7 +27,7 @@ export function diagnose(host: HostView): Diagnosis {
       : tee === 'tdx'
         ? tdxChecks(host, cpu)
         : snpChecks(host, cpu);
-  const checks = [...ofTee, ...commonChecks(host, tee), ...gpuChecks(host)];
+  const checks = [...ofTee, ...commonChecks(host, tee), ...roomChecks(host), ...gpuChecks(host)];
   const readiness = (of: HostCheck['of']): boolean | null => {
     const outcomes = checks.filter((check) => check.of === of).map(({ outcome }) => outcome);
     return outcomes.includes('failed') ? false : outcomes.includes('unknown') ? null : outcomes.includes('passed');
@@ -43,6 +43,38 @@ function noTee(vendor: string | null): HostCheck {
     needed: 'Intel with TDX, or AMD with SEV-SNP',
     remedy: vendor === null ? 'run it on the Linux host itself' : 'use another machine',
   });
+}
+
+const DISK_GIB_MIN = 50;
+const HUGE_SHARE_MAX = 0.1;
+
+/** Of any host, whatever its processor. */
+function roomChecks(host: HostView): readonly HostCheck[] {
+  const meminfo = host.read('/proc/meminfo') ?? '';
+  const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? Number.NaN);
+  const [total, huge] = [kib('MemTotal'), kib('Hugetlb')];
+  const free = Number(/(\d+)G/.exec(host.show('disk-free') ?? '')?.[1] ?? Number.NaN);
+  const synchronized = /NTPSynchronized=(yes|no)/.exec(host.show('clock') ?? '')?.[1];
+  const known = <T>(value: number, holds: T) => (Number.isNaN(value) ? null : holds);
+  return [
+    hostCheck({ id: 'hugepages', group: 'kernel' }, known(total + huge, huge <= HUGE_SHARE_MAX * total), {
+      found: Number.isNaN(total + huge)
+        ? 'not shown'
+        : `${Math.round(huge / 1024 ** 2)} of ${Math.round(total / 1024 ** 2)} GiB reserved as huge pages`,
+      needed: 'memory for guests; private memory of TDX and SEV-SNP guests is not taken from reserved huge pages',
+      remedy: 'give them back: vm.nr_hugepages=0, and no hugepages= on the kernel command line',
+    }),
+    hostCheck({ id: 'disk', group: 'tools' }, known(free, free >= DISK_GIB_MIN), {
+      found: Number.isNaN(free) ? 'not shown' : `${free} GiB free below /var/lib`,
+      needed: `${DISK_GIB_MIN} GiB for images, and room for the model`,
+      remedy: 'make room, or mount another disk at /var/lib/chrysalis',
+    }),
+    hostCheck({ id: 'clock', group: 'tools' }, synchronized === undefined ? null : synchronized === 'yes', {
+      found: synchronized === undefined ? 'not shown' : synchronized === 'yes' ? 'synchronized' : 'not synchronized',
+      needed: 'a clock that is right: certificates, leases and challenges go by it',
+      remedy: 'timedatectl set-ntp true (chrony or systemd-timesyncd)',
+    }),
+  ];
 }
 
 /** Upstream; distributions bring support to older ones, which their number does not show. */

@@ -105,7 +105,45 @@ export function tdxChecks(host: HostView, cpu: Cpu): readonly HostCheck[] {
         remedy: 'install tdx-qgs, register the platform with Intel (PCCS or mpa_registration), start qgsd',
       },
     ),
+    registration(host),
+    pccs(host),
   ];
+}
+
+const REGISTRATION_LOG = '/var/log/mpa_registration.log';
+
+/** What Intel's registration agent wrote when it last ran; platforms that were registered another way have no such log. */
+function registration(host: HostView): HostCheck {
+  const text = host.read(REGISTRATION_LOG);
+  const results = [...(text ?? '').matchAll(/(passed|finished) successfully|\b(?:error|failed)\b/gi)];
+  const last = results.at(-1);
+  return hostCheck({ id: 'registration', group: 'firmware' }, last === undefined ? null : last[1] !== undefined, {
+    found:
+      text === null
+        ? `no ${REGISTRATION_LOG}`
+        : last === undefined
+          ? 'the agent’s log says neither yes nor no'
+          : last[0],
+    needed: 'the platform, registered with Intel: without it there is no certificate for its quotes',
+    remedy:
+      'run mpa_registration_tool (sgx-ra-service); after a change of processors do an SGX factory reset in the BIOS first',
+  });
+}
+
+const QCNL = '/etc/sgx_default_qcnl.conf';
+
+/** Where the quoting library gets the platform's certificate from, and whether anybody answers there. */
+function pccs(host: HostView): HostCheck {
+  const [, url] = /"pccs_url"\s*:\s*"(https:\/\/[\w.:[\]-]+\/[\w./-]*)"/.exec(host.read(QCNL) ?? '') ?? [];
+  const code =
+    url === undefined ? null : (host.show('pccs-answer', `${url.replace(/\/?$/, '/')}rootcacrl`)?.trim() ?? null);
+  const answers = code === null ? null : /^[2345]\d\d$/.test(code);
+  return hostCheck({ id: 'pccs', group: 'tools' }, url === undefined && host.exists(QCNL) ? false : answers, {
+    found:
+      url === undefined ? `no pccs_url in ${QCNL}` : answers === true ? `${url} answers` : `${url} does not answer`,
+    needed: 'a caching service (PCCS) that the quote generation service reaches',
+    remedy: `start the PCCS, or name one that runs in ${QCNL} (pccs_url), then restart qgsd`,
+  });
 }
 
 function tdxModuleVersion(log: string | null): HostCheck {

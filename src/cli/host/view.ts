@@ -37,9 +37,9 @@ function filesUnder(root: string): Omit<HostView, 'show'> {
 export function thisHost(): HostView {
   return {
     ...filesUnder('/'),
-    show(command) {
+    show(command, argument) {
       const [program, ...args] = HOST_COMMANDS[command];
-      const ran = spawnSync(program, args, {
+      const ran = spawnSync(program, [...args, ...(argument === undefined ? [] : [argument])], {
         timeout: COMMAND_MS,
         maxBuffer: COMMAND_BYTES_MAX,
         stdio: ['ignore', 'pipe', 'ignore'],
