@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { day, invoiceCsv, invoiceOf, invoiceText } from '../../src/cli/channel/invoice.ts';
+import { usageCsv, usageOf } from '../../src/cli/channel/usage.ts';
 import type { AnswerReceipt } from '../../src/client/index.ts';
 
 const receipt = (n: number, at: string, amount: bigint, currency = 'TON/-239'): AnswerReceipt =>
@@ -48,4 +49,40 @@ test('no receipt is no bill, and a day that is none is wrong usage', () => {
   for (const bad of ['2026-02-30', '2026-1-1', 'today', '']) {
     expect(() => day(bad)).toThrow(expect.objectContaining({ code: 'USAGE_INVALID' }));
   }
+});
+
+test('usage sums them by day, worker and currency; an answer that failed is told apart', () => {
+  const failed = { ...receipt(5, '2026-11-01T10:00:00Z', 0n), kind: 'error' } as AnswerReceipt;
+  const other = { ...receipt(6, '2026-11-01T11:00:00Z', 7n), workerId: 'cd'.repeat(32) } as AnswerReceipt;
+  const rows = usageOf(
+    [
+      ...receipts,
+      failed,
+      other,
+      receipt(7, '2026-11-01T12:00:00Z', 4n),
+      receipt(8, '2026-11-01T12:00:00Z', 3n, 'TON/-3'),
+    ],
+    day('2026-11-01'),
+    day('2026-11-30'),
+  );
+  expect(
+    rows.map(({ day, worker, answers, errors, amount, currency }) => [
+      day,
+      worker.slice(0, 2),
+      answers,
+      errors,
+      amount,
+      currency,
+    ]),
+  ).toEqual([
+    ['2026-11-01', 'ab', 2, 1, '5', 'TON/-239'],
+    ['2026-11-01', 'ab', 1, 0, '3', 'TON/-3'],
+    ['2026-11-01', 'cd', 1, 0, '7', 'TON/-239'],
+    ['2026-11-30', 'ab', 1, 0, (2n ** 70n).toString(), 'TON/-239'],
+  ]);
+  expect(rows[0]).toMatchObject({ tokensIn: 3 * 128, tokensOut: 3 * 64 });
+  const [header, first] = usageCsv(rows).split('\r\n');
+  expect(header).toBe('day,worker,answers,errors,tokensIn,tokensCached,tokensOut,amount,currency');
+  expect(first).toBe(`2026-11-01,${'ab'.repeat(32)},2,1,384,0,192,5,TON/-239`);
+  expect(usageOf([], day('2026-11-01'), day('2026-11-30'))).toEqual([]);
 });

@@ -89,6 +89,42 @@ test('a key’s budget, rate and number at the same time hold', async () => {
   await held.body?.cancel();
 });
 
+test('whoever watches hears once that a budget is nearly used up, and once that it is, also after a restart', () => {
+  const passed: [string, number, bigint][] = [];
+  const key = {
+    id: 'a',
+    sha256: keyDigest('k'),
+    budget: 100n,
+    requestsPerMinute: null,
+    concurrentMax: null,
+    admin: false,
+  };
+  const saved = new Map<string, bigint>();
+  const store = {
+    load: () => new Map(saved),
+    save: (spent: ReadonlyMap<string, bigint>) => {
+      for (const [id, amount] of spent) saved.set(id, amount);
+    },
+  };
+  const ring = () =>
+    createKeyRing(
+      [key, { ...key, id: 'free', sha256: keyDigest('f'), budget: null }],
+      store,
+      () => 0,
+      (alert) => passed.push([alert.id, alert.percent, alert.spent]),
+    );
+  const spend = (amount: bigint, as = 'k') => ring().admit(`Bearer ${as}`).spend(amount);
+  for (const amount of [79n, 1n, 19n]) spend(amount);
+  expect(passed).toEqual([['a', 80, 80n]]);
+  spend(30n);
+  spend(5_000n, 'f');
+  expect(passed).toEqual([
+    ['a', 80, 80n],
+    ['a', 100, 129n],
+  ]);
+  expect(() => spend(1n)).toThrow(expect.objectContaining({ code: 'BUDGET_EXHAUSTED' }));
+});
+
 test('a key file is read back, and anything else is refused', () => {
   const key = { id: 'a', sha256: keyDigest('k'), budget: 5n, requestsPerMinute: 1, concurrentMax: null, admin: true };
   expect(parseKeyFile(encodeKeyFile([key]))).toEqual([key]);

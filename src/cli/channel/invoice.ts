@@ -79,14 +79,19 @@ const COLUMNS = [
 /** A spreadsheet takes a cell that begins like a formula for one; nothing here does, and what might is quoted. */
 const cell = (value: string | number): string => {
   const text = String(value);
-  return /^[\w:.-]+$/.test(text) && !/^[-=+@]/.test(text) ? text : `"'${text.replaceAll('"', '""')}"`;
+  return /^[\w:./-]+$/.test(text) && !/^[-=+@]/.test(text) ? text : `"'${text.replaceAll('"', '""')}"`;
 };
 
 /** RFC 4180 with a header line. */
-export function invoiceCsv({ lines }: Invoice): string {
-  const rows = lines.map((line) => COLUMNS.map((column) => cell(line[column])).join(','));
-  return [COLUMNS.join(','), ...rows].map((row) => `${row}\r\n`).join('');
+export function csv<Column extends string>(
+  columns: readonly Column[],
+  lines: readonly Readonly<Record<Column, string | number>>[],
+): string {
+  const rows = lines.map((line) => columns.map((column) => cell(line[column])).join(','));
+  return [columns.join(','), ...rows].map((row) => `${row}\r\n`).join('');
 }
+
+export const invoiceCsv = ({ lines }: Invoice): string => csv(COLUMNS, lines);
 
 /** For people: the sum, and how many receipts stand behind it. */
 export function invoiceText({ from, to, lines, totals }: Invoice): string {

@@ -10,6 +10,8 @@ import { ton } from '../output.ts';
 import { addDoorOptions } from './client-options.ts';
 
 const LABEL_WIDTH = 12;
+/** With less of its deposit left than this a channel should be topped up. */
+const LOW_PERCENT = 20n;
 
 type Options = RouterDoorOptions &
   Readonly<{ data: string; router?: string; chain?: string; payee?: string; json?: boolean }>;
@@ -67,16 +69,21 @@ async function show(options: Options, channel: ClientChannel, view: ChannelView 
   const { cumulative, leaves } = voucherBook(channel);
   const address = addressOfTerms(channel.terms).raw;
   const { payee, salt } = channel.terms;
+  const deposited = view?.deposited ?? 0n;
+  const left = deposited > cumulative ? deposited - cumulative : 0n;
+  const low = view?.state === 'open' && left * 100n < deposited * LOW_PERCENT;
   const facts = {
     channel: address,
     payee,
     salt: salt.toString(),
     state: view?.state ?? 'absent',
-    deposited: (view?.deposited ?? 0n).toString(),
+    deposited: deposited.toString(),
     claimed: (view?.claimed ?? 0n).toString(),
     signed: cumulative.toString(),
     receipts: leaves.length,
     closeAt: view?.closeAt ?? 0,
+    left: left.toString(),
+    low,
   };
   if (options.json === true) {
     console.log(JSON.stringify(facts));
@@ -89,6 +96,7 @@ async function show(options: Options, channel: ClientChannel, view: ChannelView 
   line('deposited', `${ton(BigInt(facts.deposited))} TON`);
   line('signed', `${ton(cumulative)} TON for ${leaves.length} receipts`);
   line('claimed', `${ton(BigInt(facts.claimed))} TON`);
+  line('left', `${ton(left)} TON${low ? ': low, chrysalis channel top-up adds to it' : ''}`);
   if (view?.state === 'closing') {
     const at = new Date(view.closeAt * 1000).toISOString().slice(0, 16).replace('T', ' ');
     line('closes', `from ${at} UTC on: run chrysalis channel close again then`);
@@ -121,10 +129,11 @@ async function close(options: Options): Promise<void> {
   await show(options, channel, next);
 }
 
-type InvoiceOptions = Readonly<{ data: string; from?: string; to?: string; format: string; json?: boolean }>;
+type ReportOptions = Readonly<{ data: string; from?: string; to?: string; format: string; json?: boolean }>;
 
-async function invoice(options: InvoiceOptions): Promise<void> {
-  const [{ day, invoiceCsv, invoiceOf, invoiceText }, { receiptFile }] = await Promise.all([
+/** What was asked for: the receipts that are kept, the days, the format. @throws CodedError USAGE_INVALID */
+async function reportOf(options: ReportOptions) {
+  const [{ day }, { receiptFile }] = await Promise.all([
     import('../channel/invoice.ts'),
     import('../compose/receipts.ts'),
   ]);
@@ -134,9 +143,36 @@ async function invoice(options: InvoiceOptions): Promise<void> {
   }
   const today = new Date().toISOString().slice(0, 10);
   const [from, to] = [day(options.from ?? `${today.slice(0, 8)}01`), day(options.to ?? today)];
-  const made = invoiceOf(receiptFile(join(options.data, 'receipts.jsonl')).load(), from, to);
+  return { receipts: receiptFile(join(options.data, 'receipts.jsonl')).load(), from, to, format };
+}
+
+async function invoice(options: ReportOptions): Promise<void> {
+  const { invoiceCsv, invoiceOf, invoiceText } = await import('../channel/invoice.ts');
+  const { receipts, from, to, format } = await reportOf(options);
+  const made = invoiceOf(receipts, from, to);
   if (format === 'csv') process.stdout.write(invoiceCsv(made));
   else process.stdout.write(format === 'json' ? `${JSON.stringify(made)}\n` : invoiceText(made));
+}
+
+async function usage(options: ReportOptions): Promise<void> {
+  const [{ usageCsv, usageOf }, { table }] = await Promise.all([import('../channel/usage.ts'), import('../output.ts')]);
+  const { receipts, from, to, format } = await reportOf(options);
+  const rows = usageOf(receipts, from, to);
+  if (format === 'csv') process.stdout.write(usageCsv(rows));
+  else if (format === 'json') process.stdout.write(`${JSON.stringify(rows)}\n`);
+  else if (rows.length === 0) console.log('nothing was answered on these days');
+  else {
+    const head = ['day', 'worker', 'answers', 'tokens in', 'out', 'amount'];
+    const cells = rows.map(({ day, worker, answers, errors, tokensIn, tokensOut, amount, currency }) => [
+      day,
+      worker.slice(0, 12),
+      errors === 0 ? `${answers}` : `${answers} and ${errors} failed`,
+      `${tokensIn}`,
+      `${tokensOut}`,
+      currency.startsWith('TON/') ? `${ton(BigInt(amount))} TON` : `${amount} ${currency}`,
+    ]);
+    process.stdout.write(table([head, ...cells], process.stdout.columns ?? 100, 0));
+  }
 }
 
 /** `chrysalis channel`: the client's side of its payment channel. */
@@ -167,15 +203,25 @@ export function registerChannel(program: Command): void {
   sub('top-up', 'add to the deposit')
     .requiredOption('--amount <TON>', 'how much', tonAmount)
     .action((options: Options & { amount: bigint }) => add(options, false));
-  channel
-    .command('invoice')
-    .description('what was answered and what it cost, receipt by receipt; each of them is signed by its worker')
-    .option('--data <folder>', 'where the client’s receipts are', '.chrysalis/gateway')
-    .option('--from <day>', 'first day, UTC (default: the first of this month)')
-    .option('--to <day>', 'last day, UTC (default: today)')
-    .option('--format <format>', 'text, csv or json', 'text')
-    .option('--json', 'the same as --format json')
-    .addHelpText('after', '\nExample:\n  $ npx chrysalis channel invoice --from 2026-11-01 --format csv > november.csv')
-    .action(invoice);
+  const report = (name: string, summary: string, example: string) =>
+    channel
+      .command(name)
+      .description(summary)
+      .option('--data <folder>', 'where the client’s receipts are', '.chrysalis/gateway')
+      .option('--from <day>', 'first day, UTC (default: the first of this month)')
+      .option('--to <day>', 'last day, UTC (default: today)')
+      .option('--format <format>', 'text, csv or json', 'text')
+      .option('--json', 'the same as --format json')
+      .addHelpText('after', `\nExample:\n  $ npx chrysalis channel ${example}`);
+  report(
+    'invoice',
+    'what was answered and what it cost, receipt by receipt; each of them is signed by its worker',
+    'invoice --from 2026-11-01 --format csv > november.csv',
+  ).action(invoice);
+  report(
+    'usage',
+    'the same by day and worker: answers, tokens, amounts',
+    'usage --from 2026-11-01 --format csv',
+  ).action(usage);
   sub('close', 'begin to close the channel, or end it when its time has come').action(close);
 }

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { BudgetAlert } from '../../client/index.ts';
 import { CodedError } from '../../core/index.ts';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { secretOf } from '../compose/files.ts';
 import { openKeyRing } from '../compose/gateway-keys.ts';
-import { codedFromSystem } from '../output.ts';
+import { codedFromSystem, ton } from '../output.ts';
 import { VERSION } from '../version.ts';
 import { addClientOptions, type ClientOptions, policyName } from './client-options.ts';
 import { registerGatewayKey } from './gateway-key.ts';
@@ -88,7 +89,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
         simulated,
         carry: carryOf(options),
         results: await createEarSigner(secretOf(options.data, 'results')),
-        ...(options.keys === undefined ? {} : { keys: openKeyRing(options.keys, options.data) }),
+        ...(options.keys === undefined ? {} : { keys: openKeyRing(options.keys, options.data, budgetAlert(options)) }),
       },
       GATEWAY_LIMITS,
     );
@@ -105,6 +106,14 @@ async function runGateway(options: GatewayOptions): Promise<void> {
     await client.close();
   }
   if (options.json === true) announce({ event: 'stopped' });
+}
+
+/** Said once when a key's budget is nearly used up, and once when it is. */
+function budgetAlert({ json }: GatewayOptions): (passed: BudgetAlert) => void {
+  return ({ id, percent, spent, budget }) => {
+    if (json === true) announce({ event: 'budget', key: id, percent, spent, budget });
+    else console.error(`budget: key ${id} has spent ${percent} % or more: ${ton(spent)} of ${ton(budget)} TON`);
+  };
 }
 
 function carryOf({ candidates, padding, quote }: GatewayOptions) {

@@ -1,10 +1,17 @@
 import { join } from 'node:path';
-import { createKeyRing, encodeKeyFile, type GatewayKey, type KeyRing, parseKeyFile } from '../../client/index.ts';
+import {
+  type BudgetAlert,
+  createKeyRing,
+  encodeKeyFile,
+  type GatewayKey,
+  type KeyRing,
+  parseKeyFile,
+} from '../../client/index.ts';
 import { CodedError } from '../../core/index.ts';
 import { readIfThere, readText, writeDurably } from './files.ts';
 
 /** Keys of a file, and what they have spent, in a file of the gateway's own. @throws CodedError CONFIG_INVALID */
-export function openKeyRing(keyFile: string, data: string): KeyRing {
+export function openKeyRing(keyFile: string, data: string, alert: (passed: BudgetAlert) => void): KeyRing {
   const path = join(data, 'spending.json');
   return createKeyRing(
     parseKeyFile(readText(keyFile)),
@@ -16,6 +23,7 @@ export function openKeyRing(keyFile: string, data: string): KeyRing {
       },
     },
     Date.now,
+    alert,
   );
 }
 

@@ -2,6 +2,7 @@ export { createGateway, GATEWAY_LIMITS, type GatewayDeps, type GatewayLimits } f
 export type { AnswerFacts, PaymentFacts, ProofFacts, ReceiptFacts, WorkerFacts } from './facts.ts';
 export { checkCounts } from './facts.ts';
 export {
+  type BudgetAlert,
   createKeyRing,
   encodeKeyFile,
   type GatewayKey,

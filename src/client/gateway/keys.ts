@@ -77,11 +77,22 @@ export function keyDigest(key: string): string {
   return toHex(sha256(utf8(key)));
 }
 
+/** A budget is nearly used up, or used up. @property percent of {@link BUDGET_ALERTS} that was passed */
+export type BudgetAlert = Readonly<{ id: string; percent: number; spent: bigint; budget: bigint }>;
+
+/** In hundredths of a budget: whoever watches hears of each once. */
+export const BUDGET_ALERTS = [80, 100] as const;
+
 /**
  * Who may ask, how often, how much at the same time, and for how much money. A budget is looked at before a request and
  * charged with its receipt: requests that run at the same time may exceed it by what they cost.
  */
-export function createKeyRing(keys: readonly GatewayKey[], store: SpendingStore, now: Clock) {
+export function createKeyRing(
+  keys: readonly GatewayKey[],
+  store: SpendingStore,
+  now: Clock,
+  alert: (passed: BudgetAlert) => void = () => undefined,
+) {
   const bySha256 = new Map(keys.map((key) => [key.sha256, key]));
   const spent = new Map(store.load());
   const running = new Map<string, number>();
@@ -129,8 +140,15 @@ export function createKeyRing(keys: readonly GatewayKey[], store: SpendingStore,
         id,
         admin,
         spend(amount) {
-          spent.set(id, (spent.get(id) ?? 0n) + amount);
+          const before = spent.get(id) ?? 0n;
+          spent.set(id, before + amount);
           store.save(spent);
+          for (const percent of budget === null ? [] : BUDGET_ALERTS) {
+            const mark = (budget as bigint) * BigInt(percent);
+            if (before * 100n < mark && (before + amount) * 100n >= mark) {
+              alert({ id, percent, spent: before + amount, budget: budget as bigint });
+            }
+          }
         },
         release() {
           if (released) return;
