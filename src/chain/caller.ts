@@ -52,11 +52,11 @@ export class ContractCaller {
     const address = addressOfInit(init);
     const account = await this.#options.endpoint.contractState(`state of the ${name}`, address);
     if (account.state !== 'active' || account.code === null || account.data === null) return null;
-    if (!parseCell(account.code).equals(init.code)) {
+    if (!(Cell.fromBoc(account.code)[0] as Cell).equals(init.code)) {
       throw new CodedError('CONTRACT_MISMATCH', `the account does not run this version of the ${name}`);
     }
     const { balance, seqno, at } = account;
-    return { address, data: parseCell(account.data), balance, seqno, at };
+    return { address, data: Cell.fromBoc(account.data)[0] as Cell, balance, seqno, at };
   }
 
   queryId(): bigint {
@@ -114,13 +114,5 @@ export class ContractCaller {
       }
       await sleep(pause);
     }
-  }
-}
-
-function parseCell(boc: Buffer): Cell {
-  try {
-    return Cell.fromBoc(boc)[0] as Cell;
-  } catch (cause) {
-    throw new CodedError('CHAIN_UNREACHABLE', 'the endpoint answered with a broken state', {}, { cause });
   }
 }

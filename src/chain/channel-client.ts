@@ -127,7 +127,11 @@ export class ChannelClient {
 
   async #existing(config: ChannelConfig): Promise<ChannelView> {
     const channel = await this.channelState(config);
-    if (channel === null) throw new CodedError('CHANNEL_STATE_INVALID', 'the channel does not exist on this chain');
+    if (channel === null) {
+      throw new CodedError('CHANNEL_STATE_INVALID', 'the channel does not exist on this chain', {
+        todo: 'open it: chrysalis channel open --amount 1; or name the chain it is on, with --chain',
+      });
+    }
     return channel;
   }
 

@@ -46,7 +46,11 @@ export class PoolClient {
   /** @throws CodedError CHAIN_REFUSED where the pool is not deployed, and as {@link find} */
   async view(): Promise<PoolView> {
     const found = await this.find();
-    if (found === null) throw new CodedError('CHAIN_REFUSED', 'the pool is not deployed on this chain');
+    if (found === null) {
+      throw new CodedError('CHAIN_REFUSED', 'the pool is not deployed on this chain', {
+        todo: 'check the chain and the pool’s configuration: its router deploys it at its first start',
+      });
+    }
     return found;
   }
 
