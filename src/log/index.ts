@@ -1,4 +1,5 @@
 export * from './add-checkpoint.ts';
+export * from './add-entries.ts';
 export * from './bundle.ts';
 export * from './checkpoint.ts';
 export * from './commitment.ts';

@@ -1,6 +1,14 @@
 import { type Bytes, CodedError, concat, merkleRoot } from '../core/index.ts';
 import { isSize, parseSize } from './size.ts';
-import { consistencyRanges, foldNodes, inclusionRanges, type NodeId, nodesOfRange, type Range } from './tree.ts';
+import {
+  consistencyRanges,
+  foldNodes,
+  inclusionRanges,
+  type NodeId,
+  nodesOfRange,
+  type Range,
+  subtreeRanges,
+} from './tree.ts';
 
 /** C2SP tlog-tiles: 256 hashes of 32 bytes a tile, a hash at level L being the root of a full tile at level L-1. */
 export const TILE_WIDTH = 256;
@@ -148,6 +156,11 @@ export async function consistencyFromTiles(
   treeSize = size2,
 ): Promise<Bytes[]> {
   return rangeRoots(consistencyRanges(size1, size2), treeSize, readTile);
+}
+
+/** Proof that a subtree belongs to the tree of `size`; verify it against both roots. */
+export async function subtreeFromTiles(subtree: Range, size: number, readTile: ReadTile): Promise<Bytes[]> {
+  return rangeRoots(subtreeRanges(subtree, size), size, readTile);
 }
 
 /** The bytes of a tile. */

@@ -63,20 +63,32 @@ export function consistencyRanges(size1: number, size2: number): Range[] {
   if (!isSize(size1) || !isSize(size2) || size1 === 0 || size1 > size2) {
     throw new CodedError('INDEX_OUT_OF_RANGE', `no proof leads from size ${size1} to size ${size2}`, { size1, size2 });
   }
+  return subtreeRanges({ start: 0, end: size1 }, size2);
+}
+
+/**
+ * The ranges whose roots prove that a subtree belongs to the tree of `size` (IETF
+ * draft-ietf-plants-merkle-tree-certs, "Subtree Consistency Proofs"). @throws CodedError INDEX_OUT_OF_RANGE
+ */
+export function subtreeRanges(subtree: Range, size: number): Range[] {
+  if (!isSubtree(subtree) || subtree.start === subtree.end || subtree.end > size) {
+    throw new CodedError('INDEX_OUT_OF_RANGE', 'that is no subtree of the tree', { ...subtree, size });
+  }
   const path: Range[] = [];
-  let start = 0;
-  let end = size2;
-  let known = true; // the verifier has the root of [start, end): true while only the left was ever taken
-  while (end !== size1) {
+  let [start, end, first] = [0, size, subtree.start];
+  let known = true; // the verifier has the root of what is left: until a part of the subtree was given
+  while (first !== start || subtree.end !== end) {
     const middle = start + largestPowerBelow(end - start);
-    if (size1 <= middle) {
+    if (subtree.end <= middle) {
       path.push({ start: middle, end });
       end = middle;
-    } else {
-      path.push({ start, end: middle });
-      start = middle;
-      known = false;
+      continue;
     }
+    path.push({ start, end: middle });
+    start = middle;
+    if (first >= middle) continue;
+    first = middle;
+    known = false;
   }
   if (!known) path.push({ start, end });
   return path.reverse();

@@ -20,6 +20,7 @@ import {
   isSubtree,
   rightEdgeFromTiles,
   rootFromTiles,
+  subtreeRanges,
   tilesOf,
   verifyConsistency,
   verifySubtreeConsistency,
@@ -114,6 +115,8 @@ test('every subtree of every tree up to 40 leaves belongs to it, and to no other
         seen++;
         const root = merkleRoot(leaves.slice(start, end));
         const proof = subtreeProof(start, end, 0, size, true);
+        const ranges = subtreeRanges({ start, end }, size);
+        expect(ranges.map((range) => rootOf(range.start, range.end))).toEqual(proof);
         expect(
           verifySubtreeConsistency({ start, end }, size, root, roots[size]!, proof),
           `${start} ${end} ${size}`,

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { supervisedAction } from '../child.ts';
 import type { MirrorOptions } from '../log/mirror.ts';
 import type { MonitorOptions } from '../log/monitor.ts';
+import type { PushOptions } from '../log/push.ts';
 import type { ServeOptions } from '../log/serve.ts';
 import type { WitnessOptions } from '../log/witness.ts';
 
@@ -33,6 +34,7 @@ export function registerLog(program: Command): void {
   registerServe(log);
   registerWitness(log);
   registerMirror(log);
+  registerPush(log);
   registerMonitor(log);
   log
     .command('check')
@@ -104,7 +106,7 @@ function registerMirror(log: Command): void {
     )
     .requiredOption('--from <url>', 'the log to copy')
     .requiredOption('--policy <file>', 'C2SP tlog-policy: keys of the log, its witnesses and their quorum')
-    .option('--name <name>', 'cosign what is held, under this name')
+    .option('--name <name>', 'cosign what is held, under this name, and let others give entries (C2SP tlog-mirror)')
     .option('--port <number>', 'port on 127.0.0.1, 0 for any free one', portNumber, 0)
     .option('--data <folder>', 'where the copy is kept', '.chrysalis/mirror')
     .option('--interval <seconds>', 'how often to look for more', secondsNumber, 10)
@@ -116,6 +118,28 @@ function registerMirror(log: Command): void {
       '\nExample:\n  $ npx chrysalis log mirror --from http://127.0.0.1:8082 --policy .chrysalis/log-policy.txt --once',
     )
     .action(supervisedAction(async (options: MirrorOptions) => (await import('../log/mirror.ts')).runMirror(options)));
+}
+
+function registerPush(log: Command): void {
+  log
+    .command('push')
+    .summary('give a log to a mirror that does not come for it')
+    .description(
+      'C2SP tlog-mirror: brings the newest checkpoint and the entries that the mirror lacks, each with the proof that it belongs there, and checks the cosignature by which the mirror says that it holds them all.',
+    )
+    .requiredOption('--log <url>', 'the log')
+    .requiredOption('--to <url>', 'where the mirror takes entries')
+    .requiredOption('--policy <file>', 'C2SP tlog-policy: keys of the log, its witnesses and their quorum')
+    .requiredOption('--mirror-key <vkey>', 'the mirror’s own key')
+    .option('--interval <seconds>', 'how often to look for more', secondsNumber, 10)
+    .option('--once', 'bring what there is, then stop')
+    .option('--json', 'print events as JSON, one a line')
+    .option('--supervised', 'stop when stdin ends')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx chrysalis log push --log http://127.0.0.1:8082 --to https://mirror.example --policy log-policy.txt --mirror-key mirror.example/m1+…',
+    )
+    .action(supervisedAction(async (options: PushOptions) => (await import('../log/push.ts')).runPush(options)));
 }
 
 function registerMonitor(log: Command): void {

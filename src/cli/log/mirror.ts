@@ -1,18 +1,10 @@
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { httpSource } from '../../audit/index.ts';
 import { asCodedError, KIND_OF_CODE } from '../../core/index.ts';
-import { parseSize } from '../../log/index.ts';
-import {
-  answerByRoute,
-  FRESH,
-  found,
-  type Mirror,
-  notFound,
-  openMirror,
-  readRoutes,
-  startHttpServer,
-  TEXT,
-} from '../../log/writer/index.ts';
+import { formatVkey, type LogPolicy } from '../../log/index.ts';
+import { openWitnessStore } from '../../log/witness/index.ts';
+import { createMirrorDoor, openMirror, startMirrorServer } from '../../log/writer/index.ts';
 import { aborted, announce, stopSignal } from '../child.ts';
 import { cosignersIn, readLogPolicy } from './keys.ts';
 import { sleepUntil } from './waiting.ts';
@@ -34,7 +26,9 @@ export async function runMirror(options: MirrorOptions): Promise<void> {
   const stop = stopSignal(options);
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const [cosigner = null] = options.name === undefined ? [] : await cosignersIn(options.data, options.name, false);
-  const mirror = await openMirror(options.data, readLogPolicy(options.policy), cosigner);
+  const policy = readLogPolicy(options.policy);
+  const mirror = await openMirror(options.data, policy, cosigner);
+  const pending = openWitnessStore(join(options.data, 'pending.db'));
   const source = httpSource(options.from, fetch);
   const sync = async () => {
     const { size, added, missingBlobs } = await mirror.sync(source, Math.floor(Date.now() / 1000));
@@ -47,8 +41,15 @@ export async function runMirror(options: MirrorOptions): Promise<void> {
       console.log(JSON.stringify({ event: 'synced', ...synced }));
       return;
     }
-    const server = await serveMirror(mirror, options.port);
-    if (options.json === true) announce({ event: 'ready', url: server.url });
+    const [{ key }] = policy.logs as [LogPolicy['logs'][number]];
+    const log = {
+      origin: key.name,
+      keys: policy.logs.map(({ key: one }) => one).filter(({ name }) => name === key.name),
+    };
+    const door = cosigner === null ? null : createMirrorDoor({ mirror, log, pending, clock: Date.now });
+    const server = await startMirrorServer({ mirror, door, origin: key.name, port: options.port });
+    const vkey = cosigner === null ? null : formatVkey(cosigner.key);
+    if (options.json === true) announce({ event: 'ready', url: server.url, vkey });
     else console.log(`mirror   ${server.url}   of ${options.from}, data in ${options.data}`);
     while (!stop.aborted) {
       await sync().catch((thrown: unknown) => {
@@ -61,26 +62,7 @@ export async function runMirror(options: MirrorOptions): Promise<void> {
     }
     await server.close();
   } finally {
+    pending.close();
     await mirror.close();
   }
-}
-
-function serveMirror(mirror: Mirror, port: number) {
-  const text = (body: Uint8Array) => ({ type: TEXT, cache: FRESH, body });
-  const routes = [
-    { path: /^\/checkpoint$/, answer: async () => text(found(mirror.checkpoint())) },
-    {
-      path: /^\/cosigned\/([0-9]{1,16})$/,
-      answer: async ([, index = '']: readonly string[]) =>
-        text(found(await mirror.covering(parseSize(index, 'index')))),
-    },
-    ...readRoutes(mirror),
-  ];
-  return startHttpServer(
-    (request) =>
-      request.method === 'GET' || request.method === 'HEAD'
-        ? answerByRoute(routes, request.url ?? '')
-        : Promise.reject(notFound()),
-    { port },
-  );
 }

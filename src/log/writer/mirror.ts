@@ -39,6 +39,17 @@ export type Mirror = ReadableLog &
     /** The newest checkpoint whose every entry is held here, with the mirror's own cosignature; null before the first. */
     checkpoint(): Bytes | null;
     covering(index: number): Promise<Bytes | null>;
+    /** Index of the first entry that is not held here: some may be, and wait for a checkpoint to be committed under. */
+    next(): number;
+    /** Keeps the next entries; the caller has proven that they belong to a checkpoint of the log. */
+    append(entries: readonly Bytes[]): Promise<void>;
+    /** Entries [from, to) of what is held, committed or not. */
+    held(from: number, to: number): Promise<readonly Bytes[]>;
+    /**
+     * Makes a checkpoint whose every entry is held the newest one. @returns the mirror's cosignature line, or null where
+     * it has a newer one already
+     */
+    commit(note: Bytes, checkpoint: Checkpoint, at: UnixSeconds): Promise<string | null>;
     /** Copies what is new. @throws CodedError LOG_INCONSISTENT where the log contradicts what is held here, LOG_NOT_WITNESSED */
     sync(source: MirrorSource, at: UnixSeconds): Promise<Synced>;
     close(): Promise<void>;
@@ -62,6 +73,15 @@ export async function openMirror(directory: string, policy: LogPolicy, cosigner:
   let note = await files.read(CHECKPOINT_FILE, NOTE_BYTES_MAX);
   let head: Checkpoint | null = note === null ? null : await witnessed(note, policy);
   let tree: GrowingTree = await loadTree(files, head ?? { size: 0, root: merkleRoot([]) });
+  /** With what was given since, and is under no checkpoint yet; after a restart it is given again. */
+  let ahead: GrowingTree = tree;
+  let last: Promise<unknown> = Promise.resolve();
+  /** One after the other: copying and being given entries change the same tree. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
 
   const copy = async (source: MirrorSource, to: Checkpoint): Promise<void> => {
     // Twice over the entries: nothing is kept before all of them are known to lead to the signed root.
@@ -70,11 +90,24 @@ export async function openMirror(directory: string, policy: LogPolicy, cosigner:
         size: to.size,
       });
     }
-    tree = await grown(source, tree, to, async (growth, entries) => {
-      await files.createAll(growth.files);
-      for (const entry of entries) for (const digest of blobsNamedBy(entry)) missing.add(digest);
-    });
+    tree = await grown(source, tree, to, keep);
+    if (ahead.size < tree.size) ahead = tree;
+  };
+
+  const keep = async (growth: Growth, entries: readonly Bytes[]): Promise<void> => {
+    await files.createAll(growth.files);
+    for (const entry of entries) for (const digest of blobsNamedBy(entry)) missing.add(digest);
     if (missing.size > MISSING_MAX) throw new CodedError('STORAGE_UNUSABLE', 'too many archived files are missing');
+  };
+
+  /** Publishes a checkpoint whose entries are all held. @returns the mirror's own line */
+  const publish = async (given: Bytes, to: Checkpoint, at: UnixSeconds): Promise<string> => {
+    const line = cosigner === null ? '' : await cosigner.cosign(parseNote(given).text, at);
+    note = concat(given, utf8(line));
+    await files.replace(CHECKPOINT_FILE, note);
+    await kept.keep(to.size, note);
+    head = to;
+    return line;
   };
 
   const fetchBlobs = async (source: MirrorSource): Promise<void> => {
@@ -92,23 +125,37 @@ export async function openMirror(directory: string, policy: LogPolicy, cosigner:
     covering: (index) => kept.covering(index),
     entries: (from, to) => reader.entries(from, to, head?.size ?? 0),
     tile: async (tile) => (isHeld(tile, head?.size ?? 0) ? reader.read(tile) : null),
-    async sync(source, at) {
-      const given = await source.checkpoint();
-      const to = await witnessed(given, policy);
-      const size = head?.size ?? 0;
-      if (to.size < size) throw new CodedError('LOG_INCONSISTENT', 'the log shows an older tree than is held here');
-      if (to.size === size && head !== null && !equalBytes(to.root, head.root)) {
-        throw new CodedError('LOG_INCONSISTENT', 'the log shows another tree of the size held here', { size });
-      }
-      if (to.size > size) await copy(source, to);
-      await fetchBlobs(source);
-      const line = cosigner === null ? '' : await cosigner.cosign(parseNote(given).text, at);
-      note = concat(given, utf8(line));
-      await files.replace(CHECKPOINT_FILE, note);
-      await kept.keep(to.size, note);
-      head = to;
-      return { size: to.size, added: to.size - size, missingBlobs: missing.size };
-    },
+    next: () => ahead.size,
+    append: (entries) =>
+      inTurn(async () => {
+        const growth = ahead.grow(entries);
+        await keep(growth, entries);
+        ahead = growth.tree;
+      }),
+    held: async (from, to) => (await reader.entries(from, to, ahead.size)).map(({ entry }) => entry),
+    commit: (given, to, at) =>
+      inTurn(async () => {
+        if (to.size !== ahead.size) return null; // somebody gave more meanwhile, under a newer checkpoint
+        if (!equalBytes(ahead.root(), to.root)) {
+          throw new CodedError('LOG_INCONSISTENT', 'what is held does not lead to this checkpoint', { size: to.size });
+        }
+        tree = ahead;
+        return publish(given, to, at);
+      }),
+    sync: (source, at) =>
+      inTurn(async () => {
+        const given = await source.checkpoint();
+        const to = await witnessed(given, policy);
+        const size = head?.size ?? 0;
+        if (to.size < size) throw new CodedError('LOG_INCONSISTENT', 'the log shows an older tree than is held here');
+        if (to.size === size && head !== null && !equalBytes(to.root, head.root)) {
+          throw new CodedError('LOG_INCONSISTENT', 'the log shows another tree of the size held here', { size });
+        }
+        if (to.size > size) await copy(source, to);
+        await fetchBlobs(source);
+        await publish(given, to, at);
+        return { size: to.size, added: to.size - size, missingBlobs: missing.size };
+      }),
     close: () => kept.close(),
   };
 }
