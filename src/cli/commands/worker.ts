@@ -12,6 +12,8 @@ type Options = Readonly<{
   model: string;
   simulatedMachine?: string;
   simulatedDevices?: string;
+  nvidiaManifests?: string;
+  nvswitches?: boolean;
   concurrency: string;
   payee: string;
   vouchers?: string;
@@ -89,6 +91,11 @@ export function registerWorker(program: Command): void {
     )
     .option('--simulated-machine <file>', 'a simulated TDX or SEV-SNP host, in place of the guest that it runs in')
     .option('--simulated-devices <file>', 'state of simulated GPUs in that host, with what its image checks them by')
+    .option(
+      '--nvidia-manifests <folder>',
+      'GPUs of this guest, through nvattest; manifests of its driver and VBIOS, ID.xml',
+    )
+    .option('--nvswitches', 'and its NVSwitches')
     .option('--engine-url <url>', 'an OpenAI-compatible server on this machine (vLLM, SGLang, TGI) that serves --model')
     .option('--engine-model <name>', 'how requests name the model; the folder’s name, or the server’s first model')
     .option('--engine-context <tokens>', 'prompt and answer together, where that server does not say', Number)

@@ -1,24 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { sha256 } from '#crypto';
-import type { TrustAnchor } from '../../attestation/index.ts';
 import {
-  openSimulatedNvidiaDevice,
   openSimulatedSnpMachine,
   openSimulatedTdxMachine,
-  type SimulatedDevicesState,
   type SimulatedMachineState,
   type SimulatedSnpMachineState,
 } from '../../attestation/simulate/index.ts';
-import { CodedError, equalBytes, fromBase64, fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
+import { CodedError, equalBytes, fromHex, parseStrictJson, utf8 } from '../../core/index.ts';
 import { attachToRouter, connectToKeyRelease } from '../../rpc/enclave/index.ts';
 import {
   type Boot,
   type BootOptions,
   type CheckedDevices,
-  checkDevices,
   createWorker,
-  type Device,
   type Engine,
   fetchReleasedSecret,
   holdsDocumentModel,
@@ -29,7 +24,6 @@ import {
   type ModelFolder,
   modelDigest,
   modelFolderOnDisk,
-  NO_DEVICES,
   openLinuxGuest,
   openSealedFolder,
   type ReleaseDeps,
@@ -41,6 +35,7 @@ import {
 } from '../../worker/index.ts';
 import { codedFromSystem } from '../output.ts';
 import { clientTls } from './client-tls.ts';
+import { nvidiaDevices, simulatedDevices } from './devices.ts';
 import { readText, systemRandomness } from './files.ts';
 import { guestFiles } from './guest-files.ts';
 import { collector } from './memory.ts';
@@ -56,6 +51,9 @@ export type WorkerRunOptions = Readonly<{
   simulatedMachine?: string;
   /** File with the simulated devices of that machine, and what they are checked by. */
   simulatedDevices?: string;
+  /** Folder with the manifests of this image's driver and VBIOS: its GPUs are NVIDIA's own, and are asked through `nvattest`. */
+  nvidiaManifests?: string;
+  nvswitches?: boolean;
   concurrency: number;
   payee: string;
   /** An OpenAI-compatible server on this machine that serves the model, instead of the engine within. */
@@ -90,36 +88,6 @@ function simulatedMachine(path: string, devices: CheckedDevices): Machine {
     quote: async (reportData) => machine.quote({ reportData }),
     devices,
   };
-}
-
-/** @throws CodedError DEVICES_REFUSED, CONFIG_INVALID */
-async function simulatedDevices(path: string | undefined): Promise<CheckedDevices> {
-  if (path === undefined) return NO_DEVICES;
-  const state = parseStrictJson(readText(path), 'devices') as unknown as SimulatedDevicesState;
-  if (state?.kind !== 'chrysalis-simulated-devices') {
-    throw new CodedError('CONFIG_INVALID', `${path} holds no simulated devices`);
-  }
-  const opened = state.devices.map(openSimulatedNvidiaDevice).map(
-    ({ kind, id, chain, report }): Device => ({
-      kind: kind === 'gpu' ? 1 : 2,
-      id,
-      chain,
-      report: async (nonce) => report(nonce, systemRandomness(32)),
-    }),
-  );
-  const anchorsOf = (purpose: TrustAnchor['purpose']) =>
-    state.trustAnchors
-      .filter((anchor) => anchor.purpose === purpose)
-      .map(({ spkiSha256, name }): TrustAnchor => {
-        return { spkiSha256: fromHex(spkiSha256, 'spkiSha256'), kind: 'simulated', name, purpose };
-      });
-  const manifests = Object.entries(state.manifests).map(([id, text]): [string, Uint8Array] => [id, fromBase64(text)]);
-  const trust = {
-    deviceAnchors: anchorsOf('nvidia-device'),
-    manifestAnchors: anchorsOf('nvidia-manifest'),
-    manifests: new Map(manifests),
-  };
-  return checkDevices(opened, trust, Math.floor(Date.now() / 1000), systemRandomness);
 }
 
 /** The engine of ours that reads this kind of model. */
@@ -218,7 +186,14 @@ function bootOptions({ payee }: WorkerRunOptions): Omit<BootOptions, 'modelDiges
 
 async function openMachine(options: WorkerRunOptions): Promise<Machine> {
   const { simulatedMachine: state, simulatedDevices: devices } = options;
-  if (state !== undefined) return simulatedMachine(state, await simulatedDevices(devices));
+  if (state !== undefined) {
+    if (options.nvidiaManifests !== undefined) {
+      throw new CodedError('USAGE_INVALID', 'a simulated machine has no GPUs of NVIDIA’s: --simulated-devices', {
+        field: 'nvidiaManifests',
+      });
+    }
+    return simulatedMachine(state, await simulatedDevices(devices));
+  }
   if (devices !== undefined) {
     throw new CodedError('USAGE_INVALID', '--simulated-devices go with --simulated-machine alone');
   }
@@ -228,7 +203,7 @@ async function openMachine(options: WorkerRunOptions): Promise<Machine> {
       delay: (ms, signal) => setTimeout(ms, undefined, signal === undefined ? {} : { signal }),
       instance: String(process.pid),
     },
-    NO_DEVICES,
+    await nvidiaDevices(options.nvidiaManifests, options.nvswitches === true),
   );
 }
 
