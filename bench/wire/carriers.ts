@@ -101,7 +101,7 @@ async function http2Proxy(backend: string): Promise<number> {
 /** The whole router. Its worker is admitted here; who plays it parks its streams from outside. */
 async function router(): Promise<InProcess & { lease: Bytes }> {
   let lease: Bytes | null = null;
-  const park = (granted: Bytes) => {
+  const park = () => (granted: Bytes) => {
     lease ??= granted;
   };
   const network = await startInProcess({

@@ -1,6 +1,6 @@
 export { connectToRouter } from './client-transport.ts';
 export { framed, MessageReader } from './grpc/framing.ts';
-export { protoFolder, v1 } from './package.ts';
+export { packageDefinition, protoFolder, v1 } from './package.ts';
 export { paymentHandlers } from './payments-server.ts';
 export {
   connectToKeyRelease,

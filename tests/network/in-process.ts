@@ -141,8 +141,8 @@ export type InProcessOptions = Readonly<{
   }>;
   /** Of every client; none where absent. */
   prefixCache?: PrefixCacheOptions;
-  /** Takes over what each worker's idle streams are for: whoever plays the worker parks streams of its own. */
-  park?: RouterLink['serve'];
+  /** Takes over what a worker's idle streams are for: whoever plays the worker parks streams of its own. */
+  park?: (worker: number) => RouterLink['serve'] | null;
   /** What each channel may ask for; the router's own limits where absent. */
   accountLimits?: AccountLimits;
   /** Counts what the router does. */
@@ -444,7 +444,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
               ...link,
               serve: (lease, spare, serve) => {
                 serving ??= serve;
-                const park = options.park ?? link.serve;
+                const park = options.park?.(i) ?? link.serve;
                 park(lease, spare, options.misbehave?.(serve, i) ?? serve);
               },
             };

@@ -36,6 +36,19 @@ export function deadlineOf(timeout: string | string[] | undefined, now: UnixMs):
 const HEADERS = [':status', '200', 'content-type', 'application/grpc+proto', 'grpc-accept-encoding', 'identity'];
 const STATUS_OK: Readonly<Record<string, string>> = { 'grpc-status': '0' };
 
+/**
+ * Node throws where a peer has reset the stream a moment ago, before anybody could be told. Its `close` says the same,
+ * to those who need to know.
+ */
+export function ifAlive(stream: ServerHttp2Stream, act: () => void): void {
+  if (stream.destroyed || stream.closed) return;
+  try {
+    act();
+  } catch (error) {
+    if (!stream.destroyed && !stream.closed) throw error;
+  }
+}
+
 /** Time that a peer has to end its side of a call that is over. */
 const LEAVE_MS = 1_000;
 
@@ -99,8 +112,9 @@ export class Call {
     if (this.#over) return true;
     if (!this.#begun) {
       this.#begun = true;
-      this.#stream.respond(HEADERS, { waitForTrailers: true });
-      this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(this.#status ?? {}));
+      const stream = this.#stream;
+      stream.on('wantTrailers', () => ifAlive(stream, () => stream.sendTrailers(this.#status ?? {})));
+      ifAlive(stream, () => stream.respond(HEADERS, { waitForTrailers: true }));
     }
     return this.#stream.write(bytes);
   }
@@ -119,16 +133,13 @@ export class Call {
     if (this.#over) return;
     this.#over = true;
     const stream = this.#stream;
-    if (stream.destroyed) return;
     this.#status = error === null ? STATUS_OK : statusOf(error);
     if (this.#begun) stream.end();
     else {
-      stream.respond(
-        { ':status': 200, 'content-type': 'application/grpc+proto', ...this.#status },
-        { endStream: true },
-      );
+      const headers = { ':status': 200, 'content-type': 'application/grpc+proto', ...this.#status };
+      ifAlive(stream, () => stream.respond(headers, { endStream: true }));
     }
-    if (!stream.readableEnded) leave(stream);
+    if (!stream.readableEnded && !stream.destroyed) leave(stream);
   }
 
   #take(piece: Buffer): void {

@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { type Clock, CodedError } from '../../core/index.ts';
 import { statusOf } from '../status.ts';
-import { Call, type CallHandler, leave } from './call.ts';
+import { Call, type CallHandler, ifAlive, leave } from './call.ts';
 import { framed, PREFIX_BYTES } from './framing.ts';
 
 export type GrpcLimits = Readonly<{
@@ -119,7 +119,7 @@ export class GrpcServer {
     // Whatever breaks a stream shows in its `close`.
     stream.on('error', () => undefined);
     const refuse = (status: number) => {
-      stream.respond({ ':status': status }, { endStream: true });
+      ifAlive(stream, () => stream.respond({ ':status': status }, { endStream: true }));
       leave(stream);
     };
     if (headers[':method'] !== 'POST') {
@@ -139,7 +139,8 @@ export class GrpcServer {
       } else if (handler === undefined) call.end(new CodedError('REQUEST_UNSUPPORTED', 'no such method'));
       else handler(call);
     } catch (error) {
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...statusOf(error) }, { endStream: true });
+      const answer = { ':status': 200, 'content-type': 'application/grpc+proto', ...statusOf(error) };
+      ifAlive(stream, () => stream.respond(answer, { endStream: true }));
       leave(stream);
     }
   }
