@@ -10,6 +10,8 @@ const MESSAGE_MAX = 2 * 1024 * 1024;
 /** An action is over by then, whatever the router did. */
 const ACTION_MS = 1_500;
 const MARK_BYTES = 16;
+/** Where it stands in a header: after version and session id, each field with its length before it. */
+const requestIdOf = (header: Buffer): Buffer => header.subarray(4 + 2 + 4 + 16 + 4, 4 + 2 + 4 + 16 + 4 + MARK_BYTES);
 
 export type Target = Readonly<{ port: number; lease: Buffer; requests: readonly Buffer[] }>;
 /** Told of every answer's frame that was meant for another stream. */
@@ -138,12 +140,12 @@ const infer: Action = async ({ draw, target, mixed }) => {
   session.destroy();
 };
 
-/** The commit in a request's `open` is its own: what the worker here answers to it carries it. */
+/** The request id, which the header's signature covers: what the worker here answers to the request carries it. */
 function markOf(request: Buffer): Buffer {
   const [first] = messagesOf(request);
   const { requestDeserialize } = v1.Inference.service.Infer;
   const { open: asked } = requestDeserialize((first as Buffer).subarray(5));
-  return (asked as { commit: Buffer }).commit.subarray(0, MARK_BYTES);
+  return requestIdOf((asked as { header: Buffer }).header);
 }
 
 const MAGIC = Buffer.from('marked:');
@@ -156,19 +158,14 @@ const serialize = (message: object): Buffer =>
   framed(v1.WorkerAttachment.service.Serve.requestSerialize(message as never));
 
 /** What a worker may say to a request, in an order that may be right. */
-function answersTo(open: { header: Buffer; commit: Buffer }, dispatch: number, draw: Draw): Buffer[] {
+function answersTo(open: { header: Buffer }, dispatch: number, draw: Draw): Buffer[] {
   // version, session id, request id, idempotency, then the candidates, each field with its length before it
   const digests = open.header.subarray(4 + 2 + 4 + 16 + 4 + 16 + 4);
   const certificate = digests.subarray(open.header.readUInt32BE(46) + 4, open.header.readUInt32BE(46) + 36);
   const preface = serialize({ preface: Buffer.concat([certificate, Buffer.of(dispatch), draw.bytes(32)]) });
   const frame = (flags: number) =>
     serialize({
-      frame: Buffer.concat([
-        Buffer.of(flags),
-        MAGIC,
-        open.commit.subarray(0, MARK_BYTES),
-        draw.bytes(16 + draw.int(600)),
-      ]),
+      frame: Buffer.concat([Buffer.of(flags), MAGIC, requestIdOf(open.header), draw.bytes(16 + draw.int(600))]),
     });
   const receipt = () => serialize({ receipt: { receipt: draw.bytes(500), signature: draw.bytes(64) } });
   const honest = [preface, ...Array.from({ length: draw.int(6) }, () => frame(0)), frame(1)];
@@ -203,12 +200,12 @@ const serve: Action = async ({ draw, target }) => {
   const lanes = Array.from({ length: 1 + draw.int(12) }, async () => {
     const stream = open(session, SERVE);
     const reader = new MessageReader(MESSAGE_MAX);
-    let asked: { header: Buffer; commit: Buffer } | null = null;
+    let asked: { header: Buffer } | null = null;
     const { responseDeserialize } = v1.WorkerAttachment.service.Serve;
     stream.on('data', (piece: Buffer) =>
       reader.push(piece, (whole) => {
         const message = responseDeserialize(Buffer.from(whole.subarray(5)));
-        if (message.open) asked = { header: message.open.header as Buffer, commit: message.open.commit as Buffer };
+        if (message.open) asked = { header: message.open.header as Buffer };
         if (!message.dispatch || asked === null) return;
         const answers = answersTo(asked, message.dispatch.dispatch, draw);
         void (async () => {
