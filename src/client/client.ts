@@ -12,7 +12,7 @@ import type {
 } from './api.ts';
 import { chatExchange, chatMessage, type ExchangeTerms, embedExchange, outputTokens } from './exchange.ts';
 import { createLiveSessions, createVerifiedWorkers, type LiveSession, type SessionAsk } from './live-sessions.ts';
-import { checkReceiptEntry, SeenHeads } from './log-proofs.ts';
+import { checkReceiptEntry, type SeenHead, SeenHeads } from './log-proofs.ts';
 import type { PaymentOptions, Payments } from './payments.ts';
 import { createPayments } from './payments.ts';
 import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
@@ -25,6 +25,8 @@ export type ClientDeps = Omit<SessionDeps, 'heads'> &
     payments: PaymentOptions | null;
     /** Without it, receipts are forgotten with the client. */
     receipts?: ReceiptStore;
+    /** Hears of each head of the log that the client is shown. */
+    headSeen?: (head: SeenHead) => void;
     /** Without it no worker is told that two prompts begin alike, and neither is the router. */
     prefixCache?: PrefixCacheOptions;
   }>;
@@ -72,7 +74,7 @@ type Progress = {
 /** A client of one router, or of replicas that share its accounts: verifies, seals, opens, checks the receipt, pays. Holds no network, clock or disk of its own. */
 export function createClient(deps: ClientDeps): Client {
   const { transport, now, randomness } = deps;
-  const heads = new SeenHeads();
+  const heads = new SeenHeads(deps.headSeen);
   const sessions = createSessions({ ...deps, heads });
   const payments: Payments | null = deps.payments === null ? null : createPayments(transport, deps.payments, now);
   const verified = createVerifiedWorkers(now);

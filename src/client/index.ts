@@ -1,6 +1,7 @@
 export type * from './api.ts';
 export { type ClientDeps, createClient } from './client.ts';
 export * from './gateway/index.ts';
+export type { SeenHead } from './log-proofs.ts';
 export {
   encodeVoucherBook,
   type PaymentOptions,

@@ -39,13 +39,23 @@ export type LoggedFact = Readonly<{
 
 const HEADS_MAX = 4_096;
 
+/** A head that a log showed this client, under the log's signature. @property note the signed checkpoint */
+export type SeenHead = Readonly<{ size: number; root: Bytes; note: Bytes }>;
+
 /** Heads that this client has seen, by size: one log shows one tree. The oldest are forgotten. */
 export class SeenHeads {
   readonly #roots = new Map<number, Bytes>();
+  readonly #tell: (head: SeenHead) => void;
 
-  /** False where another root was shown for this size. */
-  agrees(size: number, root: Bytes): boolean {
+  /** @param tell hears of each head, also of one that contradicts another: for those who compare what clients saw */
+  constructor(tell: (head: SeenHead) => void = () => undefined) {
+    this.#tell = tell;
+  }
+
+  /** False where another root was shown for this size. @param note the signed checkpoint, for those who compare */
+  agrees(size: number, root: Bytes, note: Bytes | null = null): boolean {
     const seen = this.#roots.get(size);
+    if (note !== null && (seen === undefined || !equalBytes(seen, root))) this.#tell({ size, root, note });
     if (seen !== undefined) return equalBytes(seen, root);
     this.#roots.set(size, root);
     if (this.#roots.size > HEADS_MAX) this.#roots.delete(this.#roots.keys().next().value as number);
@@ -59,7 +69,8 @@ async function prove(entry: LoggedEntry, policy: LogPolicy, heads: SeenHeads): P
   const keys = policy.logs.map(({ key }) => key);
   const verdict = await verifyLogProof(entry.leaf, entry.proof, keys);
   const found = verdict.verdict === 'verified' ? verdict : null;
-  const same = found !== null && heads.agrees(found.checkpoint.size, found.checkpoint.root);
+  const same =
+    found !== null && heads.agrees(found.checkpoint.size, found.checkpoint.root, parseLogProof(entry.proof).checkpoint);
   return {
     checks: {
       ...verdict.checks,

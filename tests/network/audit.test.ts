@@ -1,6 +1,6 @@
 /** A real network, and all that an auditor does with its log: export, offline verification, mirror, monitor, console. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
@@ -41,9 +41,23 @@ test('a network starts', async () => {
 }, 120_000);
 
 test('what the network logged is exported, verified offline, mirrored and monitored without a finding', () => {
-  expect(run('audit', 'export', '--log', log, ...POLICY, '--out', bundle)).toMatchObject({ status: 0, err: '' });
+  const sign = ['--sign-as', 'auditor.test/e', '--key', join(folder, 'exporter.secret')];
+  const exported = run('audit', 'export', '--log', log, ...POLICY, '--out', bundle, ...sign, '--json');
+  expect(exported).toMatchObject({ status: 0, err: '' });
+  const exporter = ['--exporter', (JSON.parse(exported.out) as { exporter: string }).exporter];
   const jsonl = join(folder, 'entries.jsonl');
-  const verified = run('audit', 'verify', bundle, ...POLICY, ...SIMULATED, ...chain, '--json', '--jsonl', jsonl);
+  const verified = run(
+    'audit',
+    'verify',
+    bundle,
+    ...POLICY,
+    ...SIMULATED,
+    ...chain,
+    ...exporter,
+    '--json',
+    '--jsonl',
+    jsonl,
+  );
   lines = readFileSync(jsonl, 'utf8').trim().split('\n');
   TILE = `log/tile/entries/000.p/${lines.length}`;
   expect([
@@ -61,7 +75,21 @@ test('what the network logged is exported, verified offline, mirrored and monito
   expect(JSON.parse(mirror.out)).toMatchObject({ event: 'synced', missingBlobs: 0 });
   const where = ['--log', log, ...POLICY, '--data', join(folder, 'monitor')];
   const today = ['--collateral', join(folder, 'collateral.json')];
-  const monitor = run('log', 'monitor', ...where, ...SIMULATED, ...today, ...chain, '--once', '--json');
+  // What the gateway was shown of this log is compared with what the log shows everybody.
+  const heads = join(folder, 'gateway', 'heads');
+  expect(readdirSync(heads).length).toBeGreaterThan(0);
+  const monitor = run(
+    'log',
+    'monitor',
+    '--gossip',
+    heads,
+    ...where,
+    ...SIMULATED,
+    ...today,
+    ...chain,
+    '--once',
+    '--json',
+  );
   // What today's file does not hold (a key service of AMD's) is a warning and no finding of an error.
   expect([monitor.status, monitor.out.includes('"severity":"error"')]).toEqual([0, false]);
 }, 90_000);

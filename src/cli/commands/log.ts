@@ -154,7 +154,7 @@ function registerMonitor(log: Command): void {
     .option('--chain <url>', 'look at the log’s anchor on this chain too')
     .option('--anchor <file>', 'configuration of that anchor contract, as JSON')
     .option('--mirror <url...>', 'copies of the log to compare with')
-    .option('--gossip <folder>', 'checkpoints that clients saw, one a file')
+    .option('--gossip <folder>', 'checkpoints that clients saw, one a file: heads/ in the folder of a gateway')
     .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
     .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
     .option('--collateral <file>', 'today’s collateral: would those who are in be let in today?')

@@ -16,6 +16,7 @@ import { clientChannel, deposit, voucherBook } from './channel.ts';
 import { clientTls, type RouterDoorOptions } from './client-tls.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness, writeDurably } from './files.ts';
+import { headFolder } from './heads.ts';
 import { receiptFile } from './receipts.ts';
 import { loadTrust, type TrustOptions } from './trust.ts';
 
@@ -64,6 +65,7 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
     now: Date.now,
     randomness: systemRandomness,
     receipts: receiptFile(join(options.data, 'receipts.jsonl')),
+    headSeen: headFolder(join(options.data, 'heads')),
     ...(options.prefixCache === false ? {} : { prefixCache: { secret: secretOf(options.data, 'prefix-cache') } }),
     payments: chain === null ? null : await openPayments(options, chain, transport),
   });
