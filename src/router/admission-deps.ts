@@ -1,5 +1,6 @@
 import type { Appraisal, earDigest, encodeRecordedInputs } from '../attestation/index.ts';
 import type { Bytes, NonceProof, Randomness, UnixMs } from '../core/index.ts';
+import type { Devices } from './devices.ts';
 import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
 import type { BeaconSource, LogPort } from './ports.ts';
@@ -27,6 +28,7 @@ export type AdmissionDeps = Readonly<{
   log: LogPort;
   evictions: Pick<Evictions, 'add' | 'written'>;
   standings: Standings;
+  devices: Devices;
   appraise: AppraiseEvidence;
   beacon: () => Promise<BeaconSource>;
   now: () => UnixMs;

@@ -1,7 +1,6 @@
 import {
   type AffirmingAppraisal,
   type AppraisalGroups,
-  DeviceRegistry,
   evidenceDigest,
   parseEvidenceBundle,
 } from '../attestation/index.ts';
@@ -49,6 +48,8 @@ export const CHALLENGE_PAUSE_MS = 1_000;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
 export const LEASE_MS_MAX = 20 * 60_000;
 const RETRY_AFTER_MS = 30_000;
+/** After that a router that is silent counts as gone. */
+const UNKNOWN_RETRY_MS = 12_000;
 const UNIQUE_DEVICES = 'uniqueDevices';
 const TWIN = 'a device of this worker backs another one as well: neither is believed until both leases are over';
 
@@ -78,8 +79,7 @@ export function createAdmission(deps: AdmissionDeps) {
   const held = new WeakMap<Worker, Held>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
   const unlogged = createUnlogged(deps);
-  const registry = new DeviceRegistry();
-  const claimedFor = new WeakMap<Worker, string>();
+  const claimedBy = new WeakMap<Worker, Readonly<{ worker: string; serials: readonly string[] }>>();
   /** Whose identity key has signed for evidence on this connection: to them refusals are told again when they ask. */
   const identified = new WeakMap<Worker, Bytes>();
 
@@ -135,16 +135,25 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 
   /** One device backs one live worker; a twin puts both out, until neither lease is left. */
-  const claimDevices = (
+  const claimDevices = async (
     worker: Worker,
     { appraisal, judgedAt }: Readonly<{ appraisal: AffirmingAppraisal; judgedAt: UnixMs }>,
     until: UnixMs,
-  ): boolean => {
+  ): Promise<boolean> => {
     const holder = toHex(appraisal.workerId);
+    claimedBy.set(worker, { worker: holder, serials: appraisal.devices.map(({ serial }) => serial) });
     // By the clock that the log entry has too: an auditor who replays the leases comes to the same.
-    const claimed = registry.claim(holder, appraisal.devices, until, judgedAt);
-    claimedFor.set(worker, holder);
+    const claimed = await deps.devices.claim(holder, appraisal.devices, until, judgedAt);
+    if (isGone(worker)) {
+      await released(worker);
+      return false;
+    }
     if (claimed.outcome === 'claimed') return true;
+    if (claimed.outcome === 'unknown') {
+      const why = 'another router had a device of this worker and is silent: it will be known soon whether it is gone';
+      refuse(worker, 'STORAGE_UNREACHABLE', why, [UNIQUE_DEVICES], UNKNOWN_RETRY_MS);
+      return false;
+    }
     const retry = claimed.outcome === 'full' ? RETRY_AFTER_MS : Math.max(claimed.until - deps.now(), RETRY_AFTER_MS);
     for (const twin of claimed.outcome === 'twin' ? claimed.holders : []) {
       const other = deps.fleet.byId(fromHex(twin));
@@ -158,6 +167,12 @@ export function createAdmission(deps: AdmissionDeps) {
   const quarantine = (worker: Worker, retryAfterMs: number): void => {
     void evict(worker, 'device twin', [UNIQUE_DEVICES]).catch(() => undefined);
     refuse(worker, 'ADMISSION_REFUSED', TWIN, [UNIQUE_DEVICES], retryAfterMs);
+  };
+
+  /** @returns whether it has left every router */
+  const released = async (worker: Worker): Promise<boolean> => {
+    const claimed = claimedBy.get(worker);
+    return claimed === undefined || deps.devices.release(claimed.worker);
   };
 
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
@@ -221,7 +236,7 @@ export function createAdmission(deps: AdmissionDeps) {
     const expiresAt = Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX);
     const claim = { appraisal, judgedAt: judged.judgedAt };
     // Before anything is waited for: two workers that come with one device at the same time are twins too.
-    if (!claimDevices(worker, claim, expiresAt)) return;
+    if (!(await claimDevices(worker, claim, expiresAt))) return;
     await deps.evictions.written();
     const was = worker.state;
     const isRenewal = previous !== null && equalBytes(previous.workerId, appraisal.workerId);
@@ -246,10 +261,11 @@ export function createAdmission(deps: AdmissionDeps) {
       return;
     }
     // A twin may have come while the entry was written.
-    if (!claimDevices(worker, claim, expiresAt)) return;
+    if (!(await claimDevices(worker, claim, expiresAt))) return;
     worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
     deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, logIndex);
+    await deps.devices.admitted(toHex(appraisal.workerId), logIndex);
     const { collateral } = judged;
     held.set(worker, {
       evidence: message,
@@ -311,15 +327,22 @@ export function createAdmission(deps: AdmissionDeps) {
     const { number: policyNumber } = policy;
     worker.admission = { ...admission, expiresAt, logIndex: entry.index, policyNumber, image: appraisal.image };
     deps.fleet.keepAdmission(appraisal.workerId, entry.index);
+    await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
   };
 
   return {
     challenge,
     review,
-    /** A worker is gone: its devices may back another. */
-    gone: (worker: Worker): void => {
-      const holder = claimedFor.get(worker);
-      if (holder !== undefined) registry.release(holder);
+    /** A worker is gone: its devices may back another. @returns whether it has left every router */
+    gone: released,
+    /** Devices that two workers claimed, at whatever router: whoever has one here is put out. */
+    twins: (quarantined: ReadonlySet<string>): void => {
+      for (const worker of deps.fleet.all()) {
+        const serials = claimedBy.get(worker)?.serials ?? [];
+        if (worker.state === 'admitted' && serials.some((serial) => quarantined.has(serial))) {
+          quarantine(worker, RETRY_AFTER_MS);
+        }
+      }
     },
     /** Logs what was refused and has no entry of its own yet. */
     close: unlogged.close,

@@ -1,5 +1,6 @@
 export type { AppraiseEvidence, JudgedEvidence } from './admission-deps.ts';
 export { createAnchoring } from './anchoring.ts';
+export { type Devices, sharedDevices } from './devices.ts';
 export {
   ACCOUNT_NAME,
   ACCOUNT_URI,

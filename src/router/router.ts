@@ -1,6 +1,13 @@
 import type { SigningKey } from '#crypto';
 import { encodeWorkerVoucher, voucherChannel as rawAddress, signWorkerVoucher } from '../chain/index.ts';
-import { type Bytes, CodedError, type MonotonicClock, type Randomness, toHex, type UnixMs } from '../core/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  type MonotonicClock,
+  type Randomness,
+  toHex,
+  type UnixMs,
+} from '../core/index.ts';
 import {
   epochCertificateDigest,
   modelAlias,
@@ -16,6 +23,8 @@ import { type Accounts, createAccounts, workersShare } from './accounts.ts';
 import { createAdmission, LEASE_MS_MAX } from './admission.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
 import { createBatches } from './batches.ts';
+import { createDepartures } from './departures.ts';
+import { type Devices, ownDevices } from './devices.ts';
 import { createEvictions } from './evictions.ts';
 import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
 import { createHolds } from './holds.ts';
@@ -37,6 +46,8 @@ export type RouterDeps = Readonly<{
   log: LogPort;
   chain: ChainPort;
   ledger: Ledger;
+  /** Shared by replicas; where absent this router is the only one. */
+  devices?: Devices;
   appraise: AppraiseEvidence;
   beacon: () => Promise<BeaconSource>;
   /** Vendor collateral in force for the platform of a bundle, as clients are given it beside evidence. */
@@ -103,13 +114,17 @@ export function createRouter(
   const evictions = createEvictions({
     log,
     source: deps.source,
-    leftOver: () => leftOver({ log, source: deps.source, now: now() }, LEASE_MS_MAX),
+    // Replicas keep that in their store: a worker may still be at another one.
+    leftOver: async () =>
+      deps.devices === undefined ? leftOver({ log, source: deps.source, now: now() }, LEASE_MS_MAX) : [],
   });
   const batches = createBatches({ ledger, log, source: deps.source });
   const standings = new Standings();
   const sessions = createSessionBatches({ log, source: deps.source, secret: deps.sessionSecret, failed: deps.failed });
+  const devices = deps.devices ?? ownDevices();
   const admission = createAdmission({
     fleet,
+    devices,
     standings,
     log,
     evictions,
@@ -127,6 +142,7 @@ export function createRouter(
     },
     onEvicted: (worker) => dispatcher.remove(worker),
   });
+  const departures = createDepartures({ admission, devices, evictions, failed: deps.failed });
   const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS, deps.accountLimits);
   /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
   const promise = async (worker: Worker, payee: Bytes): Promise<void> => {
@@ -237,13 +253,11 @@ export function createRouter(
     const { admission: last } = worker;
     const wasOut = worker.state === 'quarantined'; // and that stands in the log already
     worker.state = 'gone';
-    admission.gone(worker);
     fleet.remove(worker);
     dispatcher.remove(worker);
     for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });
     worker.close();
-    if (last === null || wasOut) return;
-    evictions.add(last.workerId, last.logIndex);
+    departures.left(worker, wasOut ? null : last);
   };
 
   return {
@@ -311,6 +325,7 @@ export function createRouter(
     policy: () => ({ policy: deps.policy().text, digest: deps.policy().digest }),
     watchChannels: accounts.watch,
     async close() {
+      await departures.close();
       await holding.close();
       await reviews.close();
       await batches.close();

@@ -6,6 +6,7 @@ export {
   type PostgresOptions,
   type PostgresSession,
 } from './postgres/database.ts';
+export { type DeviceStore, type LeaseRow, openPostgresDevices } from './postgres/devices.ts';
 export { openPostgresLedger } from './postgres/ledger.ts';
 export { openReleaseStore, type ReleaseStore, type SecretRow } from './release-store.ts';
 export { openSqliteLedger } from './sqlite-ledger.ts';

@@ -15,6 +15,7 @@ import { createReappraiser, type ReappraisalJob } from '../../src/audit/index.ts
 import type { RouterTransport, VerifiedWorker } from '../../src/client/index.ts';
 import { type Bytes, CodedError, toHex, utf8 } from '../../src/core/index.ts';
 import { createAdmission } from '../../src/router/admission.ts';
+import { ownDevices } from '../../src/router/devices.ts';
 import { Fleet, Worker } from '../../src/router/fleet.ts';
 import { Standings } from '../../src/router/standings.ts';
 import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
@@ -136,6 +137,7 @@ describe('the same evidence is refused by client, router and auditor alike, for 
     const admission = createAdmission({
       fleet,
       standings: new Standings(),
+      devices: ownDevices(),
       evictions: { add: () => undefined, written: async () => undefined },
       log: { append: async () => ({ index: 0 }), proof: unused, checkpoint: unused, entry: unused } as never,
       appraise: async ({ bundle }, nonce) => {

@@ -6,6 +6,9 @@ export const DEVICE_CLAIMS_MAX = 65_536;
 /** Null holds a device in quarantine: two workers have claimed it. */
 type Claim = Readonly<{ worker: string | null; until: UnixMs }>;
 
+/** A device that is claimed. @property worker null in quarantine */
+export type DeviceClaimed = Readonly<{ serial: string; worker: string | null; until: UnixMs }>;
+
 export type DeviceClaim = Readonly<
   | { outcome: 'claimed' }
   /** @property holders other workers that these devices back already; neither they nor the claimant keep them. */
@@ -23,8 +26,15 @@ export class DeviceRegistry {
   readonly #claims = new Map<string, Claim>();
   readonly #claimsMax: number;
 
-  constructor(claimsMax: number = DEVICE_CLAIMS_MAX) {
+  /** @param claims of an earlier registry, to go on from */
+  constructor(claimsMax: number = DEVICE_CLAIMS_MAX, claims: readonly DeviceClaimed[] = []) {
     this.#claimsMax = claimsMax;
+    for (const { serial, worker, until } of claims) this.#claims.set(serial, { worker, until });
+  }
+
+  /** What is claimed. */
+  claims(): DeviceClaimed[] {
+    return [...this.#claims].map(([serial, claim]) => ({ serial, ...claim }));
   }
 
   /**

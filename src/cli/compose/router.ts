@@ -12,9 +12,10 @@ import {
   type LogPort,
   type Meter,
   type RouterService,
+  sharedDevices,
 } from '../../router/index.ts';
 import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
-import { type Ledger, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
+import { type Ledger, openPostgresDevices, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
 import { appraiserOf } from './appraising.ts';
 import { beaconOf } from './beacon.ts';
 import { chainPort, type OpenedChain, openChain } from './chain.ts';
@@ -76,6 +77,8 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     options.database === undefined
       ? openSqliteLedger(join(options.data, 'ledger.sqlite'))
       : await openPostgresLedger({ url: options.database });
+  const devices =
+    options.database === undefined ? null : await openPostgresDevices({ url: options.database }, options.name);
   const withWallet = walletOfReplicas(ledger);
   const settlement = await openSettlement(options, chain, log, chain.network === DEVELOPMENT_NETWORK, withWallet);
   const port = chainPort(chain);
@@ -88,6 +91,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     log,
     chain: { ...port, claim: (terms, voucher) => withWallet(() => port.claim(terms, voucher)) },
     ledger,
+    ...(devices === null ? {} : { devices: sharedDevices(devices) }),
     appraise: async (evidence, nonce, source) =>
       appraiser(evidence, nonce, await namedBlocks(evidence.bundle, source, chain), policy.current()),
     beacon,
@@ -124,6 +128,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
       policy.close();
       await router.close();
       await collateral.close();
+      await devices?.close();
       await ledger.close();
     },
   };
