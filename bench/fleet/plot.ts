@@ -21,16 +21,21 @@ const x = (ms: number) =>
     Math.log(PATIENCE_MS / LEAST_MS);
 const y = (share: number) => HEIGHT - MARGIN.bottom - (HEIGHT - MARGIN.top - MARGIN.bottom) * share;
 
-/** Share of the requests offered that have their first token after so long, on a logarithmic scale of time. */
-export function plotOf(run: Run): string {
-  const lines = [...run.outcomes.values()].map((outcome, i) => {
-    const points: string[] = [];
-    let at = 0;
-    for (let step = 0; step <= STEPS; step++) {
-      const ms = LEAST_MS * (PATIENCE_MS / LEAST_MS) ** (step / STEPS);
-      while (at < outcome.firstTokenMs.length && (outcome.firstTokenMs[at] as number) <= ms) at += 1;
-      points.push(`${x(ms).toFixed(1)},${y(at / outcome.offered).toFixed(1)}`);
-    }
+/** Share of the requests offered that have their first token after each step of time, on a logarithmic scale. */
+function curveOf({ firstTokenMs, offered }: Outcome): number[] {
+  let at = 0;
+  return Array.from({ length: STEPS + 1 }, (_, step) => {
+    const ms = LEAST_MS * (PATIENCE_MS / LEAST_MS) ** (step / STEPS);
+    while (at < firstTokenMs.length && (firstTokenMs[at] as number) <= ms) at += 1;
+    return at / offered;
+  });
+}
+
+export function plotOf({ title, rows }: Summary): string {
+  const lines = rows.map(({ curve }, i) => {
+    const points = curve.map((share, step) => {
+      return `${x(LEAST_MS * (PATIENCE_MS / LEAST_MS) ** (step / STEPS)).toFixed(1)},${y(share).toFixed(1)}`;
+    });
     return `<polyline fill="none" stroke="${COLOURS[i]}" stroke-width="2" points="${points.join(' ')}"/>`;
   });
   const ticks = [10, 100, 1_000, 10_000].map(
@@ -41,12 +46,12 @@ export function plotOf(run: Run): string {
     (share) =>
       `<line x1="${x(LEAST_MS)}" x2="${x(PATIENCE_MS)}" y1="${y(share)}" y2="${y(share)}" stroke="#8884"/><text x="${MARGIN.left - 6}" y="${y(share) + 4}" text-anchor="end">${share * 100} %</text>`,
   );
-  const legend = [...run.outcomes.keys()].map(
-    (name, i) =>
-      `<text x="${WIDTH - MARGIN.right - 6}" y="${y(0) - 10 - 16 * (run.outcomes.size - 1 - i)}" text-anchor="end" fill="${COLOURS[i]}" font-weight="600">${name}</text>`,
+  const legend = rows.map(
+    ({ policy }, i) =>
+      `<text x="${WIDTH - MARGIN.right - 6}" y="${y(0) - 10 - 16 * (rows.length - 1 - i)}" text-anchor="end" fill="${COLOURS[i]}" font-weight="600">${policy}</text>`,
   );
   const caption = `<text x="${WIDTH / 2}" y="${HEIGHT - 4}" text-anchor="middle">time to the first token</text>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="currentColor" role="img" aria-label="${run.title}">${ticks.join('')}${shares.join('')}${lines.join('')}${legend.join('')}${caption}</svg>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="currentColor" role="img" aria-label="${title}">${ticks.join('')}${shares.join('')}${lines.join('')}${legend.join('')}${caption}</svg>`;
 }
 
 /** What is kept of a pattern's run: enough for the report, of which each pattern may be run on its own. */
@@ -55,7 +60,6 @@ export type Summary = Readonly<{
   title: string;
   /** Workers, requests, seed. */
   size: string;
-  plot: string;
   rows: readonly Readonly<{
     policy: string;
     p50Ms: number;
@@ -64,6 +68,7 @@ export type Summary = Readonly<{
     fairness: number;
     worstAccount: number;
     read: number;
+    curve: readonly number[];
   }>[];
 }>;
 
@@ -76,18 +81,20 @@ export function summaryOf(run: Run, size: string): Summary {
     fairness: outcome.fairness,
     worstAccount: outcome.worstAccount,
     read: outcome.readShare,
+    curve: curveOf(outcome),
   }));
-  return { pattern: run.pattern, title: run.title, size, plot: plotOf(run), rows };
+  return { pattern: run.pattern, title: run.title, size, rows };
 }
 
 /** The whole report as one page without anything from outside. */
 export function reportOf(summaries: readonly Summary[]): string {
-  const sections = summaries.map(({ title, size, plot, rows }) => {
+  const sections = summaries.map((summary) => {
+    const { title, size, rows } = summary;
     const lines = rows.map(({ policy, p50Ms, p99Ms, served, fairness, worstAccount, read }) => {
       const cells = [ms(p50Ms), ms(p99Ms), percent(served), fairness.toFixed(3), percent(worstAccount), percent(read)];
       return `<tr><th scope="row">${policy}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
     });
-    return `<section><h2>${title}</h2><p>${size}</p>${plot}<table><thead><tr><th></th><th>p50</th><th>p99</th><th>served in ${PATIENCE_MS / 1000} s</th><th>fairness (Jain)</th><th>worst account's part of its fair share</th><th>prompt tokens read</th></tr></thead><tbody>${lines.join('')}</tbody></table></section>`;
+    return `<section><h2>${title}</h2><p>${size}</p>${plotOf(summary)}<table><thead><tr><th></th><th>p50</th><th>p99</th><th>served in ${PATIENCE_MS / 1000} s</th><th>fairness (Jain)</th><th>worst account's part of its fair share</th><th>prompt tokens read</th></tr></thead><tbody>${lines.join('')}</tbody></table></section>`;
   });
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Routing policies compared</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{padding:.25rem .5rem;text-align:right;border-bottom:1px solid #8884}th[scope=row],th:first-child{text-align:left}svg{width:100%}</style><h1>Routing policies compared</h1><p>Synthetic patterns in virtual time; requests without a first token in time count with the time they waited.</p>${sections.join('')}</html>\n`;
 }

@@ -94,9 +94,16 @@ const chrysalis =
     const dispatcher = new Dispatcher<number>({ now: time.now, random, schedule: time.schedule });
     for (const [id, { slotsSaid }] of workers.entries()) dispatcher.add(id, slotsSaid);
     const offers = new Map<number, readonly number[]>();
+    /** A request that comes again has the same. */
+    const tagsKnown = new WeakMap<Asked, Uint8Array>();
+    const tagsFor = (asked: Asked): Uint8Array => {
+      const known = tagsKnown.get(asked) ?? tagsOf(asked.conversation, asked.turn.tokensIn, random);
+      tagsKnown.set(asked, known);
+      return known;
+    };
     const attempt = (asked: Asked, candidates: readonly number[], left: number, answer: Answer): void => {
       const { conversation, account, turn, deadline } = asked;
-      const tags = withTags ? tagsOf(conversation, turn.tokensIn, random) : null;
+      const tags = withTags ? tagsFor(asked) : null;
       const work = { tokensIn: turn.tokensIn, tokensOut: 256 };
       const settle = (got: Place<number> | Readonly<{ retryAfterMs: number }>) => {
         if (!('worker' in got)) {

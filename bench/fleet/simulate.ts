@@ -35,6 +35,7 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
 
   const start = (conversation: number, account: number, turn: Turn): void => {
     const deadline = turn.at + PATIENCE_MS;
+    const request = { conversation, account, turn, deadline };
     let tries = 0;
     const again = (retryAfterMs: number | null) => {
       const backoff = Math.min(BACKOFF_MS.most, BACKOFF_MS.least * 2 ** tries) * (0.5 + random());
@@ -43,29 +44,26 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
       if (time.now() + wait < deadline) time.schedule(wait, attempt);
     };
     const attempt = () =>
-      policy.submit(
-        { conversation, account, turn, deadline },
-        {
-          refuse: again,
-          place: ({ worker, firstToken, ended }) =>
-            workers[worker]?.run({
-              ...turn,
-              conversation,
-              firstToken: () => {
-                firstToken();
-                if (time.now() > deadline) return;
-                firstTokenMs.push(time.now() - turn.at);
-                served[account] = (served[account] as number) + turn.tokensIn + turn.tokensOut;
-              },
-              done: (tokensCached) => {
-                asked += turn.tokensIn;
-                read += turn.tokensIn - tokensCached;
-                ended(tokensCached);
-              },
-              failed: () => ended(null),
-            }),
-        },
-      );
+      policy.submit(request, {
+        refuse: again,
+        place: ({ worker, firstToken, ended }) =>
+          workers[worker]?.run({
+            ...turn,
+            conversation,
+            firstToken: () => {
+              firstToken();
+              if (time.now() > deadline) return;
+              firstTokenMs.push(time.now() - turn.at);
+              served[account] = (served[account] as number) + turn.tokensIn + turn.tokensOut;
+            },
+            done: (tokensCached) => {
+              asked += turn.tokensIn;
+              read += turn.tokensIn - tokensCached;
+              ended(tokensCached);
+            },
+            failed: () => ended(null),
+          }),
+      });
     attempt();
   };
 

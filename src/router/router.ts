@@ -1,13 +1,6 @@
 import type { SigningKey } from '#crypto';
 import { encodeWorkerVoucher, voucherChannel as rawAddress, signWorkerVoucher } from '../chain/index.ts';
-import {
-  type Bytes,
-  CodedError,
-  type MonotonicClock,
-  type Randomness,
-  toHex,
-  type UnixMs,
-} from '../core/index.ts';
+import { type Bytes, CodedError, type MonotonicClock, type Randomness, toHex, type UnixMs } from '../core/index.ts';
 import {
   epochCertificateDigest,
   modelAlias,
