@@ -33,10 +33,11 @@ import { batchProblems } from './batches.ts';
 import type { Manifest } from './bundle.ts';
 import type { CheckId, Tallies } from './checks.ts';
 import { type Finding, finding, type RuleId } from './findings.ts';
-import { type AffirmedLeaf, History, isAppraisal, type PolicyState } from './history.ts';
+import { type AffirmedLeaf, type AppraisalLeaf, History, isAppraisal } from './history.ts';
 import { RegisteredImages } from './images.ts';
 import { DeviceLeases } from './leases.ts';
-import { type AppraisalMaterial, blobsOf } from './reappraise.ts';
+import { type AppraisalMaterial, blobsOf, type JudgedLeaf } from './reappraise.ts';
+import { isRelease, type OwnersPolicy, type ReleaseLeaf, Releases } from './releases.ts';
 import { Replayed } from './replayed.ts';
 import { SKEW_MS } from './skew.ts';
 import { entriesOf, type LogSource } from './source.ts';
@@ -94,6 +95,7 @@ export class EntriesWalk {
   readonly #leases = new DeviceLeases();
   readonly #replayed: Replayed;
   readonly #images: RegisteredImages;
+  readonly #releases: Releases;
   /** Size of the checkpoint that was last found to be late. */
   #lateAt = -1;
 
@@ -104,6 +106,7 @@ export class EntriesWalk {
     this.history = new History(input.manifest.from);
     this.#anchors = new Anchors(input, tallies.V15);
     this.#replayed = new Replayed(input, tallies.V9);
+    this.#releases = new Releases(input.manifest.from);
     this.#images = new RegisteredImages(input, tallies.V12, (policy) => this.#policyText(policy));
   }
 
@@ -131,6 +134,8 @@ export class EntriesWalk {
     const { leaf } = parsed;
     if (leaf.type === 'policy-published') await this.#policy(index, leaf as Leaf<'policy-published'>, before);
     if (isAppraisal(parsed)) await this.#appraisal(index, parsed.leaf);
+    this.#releases.apply(parsed);
+    if (isRelease(parsed)) await this.#release(index, parsed.leaf);
     if (leaf.type === 'evicted') await this.#evicted(leaf as Leaf<'evicted'>);
     if (leaf.type === 'receipt-batch' || leaf.type === 'session-batch')
       await this.#batch(index, leaf as Leaf<'receipt-batch'> | Leaf<'session-batch'>);
@@ -226,7 +231,7 @@ export class EntriesWalk {
     }
   }
 
-  async #policyText(policy: PolicyState): Promise<string> {
+  async #policyText(policy: OwnersPolicy): Promise<string> {
     const known = this.#policyTexts.get(policy.digest);
     if (known !== undefined) return known;
     const bytes = policy.blob === null ? null : await this.#input.source.blob(policy.blob);
@@ -295,14 +300,32 @@ export class EntriesWalk {
   }
 
   /** V11, that the policy was one the quorum had seen (P2), and that its devices back nobody else. */
-  async #appraisal(index: number, leaf: Parameters<AuditDeps['reappraise']>[0]['leaf']): Promise<void> {
-    const { V10, V11 } = this.#tallies;
-    const { body, subject } = leaf;
+  async #appraisal(index: number, leaf: AppraisalLeaf): Promise<void> {
+    const { V10 } = this.#tallies;
+    const { body } = leaf;
     const policy = this.history.policies.get(body.policyDigest);
     if (policy !== undefined && leaf.type !== 'worker-rejected' && this.#input.trust.policy.quorum !== null) {
       const seenBefore = this.#input.seen.some(({ checkpoint: { size } }) => size > policy.index && size <= index);
       V10.require(seenBefore, `entry ${index} relies on policy ${policy.number} before the quorum had seen it`);
     }
+    const isIn = leaf.type !== 'worker-rejected';
+    await this.#again(index, leaf, policy, () => (isIn ? this.#leases.admitted(index, leaf as AffirmedLeaf) : null));
+  }
+
+  /** V11 for a release: under its owner's policy, which no quorum has to have seen. */
+  async #release(index: number, leaf: ReleaseLeaf): Promise<void> {
+    for (const problem of this.#releases.problemsOf(leaf)) this.#find('M5', index, leaf.subject, problem);
+    await this.#again(index, leaf, this.#releases.policyOf(leaf), () => null);
+  }
+
+  /** @param lease told the devices that were found, where somebody holds them from this entry on */
+  async #again(
+    index: number,
+    leaf: JudgedLeaf,
+    policy: OwnersPolicy | undefined,
+    lease: () => ((devices: readonly string[]) => void) | null,
+  ): Promise<void> {
+    const { V11 } = this.#tallies;
     const digests = blobsOf(leaf);
     if (digests === null) return V11.skip(`entry ${index} names no archived inputs: it cannot be judged again`);
     if (policy === undefined) return V11.skip(`entry ${index}: its policy was published before this bundle`);
@@ -320,15 +343,14 @@ export class EntriesWalk {
       return V11.skip(`entry ${index}: ${asCodedError(thrown).message}`);
     }
     const material: AppraisalMaterial = { evidence, collateral, inputs, policyText };
-    const isIn = leaf.type !== 'worker-rejected';
-    const known = isIn ? this.#leases.admitted(index, leaf as AffirmedLeaf) : null;
+    const known = lease();
     const judge = async () => {
       const result = await this.#input.deps.reappraise({ leaf, material });
       known?.(result.outcome === 'notChecked' ? [] : result.devices);
       this.#twins();
       if (result.outcome === 'notChecked') return V11.skip(`entry ${index}: ${result.reason}`);
       V11.require(result.outcome === 'same', `entry ${index}: ${differencesOf(result)}`);
-      if (result.outcome === 'differs') this.#find('M6', index, subject, differencesOf(result));
+      if (result.outcome === 'differs') this.#find('M6', index, leaf.subject, differencesOf(result));
     };
     await this.#bounded(judge());
   }

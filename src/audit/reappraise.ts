@@ -18,6 +18,7 @@ import {
 import { asCodedError, type Bytes, CodedError, fromUtf8, KIND_OF_CODE, toHex } from '../core/index.ts';
 import { type Digest, isDigest } from '../log/index.ts';
 import type { AppraisalLeaf } from './history.ts';
+import type { ReleaseLeaf } from './releases.ts';
 
 /** What is archived of an appraisal. */
 export type AppraisalMaterial = Readonly<{ evidence: Bytes; collateral: Bytes; inputs: Bytes; policyText: string }>;
@@ -27,12 +28,14 @@ export type Reappraisal =
   | Readonly<{ outcome: 'differs'; differences: readonly string[]; devices: readonly string[] }>
   | Readonly<{ outcome: 'notChecked'; reason: string }>;
 
+/** An entry about evidence that was judged, by a router or for an owner. */
+export type JudgedLeaf = AppraisalLeaf | ReleaseLeaf;
 /** One appraisal to be made again; plain data, so that it may cross to another thread. */
-export type ReappraisalJob = Readonly<{ leaf: AppraisalLeaf; material: AppraisalMaterial }>;
+export type ReappraisalJob = Readonly<{ leaf: JudgedLeaf; material: AppraisalMaterial }>;
 export type Reappraise = (job: ReappraisalJob) => Promise<Reappraisal>;
 
 /** The blobs an entry about evidence names, by what they are; null where it was written by a version that kept none. */
-export function blobsOf({ body }: AppraisalLeaf): Record<'evidence' | 'collateral' | 'inputs', Digest> | null {
+export function blobsOf({ body }: JudgedLeaf): Record<'evidence' | 'collateral' | 'inputs', Digest> | null {
   const { evidenceBlob: evidence, collateralBlob: collateral, inputsBlob: inputs } = body;
   if (!isDigest(evidence) || !isDigest(collateral) || !isDigest(inputs)) return null;
   return { evidence, collateral, inputs };
@@ -85,7 +88,7 @@ function remember<V>(map: Map<string, V>, key: string, value: V, most: number): 
 type Again = Readonly<{ made: Awaited<ReturnType<typeof appraise>>; policy: Policy }>;
 
 async function again(
-  { body }: AppraisalLeaf,
+  { body }: JudgedLeaf,
   { evidence, collateral, inputs, policyText }: AppraisalMaterial,
   anchors: readonly TrustAnchor[],
   policyOf: (text: string) => Policy,
@@ -112,7 +115,7 @@ async function again(
   return { made, policy };
 }
 
-function compare({ type, body }: AppraisalLeaf, { made, policy }: Again): Reappraisal {
+function compare({ type, body }: JudgedLeaf, { made, policy }: Again): Reappraisal {
   const digest = (bytes: Uint8Array) => `sha256:${toHex(bytes)}`;
   const failed = made.status === 'affirming' ? [] : made.because;
   const found = failed.length === 0 ? made.status : `${made.status} (${failed.join(', ')})`;
@@ -127,7 +130,8 @@ function compare({ type, body }: AppraisalLeaf, { made, policy }: Again): Reappr
   ];
   // Entries of before images were registered name none.
   if (body.image !== null && body.image !== undefined) pairs.push(['image', body.image, made.image]);
-  if (type === 'worker-rejected') {
+  // Of a refusal that the policy had no part in (a key that the evidence does not attest) the reason is the service's own.
+  if (type === 'worker-rejected' || (type === 'key-refused' && failed.length > 0)) {
     pairs.push(['failed checks', String(body.failedChecks), String(failed.length === 0 ? ['unknown'] : failed)]);
   }
   // Another version may say the same in other claims; entries from before results were logged have none.
