@@ -17,45 +17,39 @@ const CHARACTERS_PER_TOKEN = 4;
  * counted from 0. A text that was begun elsewhere is gone on from: the same image reads the same.
  * @throws CodedError REQUEST_INVALID for a beginning that these images don't have
  */
-export async function* answerOf(
-  request: Pick<GenerateRequest, 'maxTokens' | 'responseFormat' | 'prefix'>,
-  readings: AsyncIterable<Reading>,
-  cancelled: () => boolean,
-): AsyncGenerator<GenerateEvent> {
+export function createAnswer(request: Pick<GenerateRequest, 'maxTokens' | 'responseFormat' | 'prefix'>) {
   const json = request.responseFormat?.type === 'json_object';
   const after = withoutBeginning(request.prefix ?? '');
   let tokensIn = 0;
   let tokensOut = 0;
   let lines = 0;
-  const text = (piece: string, tokens: number): GenerateEvent[] => {
-    const left = after(piece);
-    return left === '' ? [] : [{ kind: 'delta', delta: { text: left }, tokens }];
-  };
-  const done = function* (finish: Finish): Generator<GenerateEvent> {
-    // What was cut stays a document.
-    if (json) yield* text(`${lines === 0 ? '{"lines":[' : ''}]}`, 0);
-    yield { kind: 'done', finish, tokensIn, tokensCached: 0, tokensOut };
-  };
-  for await (const reading of readings) {
-    if (cancelled()) return yield* done('cancelled');
-    if (reading.kind === 'page') {
-      tokensIn += reading.tokens;
-      continue;
-    }
-    const room = request.maxTokens - tokensOut;
-    const whole = [...reading.line.text];
-    const characters = whole.slice(0, room * CHARACTERS_PER_TOKEN);
-    const line = { ...reading.line, text: characters.join('') };
-    const piece = json ? documentPiece(line, reading.image, lines) : (lines === 0 ? '' : '\n') + line.text;
-    const events = text(piece, Math.ceil(characters.length / CHARACTERS_PER_TOKEN));
-    lines += 1;
-    for (const event of events) {
-      if (event.kind === 'delta') tokensOut += event.tokens;
-      yield event;
-    }
-    if (tokensOut >= request.maxTokens) return yield* done('length');
+  function* said(piece: string, tokens: number): Generator<GenerateEvent> {
+    const text = after(piece);
+    if (text === '') return;
+    tokensOut += tokens;
+    yield { kind: 'delta', delta: { text }, tokens };
   }
-  yield* done(cancelled() ? 'cancelled' : 'stop');
+  return {
+    /** What comes of a reading. */
+    *read(reading: Reading): Generator<GenerateEvent> {
+      if (reading.kind === 'page') {
+        tokensIn += reading.tokens;
+        return;
+      }
+      const room = (request.maxTokens - tokensOut) * CHARACTERS_PER_TOKEN;
+      const characters = [...reading.line.text].slice(0, room);
+      const line = { ...reading.line, text: characters.join('') };
+      const piece = json ? documentPiece(line, reading.image, lines) : (lines === 0 ? '' : '\n') + line.text;
+      lines += 1;
+      yield* said(piece, Math.ceil(characters.length / CHARACTERS_PER_TOKEN));
+    },
+    isFull: () => tokensOut >= request.maxTokens,
+    /** The end: what was cut stays a document. */
+    *end(finish: Finish): Generator<GenerateEvent> {
+      if (json) yield* said(`${lines === 0 ? '{"lines":[' : ''}]}`, 0);
+      yield { kind: 'done', finish, tokensIn, tokensCached: 0, tokensOut };
+    },
+  };
 }
 
 function documentPiece({ text, box, score }: Line, image: number, before: number): string {

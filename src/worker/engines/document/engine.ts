@@ -4,7 +4,7 @@ import type { Engine, GenerateEvent, GenerateRequest } from '../engine.ts';
 import { modelManifest } from '../manifest.ts';
 import type { ModelFolder } from '../model-folder.ts';
 import { loadRuntime } from '../onnx.ts';
-import { answerOf, type Reading } from './answer.ts';
+import { createAnswer, type Reading } from './answer.ts';
 import { openDecoder } from './decode.ts';
 import { DETECTION_SIDE_MAX, tilesOf } from './detection.ts';
 import { readDocumentModel } from './files.ts';
@@ -22,7 +22,7 @@ export type DocumentEngineOptions = Readonly<{
 export const IMAGES_MAX = 8;
 /** Pages in memory at the same time; others wait. */
 const PAGES_MAX = 4;
-/** Events that an answer may be ahead of whoever reads it, so that a slow reader keeps no page in memory. */
+/** Readings that an answer may be ahead of whoever reads it, so that a slow reader keeps no page in memory. */
 const AHEAD_MAX = 8_192;
 /** What a request may ask for; an answer is as long as its pages. */
 const CONTEXT_TOKENS_MAX = 65_536;
@@ -46,9 +46,9 @@ export async function loadDocumentEngine(folder: ModelFolder, options: DocumentE
 
   async function* readings(images: readonly Uint8Array<ArrayBuffer>[], signal: AbortSignal): AsyncGenerator<Reading> {
     for (const [image, bytes] of images.entries()) {
-      const leave = await lane();
+      const leave = await lane(signal);
+      if (leave === null) return;
       try {
-        if (signal.aborted) return;
         const page = await decode(bytes, signal);
         yield { kind: 'page', tokens: Math.min(tilesOf(page.image), bytes.length) };
         for (const box of await findLines(networks, page)) {
@@ -56,10 +56,6 @@ export async function loadDocumentEngine(folder: ModelFolder, options: DocumentE
           const line = await readLine(networks, page.image, box);
           if (line !== null) yield { kind: 'line', line, image };
         }
-      } catch (error) {
-        // What ends an engine while a network runs is no failure of it.
-        if (!signal.aborted) throw error;
-        return;
       } finally {
         leave();
       }
@@ -68,7 +64,7 @@ export async function loadDocumentEngine(folder: ModelFolder, options: DocumentE
 
   const generate = (request: GenerateRequest, given: AbortSignal): AsyncGenerator<GenerateEvent> => {
     const signal = AbortSignal.any([given, closing.signal]);
-    return answerOf(request, readings(imagesOf(request), signal), () => signal.aborted);
+    return answered(request, ahead(readings(imagesOf(request), signal), AHEAD_MAX), signal);
   };
 
   const version = runtime.env.versions.node ?? runtime.env.versions.common;
@@ -79,7 +75,7 @@ export async function loadDocumentEngine(folder: ModelFolder, options: DocumentE
     contextTokensMax: CONTEXT_TOKENS_MAX,
     generate(request, signal) {
       refuseUnsupported(request);
-      return ahead(generate(request, signal), AHEAD_MAX);
+      return generate(request, signal);
     },
     embed: () => Promise.reject(unsupported('input', 'this model gives no embeddings')),
     async close() {
@@ -87,6 +83,36 @@ export async function loadDocumentEngine(folder: ModelFolder, options: DocumentE
       await Promise.all([detector.close(), recogniser.close()]);
     },
   };
+}
+
+/**
+ * The answer as it is read. One that is cancelled ends at once: a network that runs can't be stopped, and its page keeps
+ * its place until it has.
+ */
+async function* answered(
+  request: GenerateRequest,
+  readings: AsyncGenerator<Reading>,
+  signal: AbortSignal,
+): AsyncGenerator<GenerateEvent> {
+  const answer = createAnswer(request);
+  const cancelled = Promise.withResolvers<null>();
+  const cancel = () => cancelled.resolve(null);
+  if (signal.aborted) cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    for (;;) {
+      const next = readings.next();
+      next.catch(() => undefined); // of an answer that was cancelled it is nobody's failure
+      const step = await Promise.race([cancelled.promise, next]);
+      if (step === null || signal.aborted) return yield* answer.end('cancelled');
+      if (step.done === true) return yield* answer.end('stop');
+      yield* answer.read(step.value);
+      if (answer.isFull()) return yield* answer.end('length');
+    }
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    void readings.return(undefined).catch(() => undefined);
+  }
 }
 
 function unsupported(param: string, why: string): CodedError {
