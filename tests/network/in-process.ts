@@ -33,6 +33,7 @@ import {
 } from '../../src/attestation/simulate/index.ts';
 import { createReappraiser, EntriesWalk, type Finding, type LogSource, newTallies } from '../../src/audit/index.ts';
 import { type ChannelTerms, DEVELOPMENT_NETWORK } from '../../src/chain/index.ts';
+import { registerImages } from '../../src/cli/compose/policy-in-force.ts';
 import {
   type Client,
   createClient,
@@ -300,7 +301,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   });
   const policyBlob = utf8(text);
   const published = { number: policy.number, replaces: null, effectiveFromIndex: null, reason: 'tests' };
-  await log.append(
+  const { index: policyIndex } = await log.append(
     {
       type: 'policy-published',
       src: 'router-test',
@@ -310,6 +311,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     },
     { blobs: [policyBlob] },
   );
+  await registerImages(log, 'router-test', policy, policyIndex);
   const witness = ed25519Cosigner('witness.test/w', ed25519Key(randomness(32)));
   const logPort: LogPort = {
     append: log.append,

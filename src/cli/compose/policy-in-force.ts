@@ -122,7 +122,12 @@ async function publishPolicy(
 }
 
 /** Logs each image that a policy names, once. @returns the largest of their indexes and the policy's */
-async function registerImages(log: LogPort, source: string, policy: Policy, policyIndex: number): Promise<number> {
+export async function registerImages(
+  log: Pick<LogPort, 'append'>,
+  source: string,
+  policy: Policy,
+  policyIndex: number,
+): Promise<number> {
   const digest = `sha256:${toHex(policyDigest(policy))}` as const;
   let newest = policyIndex;
   for (const { tee, name, version, measurements } of policyImages(policy)) {
