@@ -11,10 +11,10 @@ const JOBS_PER_WORKER = 4;
 
 export type PoolAnswer = Readonly<{ id: number; result: Reappraisal } | { id: number; failed: string }>;
 
-/** Makes appraisals again on all cores. @property parallel how many to keep under way */
+/** Makes appraisals again on all cores. @property parallel how many to keep under way @property threads that were started */
 export function createReappraisalPool(
   anchors: readonly TrustAnchor[],
-): Readonly<{ reappraise: Reappraise; parallel: number; close(): Promise<void> }> {
+): Readonly<{ reappraise: Reappraise; parallel: number; threads(): number; close(): Promise<void> }> {
   const cores = Math.min(availableParallelism(), WORKERS_MAX);
   const alone = createReappraiser(anchors);
   const workers: Worker[] = [];
@@ -38,6 +38,7 @@ export function createReappraisalPool(
 
   return {
     parallel: cores * JOBS_PER_WORKER,
+    threads: () => workers.length,
     reappraise(job) {
       const id = jobs++;
       if (id < ALONE_MAX || cores === 1) return alone(job);

@@ -39,6 +39,15 @@ async function syncDirectory(disk: FileSystem, path: string): Promise<void> {
 const TEMPORARY = '.tmp';
 
 /**
+ * Like Promise.all, and throws only when all have ended: whoever starts again after a failure must meet no write of the
+ * one that failed. @throws the first one's reason
+ */
+async function allEnded<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
+/**
  * Files under one folder that survive a power cut once a call answers: data is fsynced before the rename that shows
  * it, the folder after it, a new folder's parent too. After a failed fsync nothing read back means anything (the page
  * cache may be gone), so callers treat any error of a write as the end of the process's writing.
@@ -96,7 +105,7 @@ export class DurableFiles {
    */
   async createAll(files: readonly DurableFile[]): Promise<void> {
     for (const folder of new Set(files.map(({ path }) => dirname(path)))) await this.#folder(folder);
-    const prepared = await Promise.all(
+    const prepared = await allEnded(
       files.map(async (file) => {
         const present = await this.read(file.path, file.bytes.length);
         if (present === null) return this.#prepare(file, 0o644);
@@ -137,11 +146,11 @@ export class DurableFiles {
   }
 
   async #show(paths: readonly string[]): Promise<void> {
-    await Promise.all(
+    await allEnded(
       paths.map((path) => this.#disk.rename(join(this.root, `${path}${TEMPORARY}`), join(this.root, path))),
     );
     const folders = new Set(paths.map((path) => dirname(path)));
-    await Promise.all([...folders].map((folder) => syncDirectory(this.#disk, join(this.root, folder))));
+    await allEnded([...folders].map((folder) => syncDirectory(this.#disk, join(this.root, folder))));
   }
 
   async #folder(path: string): Promise<void> {
