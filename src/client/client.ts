@@ -1,5 +1,5 @@
 import { type Bytes, CodedError, type ErrorCode, fromHex, KIND_OF_CODE, toHex } from '../core/index.ts';
-import { type Mode, type PriceSheet, parsePriceSheet } from '../session/index.ts';
+import { type Mode, NO_MODEL, type PriceSheet, parsePriceSheet, verifyPriceOffer } from '../session/index.ts';
 import type {
   AnswerReceipt,
   AskOptions,
@@ -18,7 +18,7 @@ import { createPayments } from './payments.ts';
 import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
 import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
 import { createSessions, type SessionDeps } from './sessions.ts';
-import type { CallOptions, RouterTransport } from './transport.ts';
+import type { CallOptions, RouterTerms } from './transport.ts';
 
 export type ClientDeps = Omit<SessionDeps, 'heads'> &
   Readonly<{
@@ -83,7 +83,7 @@ export function createClient(deps: ClientDeps): Client {
   /** Answers that nobody reads any more, and that are still to be paid. */
   const ending = new Set<Promise<void>>();
   let listed: Readonly<{ at: number; models: readonly ModelInfo[] }> | null = null;
-  let terms: Promise<Readonly<{ price: PriceSheet }>> | null = null;
+  let terms: Promise<(model: Bytes) => PriceSheet> | null = null;
 
   const live = createLiveSessions(async (ask, avoid, call): Promise<LiveSession> => {
     if (payments !== null) await payments.resend(call).catch(() => undefined);
@@ -94,18 +94,19 @@ export function createClient(deps: ClientDeps): Client {
     return { ...opened, paymentRef, known: false, users: 0, dropped: false };
   }, now);
 
-  /** The price sheet in force; asked for again when it is about to end. */
-  const priceOf = async (call: CallOptions): Promise<Readonly<{ price: PriceSheet }>> => {
+  /** The price sheet in force for a model; asked for again when it is about to end. */
+  const priceOf = async (model: Bytes, call: CallOptions): Promise<PriceSheet> => {
     for (;;) {
       // Shared by all requests: one that is cancelled must not cancel it.
-      const asked = terms ?? transport.getTerms({ deadline: call.deadline }).then(termsOf);
+      const asked = terms ?? transport.getTerms({ deadline: call.deadline }).then(checkedPrices);
       const fresh = terms === null;
       terms = asked;
-      const held = await asked.catch((error: unknown) => {
+      const priceFor = await asked.catch((error: unknown) => {
         if (terms === asked) terms = null;
         throw error;
       });
-      if (fresh || held.price.notAfter > now() + PRICE_MARGIN_MS) return held;
+      const price = priceFor(model);
+      if (fresh || price.notAfter > now() + PRICE_MARGIN_MS) return price;
       if (terms === asked) terms = null;
     }
   };
@@ -176,7 +177,7 @@ export function createClient(deps: ClientDeps): Client {
     scope: string,
     call: CallOptions,
   ): AsyncGenerator<ChatEvent> {
-    const { price } = await priceOf(call);
+    const price = await priceOf(ask.model, call);
     yield* underSession<ChatEvent>(ask, progress.avoid, call, async function* (held) {
       yield { kind: 'readers', workers: held.workers };
       const most = Math.max(1, outputTokens(held, request.maxTokens) - progress.pieces);
@@ -311,7 +312,7 @@ export function createClient(deps: ClientDeps): Client {
       const { call, unary, over } = stopping(options);
       try {
         const ask = await sessionAsk(request.model, options, unary);
-        const { price } = await priceOf(unary);
+        const price = await priceOf(ask.model, unary);
         const padding = options.padding ?? 'bucket';
         const base = { price, deadline: call.deadline, padding, idempotency: randomness(16) };
         const events = underSession(ask, new Set(), unary, async function* (held) {
@@ -361,8 +362,23 @@ export function createClient(deps: ClientDeps): Client {
   };
 }
 
-function termsOf(answer: Awaited<ReturnType<RouterTransport['getTerms']>>): Readonly<{ price: PriceSheet }> {
-  return { price: parsePriceSheet(answer.priceSheet) };
+/**
+ * The router's prices by model. Each was signed for its model by the key that the router signs dispatches with.
+ * @throws CodedError PRICE_UNSIGNED, OBJECT_MALFORMED
+ */
+async function checkedPrices(terms: RouterTerms): Promise<(model: Bytes) => PriceSheet> {
+  const { dispatchKey, priceSheet, priceSignature: signature } = terms;
+  const all = [{ model: NO_MODEL, priceSheet, signature }, ...terms.modelPrices];
+  const sheets = await Promise.all(
+    all.map(async ({ model, priceSheet: object, signature: by }): Promise<[string, PriceSheet]> => {
+      if (!(await verifyPriceOffer(dispatchKey, model, object, by))) {
+        throw new CodedError('PRICE_UNSIGNED', 'a price sheet is not signed by the router for its model');
+      }
+      return [toHex(model), parsePriceSheet(object)];
+    }),
+  );
+  const byModel = new Map(sheets);
+  return (model) => byModel.get(toHex(model)) ?? (byModel.get(toHex(NO_MODEL)) as PriceSheet);
 }
 
 async function drained(events: AsyncGenerator<ChatEvent>): Promise<void> {

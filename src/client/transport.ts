@@ -5,6 +5,18 @@ import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen } from '../sessi
 /** `stop`, of a request under way: ends the answer, and its end and receipt still come; `signal` cuts it. */
 export type CallOptions = Readonly<{ deadline: UnixMs; signal?: AbortSignal; stop?: AbortSignal }>;
 
+/** A price sheet (AIS/1 section 8), signed by the router's dispatch key for a model. */
+export type OfferedPrice = Readonly<{ model: Bytes; priceSheet: Bytes; signature: Bytes }>;
+export type RouterTerms = Readonly<{
+  /** For every model that has no price of its own. */
+  priceSheet: Bytes;
+  priceSignature: Bytes;
+  modelPrices: readonly OfferedPrice[];
+  network: number;
+  payee: string;
+  dispatchKey: Bytes;
+}>;
+
 /**
  * The door to one router, whatever carries it. Nothing it answers is believed: evidence, proofs and receipts are checked
  * by whoever calls. Every method throws CodedError, by the deadline at the latest.
@@ -18,9 +30,7 @@ export type RouterTransport = Readonly<{
   getEvidence(evidenceDigest: Bytes, options: CallOptions): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes, options: CallOptions): Promise<LoggedEntry>;
   getReceiptProof(receiptDigest: Bytes, options: CallOptions): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
-  getTerms(
-    options: CallOptions,
-  ): Promise<Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>>;
+  getTerms(options: CallOptions): Promise<RouterTerms>;
   delegate(ask: DelegationAsk, options: CallOptions): Promise<Bytes>;
   submitVoucher(ask: VoucherAsk, options: CallOptions): Promise<bigint>;
   getChannel(channel: string, options: CallOptions): Promise<ChannelAccount>;

@@ -143,6 +143,7 @@ export const KIND_OF_CODE = {
   IDENTITY_REFUSED: 'rejected',
   DELEGATION_REFUSED: 'rejected',
   CHANNEL_REFUSED: 'rejected',
+  PRICE_UNSIGNED: 'rejected',
   VOUCHER_REFUSED: 'rejected',
   CREDIT_EXHAUSTED: 'rejected',
   ANSWER_FAILED: 'rejected',

@@ -25,7 +25,8 @@ export type AccountTerms = Readonly<{
   network: number;
   /** Raw address that channels must name. */
   payee: string;
-  priceId: Bytes;
+  /** Of the sheet in force for a model, as a header names it. */
+  priceIdOf: (model: Uint8Array) => Bytes;
   /** W is at most this, and at least {@link NEW_CHANNEL_CREDIT}. */
   creditMax: bigint;
   /** The router claims by itself when a voucher is this far ahead of the chain. */
@@ -255,7 +256,7 @@ export function createAccounts(
           reason: 'unknown',
         });
       }
-      if (!equalBytes(header.priceId, terms.priceId)) {
+      if (!equalBytes(header.priceId, terms.priceIdOf(header.model))) {
         throw new CodedError('CHANNEL_REFUSED', 'another price sheet is in force: ask for the terms again', {
           reason: 'price',
         });

@@ -40,7 +40,8 @@ export type AdmissionDeps = Readonly<{
   /** The vendor's collateral in force for the platform of a bundle, the same text that `appraise` judges with. */
   collateral: (bundle: Bytes) => Promise<string>;
   dispatchKey: Bytes;
-  priceSheet: Bytes;
+  /** The price sheet in force for a model, by its digest. */
+  priceSheetOf: (model: Uint8Array) => Bytes;
   /** From here on the worker may serve, */
   onAdmitted: (worker: Worker) => void;
   /** and from here on it may not: nothing new goes to it. */

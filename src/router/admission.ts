@@ -282,7 +282,8 @@ export function createAdmission(deps: AdmissionDeps) {
     }
     deps.standings.admitted(appraisal.workerId);
     const { lease } = worker.admission;
-    const { dispatchKey, priceSheet } = deps;
+    const { dispatchKey } = deps;
+    const priceSheet = deps.priceSheetOf(appraisal.modelDigest);
     worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });
   };
 

@@ -31,6 +31,7 @@ export type {
   LogPort,
   PoolPort,
 } from './ports.ts';
+export type { ModelPrice } from './prices.ts';
 export * from './release/index.ts';
 export { every } from './rounds.ts';
 export { createRouter, type RouterDeps } from './router.ts';

@@ -1,7 +1,7 @@
 import { type Bytes, CodedError, isZero, type UnixMs } from '../core/index.ts';
 import {
   type Header,
-  parsePriceSheet,
+  type PriceSheet,
   type ResponseChain,
   receiptDigest,
   type SignedReceipt,
@@ -30,18 +30,27 @@ export function createReceipts(
   deps: Readonly<{
     placing: Pick<Placing, 'learn'>;
     ledger: Ledger;
-    priceSheet: Bytes;
+    /** In force for a model, as a header names it. */
+    priceOf: (model: Uint8Array) => PriceSheet;
     now: () => UnixMs;
     /** An accepted receipt is stored. @param payee who earns it, where a pool can pay it */
     onReceipt: (worker: Worker, payee: Bytes | null) => void;
   }>,
 ): KeptReceipts {
-  const price = parsePriceSheet(deps.priceSheet);
   return {
     async keep(signed, { request, header, worker, channel }, chain) {
       const { keyset } = worker.admission as NonNullable<Worker['admission']>;
       const { certificateDigest, headerHash, requestDigest, dispatch } = request;
-      const own = { keyset, certificateDigest, header, headerHash, requestDigest, dispatch, chain, price };
+      const own = {
+        keyset,
+        certificateDigest,
+        header,
+        headerHash,
+        requestDigest,
+        dispatch,
+        chain,
+        price: deps.priceOf(header.model),
+      };
       const verdict = await verifyReceiptAsRouter(signed, own, 'aside');
       if (verdict.verdict === 'refused') {
         const [first = 'unknown'] = verdict.failed;

@@ -8,7 +8,6 @@ import {
   parseEpochCertificate,
   parseHello,
   parseOffer,
-  priceId,
   type WorkerToRouter,
 } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
@@ -26,6 +25,7 @@ import type { WorkerControl } from './links.ts';
 import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
 import { type AccountLimits, createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
+import { createPrices, type ModelPrice } from './prices.ts';
 import { createReceipts } from './receipts.ts';
 import { createRequests, requestSignatures } from './requests.ts';
 import { every } from './rounds.ts';
@@ -52,7 +52,10 @@ export type RouterDeps = Readonly<{
   /** Told of what went wrong beside requests; it is tried again. */
   failed: (what: string, error: unknown) => void;
   dispatchKey: SigningKey;
+  /** For every model, */
   priceSheet: Bytes;
+  /** but those that have a price of their own. */
+  modelPrices?: readonly ModelPrice[];
   network: number;
   /** The router's pool, raw address. */
   payee: string;
@@ -93,12 +96,13 @@ export function createRouter(
   const seconds = () => deps.monotonic() / 1000;
   const fleet = new Fleet();
   const dispatcher = new Dispatcher<Worker>({ now, random: () => uniform(randomness), schedule });
+  const prices = createPrices(deps);
   const accounts = createAccounts(
     { ledger, chain: deps.chain, now, randomness },
     {
       network: deps.network,
       payee: deps.payee,
-      priceId: priceId(deps.priceSheet),
+      priceIdOf: prices.idOf,
       creditMax: CREDIT_MAX,
       claimAbove: CLAIM_ABOVE,
       feeBps: deps.feeBps,
@@ -128,7 +132,7 @@ export function createRouter(
     source: deps.source,
     policy: deps.policy,
     dispatchKey: deps.dispatchKey.publicKey,
-    priceSheet: deps.priceSheet,
+    priceSheetOf: prices.objectOf,
     collateral: deps.collateral,
     onAdmitted: (worker) => {
       if (fleet.has(worker)) dispatcher.add(worker, worker.join?.concurrencyMax ?? 1);
@@ -153,7 +157,7 @@ export function createRouter(
     batches.notify();
     if (payee !== null) void promise(worker, payee).catch(() => undefined);
   };
-  const receipts = createReceipts({ placing, ledger, priceSheet: deps.priceSheet, now, onReceipt });
+  const receipts = createReceipts({ placing, ledger, priceOf: prices.sheetOf, now, onReceipt });
   const signatures = requestSignatures(deps.dispatchKey);
   const requests = createRequests({ placing, accounts, receipts, signatures, now, onServed: sessions.served });
   batches.notify(); // what a crash left unlogged
@@ -291,8 +295,8 @@ export function createRouter(
       return { ...standingOf(workerId, fleet, standings.get(workerId)), earned };
     },
     getReceiptProof: batches.proof,
-    getTerms: () => ({
-      priceSheet: deps.priceSheet,
+    getTerms: async () => ({
+      ...(await prices.offered()),
       network: deps.network,
       payee: deps.payee,
       dispatchKey: deps.dispatchKey.publicKey,

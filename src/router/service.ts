@@ -2,6 +2,7 @@ import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.t
 import type { Bytes, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, SealedOpen, WorkerToRouter } from '../session/index.ts';
 import type { InferClient, InferInput, ServeLink, WorkerControl } from './links.ts';
+import type { SignedPrice } from './prices.ts';
 import type { RouterSnapshot } from './snapshot.ts';
 import type { Standing } from './standings.ts';
 
@@ -19,6 +20,16 @@ export type WorkerRow = Readonly<{
   simulated: boolean;
 }>;
 
+/** What a router asks and who is paid. Each price sheet is signed by the dispatch key for its model. */
+export type Terms = Readonly<{
+  priceSheet: Bytes;
+  priceSignature: Bytes;
+  modelPrices: readonly SignedPrice[];
+  network: number;
+  payee: string;
+  dispatchKey: Bytes;
+}>;
+
 /** A router as its edges see it. Every method throws CodedError; requests end by their deadline. */
 export type RouterService = Readonly<{
   listModels(): readonly Readonly<{ modelDigest: Bytes; name: string; workers: number; contextTokensMax: number }>[];
@@ -30,7 +41,7 @@ export type RouterService = Readonly<{
   /** How a worker stands here, for its owner. @throws CodedError NOT_FOUND */
   standing(workerId: Bytes): Promise<Standing>;
   getReceiptProof(receiptDigest: Bytes): Promise<Readonly<{ batch: LoggedEntry; place: Bytes }>>;
-  getTerms(): Readonly<{ priceSheet: Bytes; network: number; payee: string; dispatchKey: Bytes }>;
+  getTerms(): Promise<Terms>;
   delegate(ask: DelegationAsk): Promise<Bytes>;
   submitVoucher(ask: VoucherAsk): Promise<bigint>;
   getChannel(channel: string): Promise<ChannelAccount>;

@@ -104,7 +104,17 @@ export function connectToRouter(address: string, tls?: ClientTls): RouterTranspo
     },
     getTerms: async (options) => {
       const answer = await ask(payments, GetTerms, {}, options);
-      return { ...answer, priceSheet: bytesOf(answer.priceSheet), dispatchKey: bytesOf(answer.dispatchKey) };
+      return {
+        ...answer,
+        priceSheet: bytesOf(answer.priceSheet),
+        priceSignature: bytesOf(answer.priceSignature),
+        modelPrices: answer.modelPrices.map((price) => ({
+          model: bytesOf(price.model),
+          priceSheet: bytesOf(price.priceSheet),
+          signature: bytesOf(price.signature),
+        })),
+        dispatchKey: bytesOf(answer.dispatchKey),
+      };
     },
     delegate: async ({ channel, limit, notAfter, ...rest }, options) => {
       const terms = { ...channel, salt: channel.salt.toString() };

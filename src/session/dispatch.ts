@@ -59,6 +59,27 @@ export function verifyDelegation(clientKey: Uint8Array, of: Delegation, signatur
   return verifyDigest(clientKey, delegationDigest(of), signature);
 }
 
+/** In a price offer: for every model that has none of its own. */
+export const NO_MODEL: Bytes = new Uint8Array(32);
+
+/**
+ * `Sign(dispatch key, "price-offer", model[32], price sheet)`: what a router asks for a model. The header binds its
+ * `price_id`, which the client signs.
+ * @param model digest M or the alias of a name; {@link NO_MODEL} for all others
+ */
+export function signPriceOffer(dispatchKey: SigningKey, model: Uint8Array, priceSheet: Uint8Array): Promise<Bytes> {
+  return signDigest(dispatchKey, labelledDigest('price-offer', model, priceSheet));
+}
+
+export function verifyPriceOffer(
+  dispatchKey: Uint8Array,
+  model: Uint8Array,
+  priceSheet: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  return verifyDigest(dispatchKey, labelledDigest('price-offer', model, priceSheet), signature);
+}
+
 /** `Sign(channel client key, "undelegate", channel, CSK)`: ends it. */
 export function signUndelegation(
   clientKey: SigningKey,

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
+import { ed25519Key } from '#crypto';
 import type { ChatEvent } from '../../src/client/index.ts';
 import { CodedError } from '../../src/core/index.ts';
-import { encodePriceSheet, parsePriceSheet } from '../../src/session/index.ts';
+import { encodePriceSheet, NO_MODEL, parsePriceSheet, signPriceOffer } from '../../src/session/index.ts';
 import { ask, echoEngine, type InProcess, type InProcessOptions, startInProcess } from './in-process.ts';
 
 /** How answers end before their time: who pays for what, and who goes on (AIS/1 sections 6 to 8). */
@@ -156,13 +157,17 @@ test('a price sheet that is about to end is asked for again, and no oftener', as
   const network = await started({});
   let asked = 0;
   const ends = Date.now() + 30_000;
+  const other = ed25519Key(new Uint8Array(32).fill(1));
   const client = network.newClient((transport) => ({
     ...transport,
     getTerms: async (options) => {
       asked += 1;
       const terms = await transport.getTerms(options);
       const sheet = { ...parsePriceSheet(terms.priceSheet), notAfter: ends };
-      return asked === 1 ? { ...terms, priceSheet: encodePriceSheet(sheet) } : terms;
+      if (asked > 1) return terms;
+      const priceSheet = encodePriceSheet(sheet);
+      const priceSignature = await signPriceOffer(other, NO_MODEL, priceSheet);
+      return { ...terms, priceSheet, priceSignature, dispatchKey: other.publicKey };
     },
   }));
   // The first sheet is not the router's own: it refuses the price that the header names.

@@ -154,7 +154,7 @@ describe('the same evidence is refused by client, router and auditor alike, for 
       policy: () => ({ number: 1, digest: new Uint8Array(32) }),
       collateral: async () => '{}',
       dispatchKey: new Uint8Array(32),
-      priceSheet: new Uint8Array(0),
+      priceSheetOf: () => new Uint8Array(0),
       onAdmitted: () => undefined,
       onEvicted: () => undefined,
     });

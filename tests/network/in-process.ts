@@ -69,6 +69,7 @@ import {
   createRouter,
   type LogPort,
   type Meter,
+  type ModelPrice,
 } from '../../src/router/index.ts';
 import { attachToRouter, type ClientTls, connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { encodePriceSheet } from '../../src/session/index.ts';
@@ -146,6 +147,7 @@ export type InProcessOptions = Readonly<{
   park?: (worker: number) => RouterLink['serve'] | null;
   /** What each channel may ask for; the router's own limits where absent. */
   accountLimits?: AccountLimits;
+  modelPrices?: readonly ModelPrice[];
   /** Counts what the router does. */
   meter?: Meter;
   /** Requests that each worker runs at the same time. */
@@ -410,6 +412,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     now: Date.now,
     monotonic: () => performance.now(),
     ...(options.accountLimits === undefined ? {} : { accountLimits: options.accountLimits }),
+    ...(options.modelPrices === undefined ? {} : { modelPrices: options.modelPrices }),
     ...(options.meter === undefined ? {} : { meter: options.meter }),
     randomness,
   });

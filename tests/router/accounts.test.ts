@@ -66,7 +66,7 @@ beforeEach(async () => {
     {
       network: DEVELOPMENT_NETWORK,
       payee: PAYEE,
-      priceId: PRICE,
+      priceIdOf: () => PRICE,
       creditMax: 100_000_000n,
       claimAbove: 2n ** 100n,
       feeBps: 0,

@@ -64,7 +64,7 @@ export async function openSettling(folder: string, url: string) {
     {
       network: chain.network,
       payee: terms.payee,
-      priceId: new Uint8Array(32),
+      priceIdOf: () => new Uint8Array(32),
       creditMax: 1n,
       claimAbove: 2n ** 100n,
       feeBps: FEE_BPS,

@@ -15,6 +15,7 @@ type Options = Readonly<{
   name: string;
   chain: string;
   chainQuorum?: number;
+  prices?: string;
   log: string;
   logTokenFile: string;
   policy: string;
@@ -155,6 +156,7 @@ export function registerRouter(program: Command): void {
       'toncenter version 2 JSON-RPC or liteserver://KEY@HOST:PORT; several stand in for each other',
       DEFAULT_CHAIN,
     )
+    .option('--prices <file>', 'what models cost (JSON, docs/operations.md); one price for all where absent')
     .option('--chain-quorum <number>', 'so many of them must agree on a contract (default: 2 of several)', count)
     .option('--log <url,url…>', 'the transparency log; several stand by for each other', 'http://127.0.0.1:8082')
     .requiredOption('--log-token-file <file>', 'the secret with which it writes to the log')

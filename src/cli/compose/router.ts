@@ -14,7 +14,6 @@ import {
   type RouterService,
   sharedDevices,
 } from '../../router/index.ts';
-import { encodePriceSheet, parsePriceSheet } from '../../session/index.ts';
 import { type Ledger, openPostgresDevices, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
 import { appraiserOf } from './appraising.ts';
 import { beaconOf } from './beacon.ts';
@@ -22,6 +21,7 @@ import { chainPort, type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness } from './files.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
+import { DEFAULT_PRICES, parsePriceFile, priceSheetsIn } from './prices.ts';
 import { openKeyRelease, type ReleaseParts } from './release.ts';
 import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
 import { loadTrust } from './trust.ts';
@@ -32,6 +32,8 @@ export type RouterOptions = PolicyOptions &
   Readonly<{
     chain: string;
     chainQuorum?: number;
+    /** What models cost, in a file; the built-in prices where absent. */
+    prices?: string;
     log: string;
     logTokenFile: string;
     /** PostgreSQL, where several replicas share the ledger; SQLite in the data folder where absent. */
@@ -54,17 +56,6 @@ export type OpenedRouter = Readonly<{
 const WALLET_LEAST = 500_000_000n;
 const WALLET_POLL_MS = 250;
 const WALLET_TRIES_MAX = 480;
-const PRICE_SHEET = 'price-sheet';
-/** nanoTON per million tokens, and the units that receipts round to. */
-const PRICES = {
-  perMillionIn: 50_000_000n,
-  perMillionCached: 10_000_000n,
-  perMillionOut: 200_000_000n,
-  unitIn: 128,
-  unitOut: 64,
-};
-const PRICE_LIFETIME_MS = 30 * 24 * 3_600_000;
-const PRICE_MARGIN_MS = 7 * 24 * 3_600_000;
 
 /** The router's parts put together: real clock, randomness, disk, chain and log. */
 export async function openRouter(options: RouterOptions, meter?: Meter): Promise<OpenedRouter> {
@@ -84,7 +75,8 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
   const port = chainPort(chain);
   const beacon = beaconOf(port.head, log);
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
-  const priceSheet = await priceSheetIn(ledger, chain.network);
+  const list = options.prices === undefined ? DEFAULT_PRICES : parsePriceFile(readText(options.prices));
+  const { priceSheet, modelPrices } = await priceSheetsIn(ledger, currencyOf(chain.network), list);
   const policy = await followPolicy(log, options, (problem) => process.stderr.write(`${problem}\n`));
   const appraiser = appraiserOf(collateral);
   const router = createRouter({
@@ -103,6 +95,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     failed: reportFailed,
     dispatchKey,
     priceSheet,
+    modelPrices,
     network: chain.network,
     payee: settlement.contracts.pool.address,
     feeBps: settlement.feeBps,
@@ -158,21 +151,6 @@ async function namedBlocks(bundle: Bytes, source: BeaconSource, chain: OpenedCha
   const block = await chain.endpoint.blockWithTime(seqno).catch(() => null);
   if (block === null) return [source];
   return [source, { ...source, beacon: { ...source.beacon, seqno, blockRootHash: block.rootHash }, madeAt: block.at }];
-}
-
-/** The sheet in force, the same at all replicas; a new one in time before the old one ends. */
-async function priceSheetIn(ledger: Ledger, network: number): Promise<Bytes> {
-  const kept = await ledger.setting(PRICE_SHEET);
-  if (kept !== null) {
-    const sheet = parsePriceSheet(kept);
-    if (sheet.currency === currencyOf(network) && sheet.notAfter > Date.now() + PRICE_MARGIN_MS) return kept;
-  }
-  const next = encodePriceSheet({
-    currency: currencyOf(network),
-    ...PRICES,
-    notAfter: Date.now() + PRICE_LIFETIME_MS,
-  });
-  return ledger.putSetting(PRICE_SHEET, kept, next);
 }
 
 /** One replica at a time sends from the wallet that they share: two messages with one number would be one. */

@@ -34,6 +34,8 @@ const voucher = record({
   signature: bytes,
 });
 
+const MODEL_PRICES_MAX = 4_096;
+
 /** Methods with one question and one answer: what each is asked and answers, as `POST PATH/name` carries it in JSON. */
 export const METHODS = {
   listModels: { ask: record({}), answer: list(model, 4_096) },
@@ -46,7 +48,14 @@ export const METHODS = {
   getReceiptProof: { ask: record({ receiptDigest: bytes }), answer: record({ batch: entry, place: bytes }) },
   getTerms: {
     ask: record({}),
-    answer: record({ priceSheet: bytes, network: whole, payee: text(NAME_MAX), dispatchKey: bytes }),
+    answer: record({
+      priceSheet: bytes,
+      priceSignature: bytes,
+      modelPrices: list(record({ model: bytes, priceSheet: bytes, signature: bytes }), MODEL_PRICES_MAX),
+      network: whole,
+      payee: text(NAME_MAX),
+      dispatchKey: bytes,
+    }),
   },
   delegate: { ask: delegation, answer: bytes },
   submitVoucher: { ask: voucher, answer: amount },

@@ -8,6 +8,7 @@ import type { DelegateResponse as _chrysalis_v1_DelegateResponse, DelegateRespon
 import type { GetChannelRequest as _chrysalis_v1_GetChannelRequest, GetChannelRequest__Output as _chrysalis_v1_GetChannelRequest__Output } from './chrysalis/v1/GetChannelRequest.ts';
 import type { GetTermsRequest as _chrysalis_v1_GetTermsRequest, GetTermsRequest__Output as _chrysalis_v1_GetTermsRequest__Output } from './chrysalis/v1/GetTermsRequest.ts';
 import type { GetTermsResponse as _chrysalis_v1_GetTermsResponse, GetTermsResponse__Output as _chrysalis_v1_GetTermsResponse__Output } from './chrysalis/v1/GetTermsResponse.ts';
+import type { ModelPrice as _chrysalis_v1_ModelPrice, ModelPrice__Output as _chrysalis_v1_ModelPrice__Output } from './chrysalis/v1/ModelPrice.ts';
 import type { PaymentsClient as _chrysalis_v1_PaymentsClient, PaymentsDefinition as _chrysalis_v1_PaymentsDefinition } from './chrysalis/v1/Payments.ts';
 import type { SubmitVoucherRequest as _chrysalis_v1_SubmitVoucherRequest, SubmitVoucherRequest__Output as _chrysalis_v1_SubmitVoucherRequest__Output } from './chrysalis/v1/SubmitVoucherRequest.ts';
 import type { SubmitVoucherResponse as _chrysalis_v1_SubmitVoucherResponse, SubmitVoucherResponse__Output as _chrysalis_v1_SubmitVoucherResponse__Output } from './chrysalis/v1/SubmitVoucherResponse.ts';
@@ -26,6 +27,7 @@ export interface ProtoGrpcType {
       GetChannelRequest: MessageTypeDefinition<_chrysalis_v1_GetChannelRequest, _chrysalis_v1_GetChannelRequest__Output>
       GetTermsRequest: MessageTypeDefinition<_chrysalis_v1_GetTermsRequest, _chrysalis_v1_GetTermsRequest__Output>
       GetTermsResponse: MessageTypeDefinition<_chrysalis_v1_GetTermsResponse, _chrysalis_v1_GetTermsResponse__Output>
+      ModelPrice: MessageTypeDefinition<_chrysalis_v1_ModelPrice, _chrysalis_v1_ModelPrice__Output>
       Payments: SubtypeConstructor<typeof grpc.Client, _chrysalis_v1_PaymentsClient> & { service: _chrysalis_v1_PaymentsDefinition }
       SubmitVoucherRequest: MessageTypeDefinition<_chrysalis_v1_SubmitVoucherRequest, _chrysalis_v1_SubmitVoucherRequest__Output>
       SubmitVoucherResponse: MessageTypeDefinition<_chrysalis_v1_SubmitVoucherResponse, _chrysalis_v1_SubmitVoucherResponse__Output>
