@@ -127,6 +127,43 @@ test('a bundle opens with its passphrase in Node, and in openssl where there is 
   expect(shown.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
 });
 
+test('a router follows the list and the accounts: who is revoked is out without a restart', async () => {
+  writeFileSync(inFolder('accounts.json'), '{"accounts": {"frank": {"channels": "any"}}}');
+  const issued = await keys('issue', '--account', 'frank', '--out', folder, '--json');
+  const { serial } = JSON.parse(issued.out) as { serial: string };
+  const problems: string[] = [];
+  const door = await openRouterTls(
+    {
+      tlsCertificate: inFolder('router.example.pem'),
+      tlsKey: inFolder('router.example.key.pem'),
+      clientCa: inFolder('ca/ca.pem'),
+      clientCrl: inFolder('ca/crl.pem'),
+      clientAccounts: inFolder('accounts.json'),
+      clientCertificates: 'require',
+    },
+    (problem) => problems.push(problem),
+  );
+  const admitted = () => door.identities?.admit(block('frank.pem', 'CERTIFICATE'), null);
+  expect(admitted()).toBe('frank');
+  expect((await keys('revoke', serial)).code).toBe(0);
+  await expect.poll(() => thrownBy(admitted), { timeout: 20_000, interval: 100 }).toBe('IDENTITY_REFUSED revoked');
+  // A list that cannot be read leaves the one before in force, and says so.
+  writeFileSync(inFolder('ca/crl.pem'), 'nothing');
+  await expect.poll(() => problems.length, { timeout: 20_000, interval: 100 }).toBe(1);
+  expect(thrownBy(admitted)).toBe('IDENTITY_REFUSED revoked');
+  expect((await keys('crl')).code).toBe(0);
+  door.close();
+});
+
+function thrownBy(run: () => unknown): string {
+  try {
+    return String(run());
+  } catch (thrown) {
+    const { code, facts } = thrown as CodedError;
+    return `${code} ${facts.check}`;
+  }
+}
+
 test('what does not go together is said before anything is issued', async () => {
   writeFileSync(inFolder('short'), 'short\n');
   const wrong: [string[], string][] = [

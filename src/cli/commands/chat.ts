@@ -24,6 +24,7 @@ export function registerChat(program: Command): void {
     .option('--collateral <file>', 'the vendor’s collateral, instead of what the router sends')
     .option('--collateral-url <url>', 'or the service that has it')
     .option('--dangerously-allow-simulated-vendor <file>', 'accept evidence of this simulated vendor')
+    .option('--no-prefix-cache', 'tell nobody that two prompts begin alike: each is computed anew')
     .option('--message <text>', 'ask this, print the answer, leave')
     .option('--json', 'with --message: one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  $ npx chrysalis chat --message "Write one sentence about the sea."')

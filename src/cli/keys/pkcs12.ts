@@ -1,7 +1,7 @@
 import * as pkijs from 'pkijs';
 import { utf8 } from '../../core/index.ts';
 
-const ITERATIONS = 600_000;
+const ITERATIONS = 300_000;
 const KEY_BAG = '1.2.840.113549.1.12.10.1.2';
 const CERTIFICATE_BAG = '1.2.840.113549.1.12.10.1.3';
 const ENCRYPTION = {
