@@ -133,6 +133,36 @@ test('an SEV-SNP guest: kernel, RAM disk and command line are hashed into the la
   expect(unified.code).toBe(2);
 });
 
+test('the folder that `image build` makes is enough; the debug variant is asked for by name', async () => {
+  const built = Object.fromEntries(
+    [
+      'vmlinuz',
+      'initrd',
+      'firmware.fd',
+      'root.img',
+      'model.img',
+      'chrysalis-worker.efi',
+      'chrysalis-worker-debug.efi',
+    ].map((name) => [`built/${name}`, '']),
+  );
+  const lines = {
+    'built/chrysalis-worker.cmdline': 'quiet chrysalis.variant=production',
+    'built/chrysalis-worker-debug.cmdline': 'quiet chrysalis.variant=debug',
+  };
+  const args = ['--name', 'alder', '--router', 'router.example:8443', '--image', '/built'];
+  const onTdx = (await planned(host(TDX, { ...built, ...lines }), ...args)).plan;
+  expect([onTdx.problems, after(onTdx.qemu, '-kernel')]).toEqual([[], ['/built/chrysalis-worker.efi']]);
+  const debug = (await planned(host(TDX, { ...built, ...lines }), ...args, '--variant', 'debug')).plan;
+  expect(after(debug.qemu, '-kernel')).toEqual(['/built/chrysalis-worker-debug.efi']);
+  const onSnp = (await planned(host(SNP, { ...built, ...lines }), ...args)).plan;
+  expect([onSnp.problems, after(onSnp.qemu, '-append'), after(onSnp.qemu, '-bios')]).toEqual([
+    [],
+    ['quiet chrysalis.variant=production'],
+    ['/built/firmware.fd'],
+  ]);
+  expect((await runHere('host', 'launch', '--root', host(TDX), ...args, '--json')).code).toBe(2);
+});
+
 test('text shows the same: every file, every command, and that nothing was changed', async () => {
   const { out } = await runHere('host', 'launch', '--root', host(TDX), ...ON_TDX, '--gpu', GPU);
   for (const part of [
@@ -209,6 +239,8 @@ test.each([
   [['--model-disk', '/image/a,b=c.img']],
   [['--vcpu-type', 'host,+x']],
   [['--kernel', '/image/vmlinuz']],
+  [['--router', 'no address']],
+  [['--payee', 'nobody']],
 ])('%j is a mistake of usage', async (args) => {
   const { code } = await runHere('host', 'launch', '--root', host(TDX), ...ON_TDX, ...args, '--json');
   expect(code).toBe(2);

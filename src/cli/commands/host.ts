@@ -43,13 +43,19 @@ function registerLaunch(host: Command): void {
     .description('start a worker’s guest: QEMU under systemd, its GPUs bound to vfio; shows everything where not root')
     .requiredOption('--name <name>', 'of the guest, its unit and its worker')
     .addOption(new Option('--tee <tee>', 'which technology (default: the host’s)').choices(['tdx', 'sev-snp']))
-    .requiredOption('--firmware <file>', 'OVMF build')
-    .option('--uki <file>', 'TDX: the unified kernel image')
-    .option('--kernel <file>', 'or the kernel,')
-    .option('--initrd <file>', 'its initial RAM disk')
-    .option('--cmdline-file <file>', 'and its command line')
-    .requiredOption('--root-disk <file>', 'the image’s root disk')
-    .requiredOption('--model-disk <file>', 'the image’s model disk')
+    .option('--image <folder>', 'what `image build` made')
+    .addOption(
+      new Option('--variant <variant>', 'of that image; `debug` is refused by production policies')
+        .choices(['production', 'debug'])
+        .default('production'),
+    )
+    .option('--firmware <file>', 'or its files one by one: OVMF build,')
+    .option('--uki <file>', 'unified kernel image (TDX),')
+    .option('--kernel <file>', 'or kernel,')
+    .option('--initrd <file>', 'initial RAM disk')
+    .option('--cmdline-file <file>', 'and command line,')
+    .option('--root-disk <file>', 'root disk')
+    .option('--model-disk <file>', 'and model disk')
     .option('--vcpus <number>', 'measured under SEV-SNP', '8')
     .option('--memory <size>', 'as 65536M or 64G; measured under TDX', '16G')
     .option('--vcpu-type <model>', 'SEV-SNP: QEMU’s model, which is measured', 'EPYC-Genoa')
@@ -69,8 +75,8 @@ function registerLaunch(host: Command): void {
 Exit codes: 0 launched or planned, 1 this host is not ready for it, 2 usage.
 
 Example:
-  $ npx chrysalis host launch --name alder --firmware OVMF.fd --uki worker.efi --root-disk root.img \\
-      --model-disk model.img --memory 64G --gpu 0000:17:00.0 --router router.example:8443 --dry-run`,
+  $ npx chrysalis host launch --name alder --image ./image --memory 64G --gpu 0000:17:00.0 \\
+      --router router.example:8443 --dry-run`,
     )
     .action(async (flags: LaunchFlags) => (await import('../launch/run.ts')).launch(flags));
 }

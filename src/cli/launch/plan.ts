@@ -1,4 +1,5 @@
-import { parseStrictJson } from '../../core/index.ts';
+import { CodedError, parseStrictJson } from '../../core/index.ts';
+import { HostConfiguration } from '../../image/index.ts';
 import type { HostView } from '../host/check.ts';
 import { type Diagnosis, diagnose } from '../host/doctor.ts';
 import { planGpus } from './gpus.ts';
@@ -31,6 +32,7 @@ export function planLaunch(host: HostView, shape: GuestShape, places: GuestPlace
   requireShape(shape);
   const gpus = planGpus(host, shape.gpus);
   const configuration = { version: 1, name: shape.name, ...own };
+  requireConfiguration(configuration);
   const launch = { version: 1, name: shape.name, tee: shape.tee, gpus: shape.gpus, ...own };
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const unit = unitOf(shape.name);
@@ -51,6 +53,14 @@ export function planLaunch(host: HostView, shape: GuestShape, places: GuestPlace
     qemu: shellLine([shape.qemu, ...qemuArguments(shape, places)]),
     measure: measureLine(shape),
   };
+}
+
+/** What the guest would refuse when it has booted is refused here. @throws CodedError USAGE_INVALID */
+function requireConfiguration(configuration: object): void {
+  const read = HostConfiguration.safeParse(configuration);
+  if (read.success) return;
+  const [issue] = read.error.issues;
+  throw new CodedError('USAGE_INVALID', `--${issue?.path.join('.')}: ${issue?.message}`);
 }
 
 function hostProblems({ tee, ready, checks }: Diagnosis, shape: GuestShape): string[] {

@@ -1,8 +1,7 @@
 import { CodedError } from '../../core/index.ts';
+import { DISK_SERIAL, HOST_CONFIGURATION_NAME } from '../../image/index.ts';
 import type { GuestPlaces, GuestShape } from './shape.ts';
 
-/** How the image's guest finds what is its own: `src/image` reads the same names. */
-const CONFIGURATION_NAME = 'opt/org.chrysalis/configuration';
 /** A large GPU has a BAR of 128 GiB; firmware leaves room for this much each. */
 const MMIO_MIB_PER_GPU = 262_144;
 /** Where SEV-SNP has its encryption bit, and what it costs of the address, on Genoa and Turin as on Milan. */
@@ -31,7 +30,7 @@ function bootOf({ boot }: GuestShape): string[] {
 function disk(name: 'root' | 'model', path: string): string[] {
   return [
     ...['-drive', `if=none,id=${name},format=raw,readonly=on,file=${path}`],
-    ...['-device', `virtio-blk-pci,drive=${name},serial=${name},${VIRTIO}`],
+    ...['-device', `virtio-blk-pci,drive=${name},serial=${DISK_SERIAL[name]},${VIRTIO}`],
   ];
 }
 
@@ -68,7 +67,7 @@ export function qemuArguments(shape: GuestShape, places: GuestPlaces): string[] 
     ...['-object', teeObject(shape)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-bios', shape.firmware, ...bootOf(shape)],
-    ...['-fw_cfg', `name=${CONFIGURATION_NAME},file=${places.configuration}`],
+    ...['-fw_cfg', `name=${HOST_CONFIGURATION_NAME},file=${places.configuration}`],
     ...disk('root', shape.rootDisk),
     ...disk('model', shape.modelDisk),
     ...['-netdev', 'user,id=net', '-device', `virtio-net-pci,netdev=net,${VIRTIO}`],

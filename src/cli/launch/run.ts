@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CodedError } from '../../core/index.ts';
 import { readText, writeDurably } from '../compose/files.ts';
+import type { HostView } from '../host/check.ts';
 import { diagnose } from '../host/doctor.ts';
 import { recordedHost, thisHost } from '../host/view.ts';
 import { EXIT, printable } from '../output.ts';
@@ -13,13 +14,15 @@ import { type GuestShape, type LaunchTee, placesOf } from './shape.ts';
 export type LaunchFlags = Readonly<{
   name: string;
   tee?: LaunchTee;
-  firmware: string;
+  image?: string;
+  variant: 'production' | 'debug';
+  firmware?: string;
   uki?: string;
   kernel?: string;
   initrd?: string;
   cmdlineFile?: string;
-  rootDisk: string;
-  modelDisk: string;
+  rootDisk?: string;
+  modelDisk?: string;
   vcpus: string;
   memory: string;
   vcpuType: string;
@@ -42,28 +45,57 @@ function memoryMiB(text: string): number {
   return amount === '' ? Number.NaN : Number(amount) * (unit === 'G' ? 1024 : 1);
 }
 
-function shapeOf(flags: LaunchFlags, tee: LaunchTee): GuestShape {
-  const { uki, kernel, initrd, cmdlineFile } = flags;
-  if ((uki === undefined) === (kernel === undefined)) {
-    throw new CodedError('USAGE_INVALID', 'give either --uki or --kernel', { flag: 'kernel' });
+type ImagePaths = Pick<GuestShape, 'firmware' | 'boot' | 'rootDisk' | 'modelDisk'>;
+
+/**
+ * The files of an image as `image build` names them: a unified kernel image for TDX; for SEV-SNP, whose firmware hashes
+ * them apart, kernel, RAM disk and command line. @throws CodedError USAGE_INVALID
+ */
+function imageIn(folder: string, host: HostView, tee: LaunchTee, variant: 'production' | 'debug'): ImagePaths {
+  const names = (host.list(folder) ?? []).filter((name) => name.endsWith('.cmdline'));
+  const [name, another] = names.filter((one) => one.endsWith('-debug.cmdline') === (variant === 'debug'));
+  if (name === undefined || another !== undefined) {
+    throw new CodedError('USAGE_INVALID', `${folder} holds no ${variant} image of \`image build\``, { field: 'image' });
+  }
+  const commandLine = host.read(join(folder, name));
+  const [kernel, initrd] = [join(folder, 'vmlinuz'), join(folder, 'initrd')];
+  return {
+    firmware: join(folder, 'firmware.fd'),
+    boot: tee === 'tdx' ? { uki: join(folder, name.replace(/cmdline$/, 'efi')) } : { kernel, initrd, commandLine },
+    rootDisk: join(folder, 'root.img'),
+    modelDisk: join(folder, 'model.img'),
+  };
+}
+
+/** Files that are named one by one. @throws CodedError USAGE_INVALID */
+function namedFiles(flags: LaunchFlags): ImagePaths {
+  const { firmware, uki, kernel, initrd, cmdlineFile, rootDisk, modelDisk } = flags;
+  const isWhole = firmware !== undefined && rootDisk !== undefined && modelDisk !== undefined;
+  if (!isWhole || (uki === undefined) === (kernel === undefined)) {
+    const why = 'give --image, or --firmware, --root-disk, --model-disk and either --uki or --kernel';
+    throw new CodedError('USAGE_INVALID', why, { field: 'image' });
   }
   const commandLine = cmdlineFile === undefined ? null : readText(cmdlineFile).replace(/\n$/, '');
   return {
-    name: flags.name,
-    tee,
-    firmware: resolve(flags.firmware),
+    firmware: resolve(firmware),
     boot:
       uki === undefined
         ? { kernel: resolve(kernel as string), initrd: initrd === undefined ? null : resolve(initrd), commandLine }
         : { uki: resolve(uki) },
-    rootDisk: resolve(flags.rootDisk),
-    modelDisk: resolve(flags.modelDisk),
-    vcpus: Number(flags.vcpus),
-    memoryMiB: memoryMiB(flags.memory),
-    vcpuType: flags.vcpuType,
+    rootDisk: resolve(rootDisk),
+    modelDisk: resolve(modelDisk),
+  };
+}
+
+function shapeOf(flags: LaunchFlags, host: HostView, tee: LaunchTee): GuestShape {
+  const { image, name, vcpus, memory, vcpuType, qemu, quoteSocket } = flags;
+  const files = image === undefined ? namedFiles(flags) : imageIn(resolve(image), host, tee, flags.variant);
+  return {
+    ...files,
+    ...{ name, tee, vcpuType, qemu, quoteSocket },
+    vcpus: Number(vcpus),
+    memoryMiB: memoryMiB(memory),
     gpus: flags.gpu ?? [],
-    qemu: flags.qemu,
-    quoteSocket: flags.quoteSocket,
   };
 }
 
@@ -74,7 +106,7 @@ export function launch(flags: LaunchFlags): void {
   if (tee === null) throw new CodedError('USAGE_INVALID', 'this host has no TEE that is known: name one with --tee');
   const { router, payee, release } = flags;
   const own = { router, ...(payee === undefined ? {} : { payee }), ...(release === undefined ? {} : { release }) };
-  const plan = planLaunch(host, shapeOf(flags, tee), placesOf(flags.name, resolve(flags.state)), own);
+  const plan = planLaunch(host, shapeOf(flags, host, tee), placesOf(flags.name, resolve(flags.state)), own);
   const isRoot = process.getuid?.() === 0;
   const isDry = flags.dryRun === true || flags.root !== undefined || !isRoot;
   if (!isDry && plan.problems.length === 0) carryOut(plan);
