@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   session: async () => (await import('./session.ts')).benchSession,
   router: async () => (await import('./router.ts')).benchRouter,
   release: async () => (await import('./release.ts')).benchRelease,
+  overload: async () => (await import('./overload.ts')).benchOverload,
   wire: async () => (await import('./wire/main.ts')).benchWire,
   gateway: async () => (await import('./gateway.ts')).benchGateway,
   engine: async () => (await import('./engine.ts')).benchEngine,
