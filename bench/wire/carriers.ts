@@ -13,6 +13,7 @@ import { Dispatcher } from '../../src/router/routing/index.ts';
 import { serveRouter } from '../../src/rpc/index.ts';
 import { echoEngine, type InProcess, startInProcess } from '../../tests/network/in-process.ts';
 import { type Exchange, exchangesOf } from './exchanges.ts';
+import { ROOM } from './load.ts';
 
 export const INFER = '/chrysalis.v1.Inference/Infer';
 export const SLOTS = 16_384;
@@ -72,8 +73,8 @@ async function grpcJsProxy(backend: string): Promise<number> {
 
 /** The least that node:http2 can do: DATA passes as it comes, trailers after it. */
 async function http2Proxy(backend: string): Promise<number> {
-  const session = http2.connect(`http://${backend}`);
-  const server = http2.createServer();
+  const session = http2.connect(`http://${backend}`, ROOM);
+  const server = http2.createServer(ROOM);
   server.on('stream', (incoming, headers) => {
     const stream = incoming as http2.ServerHttp2Stream;
     const onward = session.request({

@@ -2,6 +2,8 @@ import http2 from 'node:http2';
 import { framed, MessageReader, v1 } from '../../src/rpc/index.ts';
 import type { Exchange } from './exchanges.ts';
 
+/** For ten thousand streams on one connection, MiB. */
+export const ROOM = { maxSessionMemory: 1_024 };
 const SERVE = '/chrysalis.v1.WorkerAttachment/Serve';
 const INFER = '/chrysalis.v1.Inference/Infer';
 /** Streams that the worker keeps idle at the router: at least, and at most. */
@@ -76,7 +78,7 @@ export class Backend {
 
 /** A bare gRPC server that answers each request as its exchange says. */
 export function serveBackend(backend: Backend, byKey: ReadonlyMap<string, Exchange>): Promise<http2.Http2Server> {
-  const server = http2.createServer();
+  const server = http2.createServer(ROOM);
   server.on('stream', (incoming) => {
     const stream = incoming as http2.ServerHttp2Stream;
     const pieces: Buffer[] = [];
@@ -105,7 +107,7 @@ export async function parkWorker(
   backend: Backend,
   byHeader: ReadonlyMap<string, Exchange>,
 ): Promise<http2.ClientHttp2Session> {
-  const session = http2.connect(`http://${address}`);
+  const session = http2.connect(`http://${address}`, ROOM);
   const first = framed(v1.WorkerAttachment.service.Serve.requestSerialize({ lease }));
   const { responseDeserialize } = v1.WorkerAttachment.service.Serve;
   let idle = 0;
@@ -151,7 +153,7 @@ export async function parkWorker(
 
 /** A worker that has joined, parks a few streams, and is asked nothing. */
 export async function attachIdle(address: string, lease: Buffer, streams: number): Promise<http2.ClientHttp2Session> {
-  const session = http2.connect(`http://${address}`);
+  const session = http2.connect(`http://${address}`, ROOM);
   await new Promise((resolve, reject) => session.once('connect', resolve).once('error', reject));
   const { Attach, Serve } = v1.WorkerAttachment.service;
   const join = { versions: [1], name: 'idle', modelName: 'idle', concurrencyMax: 1 };
@@ -179,7 +181,7 @@ export class Frontend {
   }
 
   static async connect(address: string): Promise<Frontend> {
-    const session = http2.connect(`http://${address}`);
+    const session = http2.connect(`http://${address}`, ROOM);
     await new Promise((resolve, reject) => session.once('connect', resolve).once('error', reject));
     return new Frontend(session);
   }

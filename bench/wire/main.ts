@@ -81,13 +81,6 @@ async function counted(carrier: Carrier, work: () => Promise<number>): Promise<R
   const units = await work();
   const seconds = (performance.now() - started) / 1000;
   const after = await carrier.cost();
-  console.error(
-    carrier.kind,
-    units,
-    seconds,
-    (1000 * (after.cpuMs - before.cpuMs)) / units,
-    (1000 * (after.mainMs - before.mainMs)) / units,
-  );
   return {
     perSecond: units / seconds,
     cpuUs: (1000 * (after.cpuMs - before.cpuMs)) / units,

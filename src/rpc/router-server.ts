@@ -82,6 +82,7 @@ const LIMITS: GrpcLimits = {
   connectionsMax: 16_384,
   // One worker may carry as many answers, and one gateway ask for them.
   streamsMax: 32_768,
+  connectionMiBMax: 512,
 };
 
 export type RouterServer = Readonly<{ port: number; close(graceMs: number): Promise<void> }>;

@@ -113,6 +113,23 @@ test('malformed, oversized and misplaced messages get a coded status, and the ro
   attachment.close();
 });
 
+test('compressed messages and large metadata are refused, and the connection goes on', async () => {
+  const gzip = { ...wide, 'grpc.default_compression_algorithm': grpc.compressionAlgorithms.gzip };
+  const compressed = new stock.Inference(network.address, insecure, gzip);
+  const plain = new stock.Inference(network.address, insecure);
+  const codeOf = (client: typeof plain, metadata: grpc.Metadata) =>
+    new Promise<number | undefined>((done) =>
+      client.listModels({}, metadata, deadline(), (error: grpc.ServiceError | null) => done(error?.code)),
+    );
+  expect(await codeOf(compressed, new grpc.Metadata())).toBe(grpc.status.UNIMPLEMENTED);
+  const large = new grpc.Metadata();
+  large.set('x-large', 'x'.repeat(20_000));
+  expect(await codeOf(plain, large)).toBe(grpc.status.RESOURCE_EXHAUSTED);
+  expect(await codeOf(plain, new grpc.Metadata())).toBeUndefined();
+  compressed.close();
+  plain.close();
+});
+
 test('no error of the wire carries a stack or a path', async () => {
   const transparency = new stock.Transparency(network.address, insecure);
   const error = await new Promise<grpc.ServiceError>((done) =>

@@ -19,6 +19,8 @@ export type GrpcLimits = Readonly<{
   connectionsMax: number;
   /** Streams open at the same time on one connection. */
   streamsMax: number;
+  /** Of one connection, its streams and what waits on them included; beyond it streams are refused. */
+  connectionMiBMax: number;
   /** A peer that answers no PING for this long is gone. */
   keepaliveMs: number;
 }>;
@@ -59,12 +61,12 @@ export class GrpcServer {
 
   /** @throws CodedError PORT_IN_USE @returns the port bound */
   listen(options: Readonly<{ host: string; port: number; tls: TlsOptions | null }>): Promise<number> {
-    const { metadataBytesMax, streamsMax, connectionsMax } = this.#limits;
+    const { metadataBytesMax, streamsMax, connectionsMax, connectionMiBMax: maxSessionMemory } = this.#limits;
     const settings = { maxHeaderListSize: metadataBytesMax, maxConcurrentStreams: streamsMax, enablePush: false };
     const server =
       options.tls === null
-        ? http2.createServer({ settings })
-        : http2.createSecureServer({ settings, allowHTTP1: false, ...options.tls });
+        ? http2.createServer({ settings, maxSessionMemory })
+        : http2.createSecureServer({ settings, maxSessionMemory, allowHTTP1: false, ...options.tls });
     this.#server = server;
     server.maxConnections = connectionsMax;
     server.on('session', (session) => this.#keep(session));
