@@ -1,4 +1,6 @@
-/** Draws from a seed: the same seed draws the same (xorshift32). */
+import { seededRandom } from '../fleet/random.ts';
+
+/** Draws from a seed: the same seed draws the same. */
 export type Draw = Readonly<{
   /** An integer from 0 to `below` - 1. */
   int(below: number): number;
@@ -8,14 +10,7 @@ export type Draw = Readonly<{
 }>;
 
 export function drawFrom(seed: number): Draw {
-  let state = seed >>> 0 || 1;
-  const next = (): number => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state / 2 ** 32;
-  };
+  const next = seededRandom(seed);
   const int = (below: number) => Math.floor(next() * below);
   return {
     int,
