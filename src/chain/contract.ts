@@ -9,7 +9,7 @@ import {
   type StateInit,
   toNano,
 } from '@ton/core';
-import { CodedError } from '../core/index.ts';
+import { type Bytes, CodedError } from '../core/index.ts';
 import { COMPILED } from './compiled.ts';
 
 /** What the contracts have in common (contracts section 0.1). Amounts are nanoTON, times unix seconds. */
@@ -120,6 +120,9 @@ export function readData<T>(name: ContractName, data: Cell, read: (slice: Slice)
     );
   }
 }
+
+/** 32 bytes. */
+export const loadHash = (slice: Slice): Bytes => Uint8Array.from(slice.loadBuffer(32));
 
 /** A value of a contract's dictionary, which is only read here; bits left over are refused. */
 export function readOnly<T>(parse: (slice: Slice) => T): DictionaryValue<T> {

@@ -1,5 +1,6 @@
 import { type Address, beginCell, type Cell, Dictionary, type Slice, toNano } from '@ton/core';
 import { type Bytes, CodedError, merkleRoot, utf8 } from '../core/index.ts';
+import { type Bond, bondMessages, loadBond } from './bond.ts';
 import {
   addressOfInit,
   bytes32,
@@ -7,6 +8,7 @@ import {
   contractCode,
   fits,
   fitsNetwork,
+  loadHash,
   operationBody,
   readData,
   readOnly,
@@ -43,24 +45,22 @@ export type LogAnchorConfig = Readonly<{
 /** @property root 32 bytes @property at when the chain took it */
 export type AnchoredHead = Readonly<{ size: bigint; root: Bytes; at: number }>;
 
-export type LogAnchorState = Readonly<{
-  state: (typeof LOG_ANCHOR_STATES)[number];
-  /** Heads taken so far. */
-  seq: number;
-  head: AnchoredHead;
-  key: Bytes;
-  prev: Bytes;
-  prevUntil: number;
-  next: Bytes;
-  nextAt: number;
-  bond: bigint;
-  unbond: bigint;
-  unbondAt: number;
-  /** By size. */
-  disputes: ReadonlyMap<bigint, Readonly<{ root: Bytes; due: number; by: Address }>>;
-  /** The newest 64 heads, by sequence number modulo 64. */
-  ring: ReadonlyMap<number, AnchoredHead>;
-}>;
+export type LogAnchorState = Bond &
+  Readonly<{
+    state: (typeof LOG_ANCHOR_STATES)[number];
+    /** Heads taken so far. */
+    seq: number;
+    head: AnchoredHead;
+    key: Bytes;
+    prev: Bytes;
+    prevUntil: number;
+    next: Bytes;
+    nextAt: number;
+    /** By size. */
+    disputes: ReadonlyMap<bigint, Readonly<{ root: Bytes; due: number; by: Address }>>;
+    /** The newest 64 heads, by sequence number modulo 64. */
+    ring: ReadonlyMap<number, AnchoredHead>;
+  }>;
 
 function originCell(origin: string): Cell {
   if (!/^[\x21-\x2a\x2c-\x7e]+$/.test(origin) || origin.length > ORIGIN_BYTES_MAX) {
@@ -116,14 +116,12 @@ export function logAnchorAddress(config: LogAnchorConfig): Address {
   return addressOfInit(logAnchorInit(config));
 }
 
-const hash = (slice: Slice): Bytes => Uint8Array.from(slice.loadBuffer(32));
-
 function loadHead(slice: Slice): AnchoredHead {
-  return { size: slice.loadUintBig(64), root: hash(slice), at: slice.loadUint(32) };
+  return { size: slice.loadUintBig(64), root: loadHash(slice), at: slice.loadUint(32) };
 }
 
 const HEADS = readOnly(loadHead);
-const DISPUTES = readOnly((slice) => ({ root: hash(slice), due: slice.loadUint(32), by: slice.loadAddress() }));
+const DISPUTES = readOnly((slice) => ({ root: loadHash(slice), due: slice.loadUint(32), by: slice.loadAddress() }));
 
 /** @throws CodedError CONTRACT_MISMATCH unless it is version 1's layout and holds exactly this configuration */
 export function parseLogAnchorData(data: Cell, config: LogAnchorConfig): LogAnchorState {
@@ -138,11 +136,11 @@ export function parseLogAnchorData(data: Cell, config: LogAnchorConfig): LogAnch
     const keys = slice.loadRef().beginParse();
     const disputes = slice.loadDict(Dictionary.Keys.BigUint(64), DISPUTES);
     if (!slice.loadRef().equals(expected)) throw new RangeError('configuration');
-    const named = { key: hash(keys), prev: hash(keys), prevUntil: keys.loadUint(32), next: hash(keys) };
+    const named = { key: loadHash(keys), prev: loadHash(keys), prevUntil: keys.loadUint(32), next: loadHash(keys) };
     const nextAt = keys.loadUint(32);
     const bonds = keys.loadRef().beginParse();
     keys.endParse();
-    const bond = { bond: bonds.loadCoins(), unbond: bonds.loadCoins(), unbondAt: bonds.loadUint(32) };
+    const bond = loadBond(bonds);
     bonds.endParse();
     return { state, seq, head, ...named, nextAt, ...bond, disputes: new Map(disputes), ring: new Map(ring) };
   });
@@ -194,7 +192,5 @@ export const logAnchorMessage = {
   acceptKey: (queryId = 0n): Cell => operationBody(0x4c410007, queryId).endCell(),
   freeze: (on: boolean, queryId = 0n): Cell => operationBody(0x4c410008, queryId).storeBit(on).endCell(),
   queryHead: (size: bigint, queryId = 0n): Cell => sized(0x4c410009, queryId, size).endCell(),
-  bondIn: (amount: bigint, queryId = 0n): Cell => operationBody(0x4c41000a, queryId).storeCoins(amount).endCell(),
-  unbond: (amount: bigint, queryId = 0n): Cell => operationBody(0x4c41000b, queryId).storeCoins(amount).endCell(),
-  takeBond: (queryId = 0n): Cell => operationBody(0x4c41000c, queryId).endCell(),
+  ...bondMessages(0x4c41000a),
 };

@@ -1,5 +1,6 @@
 import { type Address, beginCell, type Cell, Dictionary, type DictionaryValue, type Slice, toNano } from '@ton/core';
 import { type Bytes, CodedError, toHex } from '../core/index.ts';
+import { type Bond, bondMessages, loadBond } from './bond.ts';
 import {
   addressOfInit,
   bytes32,
@@ -7,6 +8,7 @@ import {
   contractCode,
   fits,
   fitsNetwork,
+  loadHash,
   operationBody,
   readData,
   readOnly,
@@ -47,6 +49,7 @@ export type PostedRoot = Readonly<{
 }>;
 
 export type PoolState = PostedRoot &
+  Bond &
   Readonly<{
     prevRoot: Bytes;
     prevSum: bigint;
@@ -57,9 +60,6 @@ export type PoolState = PostedRoot &
     fee: bigint;
     withdrawn: bigint;
     paid: bigint;
-    bond: bigint;
-    unbond: bigint;
-    unbondAt: number;
     bps: number;
     nextBps: number;
     nextAt: number;
@@ -122,7 +122,6 @@ export function poolAddress(config: PoolConfig): Address {
   return addressOfInit(poolInit(config));
 }
 
-const hash = (slice: Slice): Bytes => Uint8Array.from(slice.loadBuffer(32));
 const PAYEES = readOnly((slice) => ({ claimed: slice.loadCoins(), inRoot: slice.loadCoins() }));
 const CHALLENGES = readOnly((slice) => ({ cumulative: slice.loadCoins(), due: slice.loadUint(32) }));
 const KEYS = readOnly((slice) => slice.loadUint(32));
@@ -135,7 +134,12 @@ function loadMap<T>(slice: Slice, value: DictionaryValue<T>): ReadonlyMap<string
 function loadPending(cell: Cell | null): PoolState['pending'] {
   if (cell === null) return null;
   const slice = cell.beginParse();
-  const pending = { root: hash(slice), sum: slice.loadCoins(), epoch: slice.loadUint(32), covers: slice.loadUint(32) };
+  const pending = {
+    root: loadHash(slice),
+    sum: slice.loadCoins(),
+    epoch: slice.loadUint(32),
+    covers: slice.loadUint(32),
+  };
   const at = slice.loadUint(32);
   slice.endParse();
   return { ...pending, at };
@@ -148,9 +152,7 @@ function loadBooks(cell: Cell) {
     fee: slice.loadCoins(),
     withdrawn: slice.loadCoins(),
     paid: slice.loadCoins(),
-    bond: slice.loadCoins(),
-    unbond: slice.loadCoins(),
-    unbondAt: slice.loadUint(32),
+    ...loadBond(slice),
     bps: slice.loadUint(16),
     nextBps: slice.loadUint(16),
     nextAt: slice.loadUint(32),
@@ -177,9 +179,9 @@ function loadClaims(cell: Cell, config: PoolConfig) {
 export function parsePoolData(data: Cell, config: PoolConfig): PoolState {
   return readData('pool', data, (slice) => {
     if (slice.loadUint(16) !== POOL_VERSION) throw new RangeError('version');
-    const root = hash(slice);
+    const root = loadHash(slice);
     const sum = slice.loadCoins();
-    const previous = { prevRoot: hash(slice), prevSum: slice.loadCoins() };
+    const previous = { prevRoot: loadHash(slice), prevSum: slice.loadCoins() };
     const rootPaid = slice.loadCoins();
     const numbers = { epoch: slice.loadUint(32), covers: slice.loadUint(32) };
     const pending = loadPending(slice.loadMaybeRef());
@@ -225,9 +227,7 @@ export const poolMessage = {
     operationBody(0x504c0009, queryId)
       .storeUint(fits(bps, 16, 'bps'), 16)
       .endCell(),
-  bondIn: (amount: bigint, queryId = 0n): Cell => operationBody(0x504c000a, queryId).storeCoins(amount).endCell(),
-  unbond: (amount: bigint, queryId = 0n): Cell => operationBody(0x504c000b, queryId).storeCoins(amount).endCell(),
-  takeBond: (queryId = 0n): Cell => operationBody(0x504c000c, queryId).endCell(),
+  ...bondMessages(0x504c000a),
   /** Closes a channel of this pool at once, from the payee's side. */
   release: (channel: Address, queryId = 0n): Cell => operationBody(0x504c000d, queryId).storeAddress(channel).endCell(),
 };

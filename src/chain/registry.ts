@@ -15,6 +15,7 @@ import {
   contractCode,
   fits,
   fitsNetwork,
+  loadHash,
   operationBody,
   readData,
   readOnly,
@@ -113,7 +114,6 @@ function nameOf<T extends Record<string, number>>(table: T, value: number, field
   return found[0];
 }
 
-const hash = (slice: Slice): Bytes => Uint8Array.from(slice.loadBuffer(32));
 const status = (slice: Slice): Status => nameOf(STATUS, slice.loadUint(8), 'status') as Status;
 
 const IMAGES = readOnly((slice): ImageEntry => {
@@ -124,14 +124,14 @@ const IMAGES = readOnly((slice): ImageEntry => {
     status: status(slice),
     added: slice.loadUint(32),
     expires: slice.loadUint(32),
-    manifest: hash(slice),
+    manifest: loadHash(slice),
   };
 });
 const MODELS = readOnly(
   (slice): ModelEntry => ({
     status: status(slice),
     added: slice.loadUint(32),
-    manifest: hash(slice),
+    manifest: loadHash(slice),
   }),
 );
 const ROUTERS = readOnly((outer): RouterEntry => {
@@ -139,17 +139,17 @@ const ROUTERS = readOnly((outer): RouterEntry => {
   const named = { status: status(slice), operator: slice.loadAddress(), pool: slice.loadAddress() };
   const keys = slice.loadRef().beginParse();
   slice.endParse();
-  const entry = { ...named, dispatch: hash(keys), endpoint: hash(keys), updated: keys.loadUint(32) };
+  const entry = { ...named, dispatch: loadHash(keys), endpoint: loadHash(keys), updated: keys.loadUint(32) };
   keys.endParse();
   return entry;
 });
 const LOGS = readOnly((outer): LogEntry => {
   const slice = outer.loadRef().beginParse();
-  const entry = { status: status(slice), key: hash(slice), anchor: slice.loadAddress() };
+  const entry = { status: status(slice), key: loadHash(slice), anchor: slice.loadAddress() };
   slice.endParse();
   return entry;
 });
-const PENDING = readOnly((slice) => ({ hash: hash(slice), tag: slice.loadUint(32), eta: slice.loadUint(32) }));
+const PENDING = readOnly((slice) => ({ hash: loadHash(slice), tag: slice.loadUint(32), eta: slice.loadUint(32) }));
 
 function loadSet<T>(slice: Slice, value: DictionaryValue<T>): ReadonlyMap<string, T> {
   const found = slice.loadDict(Dictionary.Keys.Buffer(32), value);
@@ -172,7 +172,7 @@ export function parseRegistryData(data: Cell, network: number): RegistryState {
     if (slice.loadUint(16) !== REGISTRY_VERSION) throw new RangeError('version');
     const numbers = { seq: slice.loadUint(32), nextOp: slice.loadUint(32), timelock: slice.loadUint(32) };
     const parties = { owner: slice.loadAddress(), guardian: slice.loadAddress() };
-    const params = hash(slice);
+    const params = loadHash(slice);
     const pending = new Map(slice.loadDict(Dictionary.Keys.Uint(32), PENDING));
     const sets = slice.loadRef().beginParse();
     if (sets.loadInt(32) !== network) throw new RangeError('network');

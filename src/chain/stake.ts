@@ -1,4 +1,5 @@
 import { type Address, beginCell, type Cell } from '@ton/core';
+import { type Bond, bondMessages, loadBond } from './bond.ts';
 import {
   addressOfInit,
   type ContractInit,
@@ -20,7 +21,7 @@ export type StakeConfig = Readonly<{
   court: Address;
 }>;
 
-export type StakeState = Readonly<{ bond: bigint; unbond: bigint; unbondAt: number; holdUntil: number }>;
+export type StakeState = Bond & Readonly<{ holdUntil: number }>;
 
 const courtCell = (court: Address) => beginCell().storeAddress(court).endCell();
 
@@ -51,7 +52,7 @@ export function parseStakeData(data: Cell, config: StakeConfig): StakeState {
   return readData('stake', data, (slice) => {
     if (slice.loadUint(16) !== STAKE_VERSION || slice.loadInt(32) !== config.network) throw new RangeError('version');
     if (!slice.loadAddress().equals(config.owner)) throw new RangeError('owner');
-    const bonds = { bond: slice.loadCoins(), unbond: slice.loadCoins(), unbondAt: slice.loadUint(32) };
+    const bonds = loadBond(slice);
     const holdUntil = slice.loadUint(32);
     if (!slice.loadRef().equals(courtCell(config.court))) throw new RangeError('court');
     return { ...bonds, holdUntil };
@@ -66,7 +67,5 @@ export const stakeMessage = {
     operationBody(0x53540002, queryId)
       .storeUint(fits(until, 32, 'until'), 32)
       .endCell(),
-  bondIn: (amount: bigint, queryId = 0n): Cell => operationBody(0x53540003, queryId).storeCoins(amount).endCell(),
-  unbond: (amount: bigint, queryId = 0n): Cell => operationBody(0x53540004, queryId).storeCoins(amount).endCell(),
-  takeBond: (queryId = 0n): Cell => operationBody(0x53540005, queryId).endCell(),
+  ...bondMessages(0x53540003),
 };

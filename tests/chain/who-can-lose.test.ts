@@ -40,7 +40,8 @@ import { bytes, DAY, emulator, HOUR, signingKey as key, party, VALUE } from './s
 /**
  * Contracts section 2, "who can lose what", a row a test. The rows of credit and of an outage are in
  * tests/router/accounts.test.ts, those of a worker's false receipts in tests/session/threats.test.ts, that of a lying
- * provider in tests/chain/endpoint.test.ts and providers.test.ts.
+ * provider in tests/chain/endpoint.test.ts and providers.test.ts, that of an issuer who locks a wallet in
+ * tests/chain/locked-jetton.test.ts.
  */
 const [client, operator, owner, guardian, thief] = [1, 2, 3, 4, 5].map(party) as [
   Address,
