@@ -25,6 +25,7 @@ import { guestStatus } from '../../src/cli/launch/qmp.ts';
 import { carryOut } from '../../src/cli/launch/run.ts';
 import { type GuestShape, placesOf } from '../../src/cli/launch/shape.ts';
 import { unitWord } from '../../src/cli/launch/unit.ts';
+import { parseHostConfiguration } from '../../src/image/index.ts';
 import { type InProcess, startInProcess } from '../network/in-process.ts';
 import { runHere } from './in-process.ts';
 import { type Files, record, removeHosts, SNP, snapshot, TDX, without } from './recorded-hosts.ts';
@@ -102,6 +103,7 @@ test('a TDX guest with a GPU: QEMU, unit, configuration and the line that measur
     'name=opt/ovmf/X-PciMmio64Mb,string=262144',
   ]);
   const [configuration, , unit] = plan.files;
+  expect(parseHostConfiguration(configuration?.text ?? '', 'production')).toMatchObject({ name: 'alder' });
   expect(JSON.parse(configuration?.text ?? '')).toEqual({
     version: 1,
     name: 'alder',
@@ -429,6 +431,8 @@ describe('host status', () => {
     const noise = `{"event":"admitted","workerId":"${'ab'.repeat(32)}"}\n[ 1.0] x {"event":"image"}\n{"event":"refused","message":"no","workerId":"${id}"}\n{"event":"adm[  2.0] cut\n{"event":"unknown"}\n`;
     expect(newsOf(noise)).toEqual({ last: 'refused', failure: 'no', workerId: id });
     expect(newsOf('')).toEqual({ last: null, failure: null, workerId: null });
+    const stopped = `{"event":"image"}\n[    9.1] device-mapper: verity: 254:16: data block 412 is corrupted\n[    9.2] Kernel panic`;
+    expect(newsOf(stopped)).toMatchObject({ last: 'failed', failure: expect.stringContaining('data block 412') });
     fc.assert(fc.property(fc.string(), (text) => void newsOf(text)));
   });
 });

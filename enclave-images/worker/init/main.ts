@@ -3,7 +3,7 @@
  * checks every block of them, and becomes the worker. There is no shell, no login, and nothing else that runs. Where
  * anything fails it says so on the console and ends, and with the first process the kernel stops.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { WorkerRunOptions } from '../../../src/cli/compose/worker.ts';
 import {
   DISK_SERIAL,
@@ -19,6 +19,10 @@ import { changeRoot, loadModule, MOUNT, mount } from './system.ts';
 import { openVerityDevice } from './verity-device.ts';
 
 const NEW_ROOT = '/new-root';
+/** Linux ABI: Documentation/ABI/stable/sysfs-class-tpm. */
+const PCRS = '/sys/class/tpm/tpm0/pcr-sha384';
+/** Registers that are extended before an operating system runs. */
+const BOOT_PCRS = 16;
 const WORKER = '/app/src/cli/enclave.js';
 const NOTHING_RUNS = MOUNT.noSetUid | MOUNT.noDevices | MOUNT.noPrograms;
 const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUid | MOUNT.noDevices;
@@ -43,6 +47,13 @@ function loadModules(): readonly string[] {
   return absent;
 }
 
+/** What firmware and boot loader measured, where the guest has a TPM: for whoever compares it with the predictions. */
+function sayMeasured(): void {
+  if (!existsSync(PCRS)) return;
+  const registers = Array.from({ length: BOOT_PCRS }, (_, pcr) => readFileSync(`${PCRS}/${pcr}`, 'latin1').trim());
+  say('measured', { bank: 'sha384', registers: registers.map((register) => register.toLowerCase()) });
+}
+
 function hostConfiguration(variant: MeasuredConfiguration['variant']): HostConfiguration {
   const path = `/sys/firmware/qemu_fw_cfg/by_name/${HOST_CONFIGURATION_NAME}/raw`;
   const bytes = readFileSync(path);
@@ -64,13 +75,13 @@ async function openDisks(measured: MeasuredConfiguration): Promise<void> {
   mount(model, `${NEW_ROOT}/model`, 'erofs', READ_ONLY | MOUNT.noPrograms);
 }
 
-/** The checked root in place of the RAM disk, whose files are given up: they are the same program again. */
+/** The checked root in place of the RAM disk, whose files are given up: the last of its memory goes with this program. */
 function enterRoot(): void {
   mountKernelFiles(NEW_ROOT);
   mount('configfs', `${NEW_ROOT}/sys/kernel/config`, 'configfs', NOTHING_RUNS);
   mount('tmpfs', `${NEW_ROOT}/run`, 'tmpfs', NOTHING_RUNS, SCRATCH);
   mount('tmpfs', `${NEW_ROOT}/tmp`, 'tmpfs', NOTHING_RUNS, SCRATCH);
-  for (const name of ['modules', 'app', 'init']) rmSync(`/${name}`, { recursive: true });
+  for (const name of ['modules', 'app', 'init', 'usr', 'lib', 'lib64']) rmSync(`/${name}`, { recursive: true });
   process.chdir(NEW_ROOT);
   mount('.', '/', '', MOUNT.move);
   changeRoot('.');
@@ -98,6 +109,7 @@ async function start(): Promise<never> {
   mountKernelFiles('');
   const measured = parseMeasuredWords(readFileSync('/proc/cmdline', 'utf8'));
   say('image', measured);
+  sayMeasured();
   const absent = loadModules();
   if (absent.length > 0) say('absent', { modules: absent });
   const host = hostConfiguration(measured.variant);

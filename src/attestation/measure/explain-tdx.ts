@@ -13,6 +13,7 @@ import type { QemuRules } from './qemu.ts';
 import {
   type AcpiDigests,
   handOffEvent,
+  isPatched,
   type PredictedEvent,
   registerOf,
   rtmr0Events,
@@ -177,7 +178,11 @@ function explainRtmr1(
   recorded: readonly Uint8Array[] | null,
 ): Explanation {
   const { boot, rules, memoryBytes, others } = input;
-  const label = (patches: boolean) => (patches ? 'before 10.2' : '10.2 or later');
+  const label = (patches: boolean) => {
+    if (boot.kind === 'uki') return patches ? 'before 9.2.1 (8.2.9)' : '9.2.1 (8.2.9) or later';
+    return patches ? 'before 10.2' : '10.2 or later';
+  };
+  const patched = isPatched(boot, rules);
   const boots: readonly Variant<TdBoot>[] =
     boot.kind === 'uki'
       ? variantsOf<TdBoot>(
@@ -189,8 +194,8 @@ function explainRtmr1(
           variantsOf('kernel', { label: 'the file given', value: boot.kernel }, others.kernels),
           initrdsOf(boot.initrd, others.initrds),
         ).map(({ value: [kernel, initrd], differences }) => ({ value: { ...boot, kernel, initrd }, differences }));
-  const versions = variantsOf('qemuVersion', { label: label(rules.patchesKernel), value: rules.patchesKernel }, [
-    { label: label(!rules.patchesKernel), value: !rules.patchesKernel },
+  const versions = variantsOf('qemuVersion', { label: label(patched), value: patched }, [
+    { label: label(!patched), value: !patched },
   ]);
   const memories = memoriesOf(memoryBytes).filter(
     ({ value, differences }) => differences.length === 0 || (value <= KERNEL_MEMORY_MAX && value % (128 * MIB) === 0),
@@ -201,7 +206,8 @@ function explainRtmr1(
       differences.length < 3 && (patches || !differences.some(({ input: name }) => name === 'memory')),
   );
   type Value = (typeof all)[number]['value'];
-  const predict = ([[one, patchesKernel], memory]: Value) => rtmr1Events(one, memory, { ...rules, patchesKernel });
+  const predict = ([[one, patches], memory]: Value) =>
+    rtmr1Events(one, memory, { ...rules, patchesKernel: patches ? 'all' : 'none' });
   if (recorded !== null) return byEvents(rtmr1Events(boot, memoryBytes, rules), recorded, all, predict);
   return firstOf(all, (value) => registerOf(predict(value)), register);
 }

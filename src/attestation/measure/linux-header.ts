@@ -22,7 +22,7 @@ export type KernelLoad = Readonly<{
 /**
  * A kernel as QEMU before 10.2 hands it to the firmware of a TD: with the setup header filled in (Linux x86 boot
  * protocol), so that its digest depends on memory and on the size of the initial RAM disk. A file that is no bzImage,
- * such as a unified kernel image, has four bytes of its DOS header overwritten.
+ * such as a unified kernel image, has four bytes of its DOS header overwritten, until QEMU left those alone (`qemuRules`).
  * @throws CodedError IMAGE_MALFORMED, IMAGE_UNSUPPORTED, USAGE_INVALID
  * @see QEMU, x86_load_linux; docs/measurements.md
  */

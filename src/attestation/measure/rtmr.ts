@@ -98,7 +98,7 @@ export function rtmr1Events(boot: TdBoot, memoryBytes: number, rules: QemuRules)
   const loaded = boot.kind === 'linux' ? boot.kernel : boot.image;
   const initrdBytes = boot.kind === 'linux' ? (boot.initrd?.length ?? 0) : 0;
   const commandLine = boot.kind === 'linux' ? boot.commandLine : '';
-  const handed = rules.patchesKernel
+  const handed = isPatched(boot, rules)
     ? kernelAsQemuPatchesIt({ kernel: loaded, initrdBytes, commandLine, memoryBytes })
     : loaded;
   const image = (name: string, bytes: Uint8Array) => computed(name, authenticodeDigest(parsePe(bytes)));
@@ -110,6 +110,11 @@ export function rtmr1Events(boot: TdBoot, memoryBytes: number, rules: QemuRules)
     action('Exit Boot Services Invocation'),
     action('Exit Boot Services Returned with Success'),
   ];
+}
+
+/** Whether QEMU fills in the header of what this guest boots. */
+export function isPatched({ kind }: TdBoot, { patchesKernel }: QemuRules): boolean {
+  return patchesKernel === 'all' || (kind === 'linux' && patchesKernel === 'linux');
 }
 
 /**

@@ -29,12 +29,22 @@ export function consoleTail(path: string): string {
   }
 }
 
+/** As the kernel says it of a block that does not fit the hash tree, before it stops. */
+const CORRUPTED = /device-mapper: verity: \S+ (data|metadata) block (\d{1,15}) is corrupted/;
+
 /** Reads events, one JSON object a line, among the kernel's own lines. A new boot begins with `image`. */
 export function newsOf(text: string): GuestNews {
   let news: GuestNews = { last: null, failure: null, workerId: null };
   for (const line of text.split(/\r?\n/)) {
     const event = eventOf(line);
-    if (event === null) continue;
+    if (event === null) {
+      const [, kind, block] = CORRUPTED.exec(line) ?? [];
+      if (block !== undefined) {
+        const failure = `the kernel refused a disk: its ${kind} block ${block} is not the one that was measured`;
+        news = { ...news, last: 'failed', failure };
+      }
+      continue;
+    }
     if (event.event === 'image') news = { last: 'image', failure: null, workerId: null };
     const workerId =
       typeof event.workerId === 'string' && /^[0-9a-f]{64}$/.test(event.workerId) ? event.workerId : null;

@@ -20,7 +20,7 @@ import { firmware, linuxKernel, tdSections } from './firmware.ts';
 
 const folder = vectorsFolder('tdx');
 const GIB = 2 ** 30;
-const RULES = { pageOrder: 'interleaved', patchesKernel: true } as const;
+const RULES = { pageOrder: 'interleaved', patchesKernel: 'linux' } as const;
 
 type Sample = Readonly<{ quote: string; event_log: string; vm_config?: string }>;
 type Digested = Readonly<{ digest: Uint8Array | null }>;

@@ -215,7 +215,7 @@ describe('a unified kernel image', () => {
 
   test('measures as itself, then as the kernel in it with its own command line', () => {
     const image = uki(commandLine);
-    const rules = { pageOrder: 'interleaved', patchesKernel: false } as const;
+    const rules = { pageOrder: 'interleaved', patchesKernel: 'none' } as const;
     const rtmr1 = rtmr1Events({ kind: 'uki', image }, GIB, rules);
     expect(rtmr1.map(({ name }) => name)).toEqual([
       'unified kernel image',
@@ -227,6 +227,11 @@ describe('a unified kernel image', () => {
     ]);
     expect(toHex(rtmr1[0]?.digest as never)).toBe(toHex(authenticodeDigest(parsePe(image))));
     expect(toHex(rtmr1[3]?.digest as never)).toBe(toHex(authenticodeDigest(parsePe(kernel))));
+    // QEMU of a time between left it alone already; one before wrote into it.
+    const of = (patchesKernel: 'all' | 'linux') =>
+      rtmr1Events({ kind: 'uki', image }, GIB, { ...rules, patchesKernel });
+    expect(of('linux')).toEqual(rtmr1);
+    expect(toHex(of('all')[0]?.digest as never)).not.toBe(toHex(rtmr1[0]?.digest as never));
     const rtmr2 = rtmr2Events({ kind: 'uki', image });
     expect(toHex(rtmr2[0]?.digest as never)).toBe(sha384(Buffer.from('quiet ro\0', 'utf16le')));
     expect(toHex(rtmr2[1]?.digest as never)).toBe(sha384(utf8('initrd')));
@@ -257,10 +262,14 @@ describe('command line and initial RAM disk', () => {
   });
 
   test('versions of QEMU', () => {
-    expect(qemuRules('8.2.4')).toEqual({ pageOrder: 'two-pass', patchesKernel: true });
-    expect(qemuRules('9.0.0')).toEqual({ pageOrder: 'interleaved', patchesKernel: true });
-    expect(qemuRules('10.1')).toEqual({ pageOrder: 'interleaved', patchesKernel: true });
-    expect(qemuRules('10.2.0')).toEqual({ pageOrder: 'interleaved', patchesKernel: false });
+    expect(qemuRules('8.2.4')).toEqual({ pageOrder: 'two-pass', patchesKernel: 'all' });
+    expect(qemuRules('8.2.9')).toEqual({ pageOrder: 'two-pass', patchesKernel: 'linux' });
+    expect(qemuRules('9.0.0')).toEqual({ pageOrder: 'interleaved', patchesKernel: 'all' });
+    expect(qemuRules('9.2.0')).toEqual({ pageOrder: 'interleaved', patchesKernel: 'all' });
+    expect(qemuRules('9.2')).toEqual({ pageOrder: 'interleaved', patchesKernel: 'all' });
+    expect(qemuRules('9.2.1')).toEqual({ pageOrder: 'interleaved', patchesKernel: 'linux' });
+    expect(qemuRules('10.1')).toEqual({ pageOrder: 'interleaved', patchesKernel: 'linux' });
+    expect(qemuRules('10.2.0')).toEqual({ pageOrder: 'interleaved', patchesKernel: 'none' });
     for (const version of ['', '7.2.0', '9', 'v9.1', '9.1.0-rc1', '99999.1']) {
       expect(() => qemuRules(version)).toThrow(refused('USAGE_INVALID'));
     }

@@ -11,8 +11,8 @@ import {
 import { type Json, toHex } from '../../../core/index.ts';
 import { type BuiltImage, VARIANTS, type Variant } from './build.ts';
 
-/** From this version QEMU hands a kernel over as it is, so no register goes by the guest's memory. */
-const QEMU = '10.2';
+/** From this version QEMU hands a unified kernel image over as it is, so no register goes by the guest's memory. */
+const QEMU = '9.2.1';
 
 const digest = (bytes: Uint8Array) => toHex(sha256(bytes));
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { CodedError, type Json, parseStrictJson } from '../../../core/index.ts';
 import { readText } from '../../compose/files.ts';
-import { codedFromSystem, EXIT, labelled, seconds } from '../../output.ts';
+import { codedFromSystem, EXIT, labelled, seconds, wantsColour } from '../../output.ts';
 import { ROOT, WORKER_IMAGE } from '../../paths.ts';
 import { type BuiltImage, buildImage, definitionIn, lockIn, VARIANTS } from './build.ts';
 import { fetchPackages, lockPackages } from './packages.ts';
@@ -69,8 +69,13 @@ export function build(flags: BuildFlags): void {
   if (flags.updateReference === true && flags.model !== undefined) {
     throw new CodedError('USAGE_INVALID', '--update-reference is for the model that the definition names');
   }
+  const isSeen = wantsColour(process.stderr, process.env);
+  const doing = (what: string) => isSeen && process.stderr.write(`\r\u001b[K${what}`);
+  doing('fetching packages …');
   const downloaded = fetchPackages(definition, lockIn(WORKER_IMAGE), flags.store);
+  doing('making disks and kernel images …');
   const image = buildImage({ folder: WORKER_IMAGE, store: flags.store, model });
+  doing('');
   const reference = referenceOf(image);
   writeImage(flags.out, image);
   write(join(flags.out, 'reference-values.json'), pretty(reference));
