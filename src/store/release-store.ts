@@ -56,7 +56,7 @@ export function openReleaseStore(file: string): ReleaseStore {
   let db: DatabaseSync;
   try {
     db = new DatabaseSync(file);
-    // What was overwritten is gone from the file too: an old secret does not outlive its replacement.
+    // What is replaced is overwritten, encrypted as it is, once the write-ahead log is folded into the file.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
     db.exec(SCHEMA);
   } catch (cause) {

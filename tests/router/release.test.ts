@@ -108,6 +108,46 @@ describe('no secret', () => {
     expect(await scene.fetch(boot, name)).toHaveLength(32);
   });
 
+  test('to anybody while too many ask; their challenges are not spent by that', async () => {
+    const busy = await releaseScene({
+      limits: {
+        attempts: { perSecond: 0.001, burst: 1 },
+        releases: { perSecond: 100, burst: 100 },
+        judgedAtOnceMax: 8,
+      },
+    });
+    try {
+      await busy.register();
+      const boot = busy.newWorker();
+      const { ask } = await askOf(boot, 'model-key', busy.link);
+      // What answers no challenge costs nothing and takes nobody's turn.
+      const forged = { ...ask, nonce: systemRandomness(32) };
+      for (let i = 0; i < 5; i++)
+        expect(await busy.link.release(forged)).toMatchObject({ failedChecks: ['nonceOpen'] });
+      await busy.fetch(boot);
+      for (let i = 0; i < 2; i++) {
+        const answer = await busy.link.release(ask);
+        expect(answer).toMatchObject({ outcome: 'refused', failedChecks: ['rate'] });
+      }
+    } finally {
+      await busy.close();
+    }
+  });
+
+  test('at once where the log hangs: a revocation waits for no entry', async () => {
+    const name = newName();
+    await scene.register(name);
+    let goOn: (value: unknown) => void = () => undefined;
+    scene.meanwhile.run = () =>
+      new Promise((done) => {
+        goOn = done;
+      });
+    const revoking = scene.service.revoke({ name });
+    expect(await failedChecks(scene.fetch(scene.newWorker(), name))).toBe('secretActive');
+    goOn(null);
+    expect(await revoking).toEqual([name]);
+  });
+
   test('once the secret is revoked, and none that waits for the log at that moment', async () => {
     const name = newName();
     await scene.register(name);

@@ -38,18 +38,23 @@ export function createChallenges(deps: Readonly<{ now: () => UnixMs; randomness:
     for (const [nonce, end] of spent) if (end < now) spent.delete(nonce);
   };
 
+  const endOf = (nonce: Uint8Array) => Number(new DataView(nonce.buffer, nonce.byteOffset, 8).getBigUint64(0, false));
+  /** One of ours for this secret, not over and not answered. */
+  const isOpen = (secret: string, nonce: Uint8Array): boolean =>
+    nonce.length === NONCE_BYTES &&
+    equalBytes(made(secret, nonce.subarray(0, BODY_BYTES)), nonce) &&
+    endOf(nonce) >= clock() &&
+    !spent.has(toHex(nonce));
+
   return {
     make: (secret: string): Bytes => made(secret, concat(u64(clock() + CHALLENGE_LIFETIME_MS), deps.randomness(8))),
+    isOpen,
     /** True once for each challenge of ours for this secret, while it is open. @throws CodedError CHALLENGES_EXHAUSTED */
     take(secret: string, nonce: Uint8Array): boolean {
-      if (nonce.length !== NONCE_BYTES || !equalBytes(made(secret, nonce.subarray(0, BODY_BYTES)), nonce)) return false;
-      const end = Number(new DataView(nonce.buffer, nonce.byteOffset, 8).getBigUint64(0, false));
-      const now = clock();
-      const name = toHex(nonce);
-      if (end < now || spent.has(name)) return false;
-      if (spent.size >= spentMax) forget(now);
+      if (!isOpen(secret, nonce)) return false;
+      if (spent.size >= spentMax) forget(clock());
       if (spent.size >= spentMax) throw new CodedError('CHALLENGES_EXHAUSTED', 'too many answers at this time');
-      spent.set(name, end);
+      spent.set(toHex(nonce), endOf(nonce));
       return true;
     },
   };

@@ -176,19 +176,21 @@ export function createKeyRelease(deps: KeyReleaseDeps, limits: ReleaseLimits = R
   };
 
   const released = async (ask: ReleaseAsk): Promise<ReleaseAnswer> => {
-    // Spent first, whatever comes of it: a challenge is good for one answer.
-    if (!isSecretName(ask.secret) || !challenges.take(ask.secret, ask.nonce)) {
+    if (!isSecretName(ask.secret) || !challenges.isOpen(ask.secret, ask.nonce)) {
       return notReleased('the request answers no open challenge', 'nonceOpen', RETRY_AFTER_MS);
     }
+    // Before anything is remembered of it: nobody fills what is remembered by asking often.
+    const wait = attempts.take('', 1, now());
+    if (wait > 0 || judging >= limits.judgedAtOnceMax) {
+      return notReleased('too many ask at this time', 'rate', Math.max(wait, 1_000));
+    }
+    // Spent from here on, whatever comes of it: a challenge is good for one answer.
+    challenges.take(ask.secret, ask.nonce);
     const row = rows.get(ask.secret);
     if (row === undefined) return notReleased('no such secret is released here', 'secretKnown');
     if (!isActive(row)) return notReleased('its owner has revoked this secret, or its policy', 'secretActive');
     if (ask.certificates.length > CERTIFICATES_MAX) {
       throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
-    }
-    const wait = attempts.take('', 1, now());
-    if (wait > 0 || judging >= limits.judgedAtOnceMax) {
-      return notReleased('too many ask at this time', 'rate', Math.max(wait, 1_000));
     }
     const judged = await judge(row, ask);
     const { appraisal } = judged;
@@ -258,7 +260,6 @@ export function createKeyRelease(deps: KeyReleaseDeps, limits: ReleaseLimits = R
       return stateOf({ ...row, logIndex });
     },
     async revoke(what) {
-      await late;
       const meant = [...rows.values()].filter((row) =>
         'name' in what ? row.name === what.name : equalBytes(row.policyDigest, what.policyDigest),
       );
@@ -268,6 +269,7 @@ export function createKeyRelease(deps: KeyReleaseDeps, limits: ReleaseLimits = R
       } else if (meant.length === 0) throw new CodedError('NOT_FOUND', 'no such secret is released here');
       // In force before it is in the log: while the log is away nothing is released either.
       for (const row of meant) if (row.state === 'active') keep({ ...row, state: 'revoked', logIndex: null });
+      await late;
       await logLate();
       return meant.map(({ name }) => name);
     },
