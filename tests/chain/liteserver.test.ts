@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beginCell, Cell, toNano } from '@ton/core';
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
   ChainEndpoint,
@@ -151,6 +152,31 @@ test('frames come in any pieces; one with a wrong length or checksum is refused'
     wrong[at] = (wrong[at] as number) ^ by;
     expect(() => frameReader(() => undefined)(Buffer.concat([wrong, Buffer.alloc(400)]))).toThrow(RangeError);
   }
+});
+
+test('whatever bytes come, reading them gives payloads or a RangeError', () => {
+  const some = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc.uint8Array({ maxLength: 60 }).map((of) => frame(of, of)),
+  );
+  fc.assert(
+    fc.property(fc.array(some, { maxLength: 5 }), fc.integer({ min: 1, max: 64 }), (pieces, size) => {
+      const stream = Buffer.concat(pieces);
+      const outcome = (work: () => unknown) => {
+        try {
+          work();
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+        }
+      };
+      outcome(() => parseTlBytes(stream));
+      outcome(() => {
+        const take = frameReader((payload) => expect(payload.length).toBeLessThanOrEqual(stream.length));
+        for (let at = 0; at < stream.length; at += size) take(stream.subarray(at, at + size));
+      });
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test('TL bytes have one encoding', () => {
