@@ -2,13 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+
 import { sha256 } from '#crypto';
 import { csvCell, csvRow } from '../../src/audit/index.ts';
 import { MAIN } from '../../src/cli/paths.ts';
 import { toHex } from '../../src/core/index.ts';
 import { commitment } from '../../src/log/index.ts';
 import { CHANNEL, developmentText, honest, intel, policyText, repack, SESSION_SECRET, SIZES } from '../audit/scene.ts';
+
+// Each asks the command itself, a process each time, some thirty in all.
+vi.setConfig({ testTimeout: 300_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-audit-cli-'));
 const file = (name: string) => join(folder, name);
@@ -102,8 +106,10 @@ test('show, prove, state, diff-policy and open answer from a bundle, behind its 
   expect(run('show', '4', ...from).stdout).toContain('worker-admitted');
   expect(run('show', '14', ...from).status).toBe(1);
   expect(run('prove', '3', ...from).stdout).toContain('c2sp.org/tlog-proof@v1\nindex 3\n');
-  const { workers, policies } = JSON.parse(run('state', '--at', '2026-11-24T12:00:05Z', ...from, '--json').stdout);
-  expect([workers.length, policies[0].number]).toEqual([1, 1]);
+  const { workers, policies, images } = JSON.parse(
+    run('state', '--at', '2026-11-24T12:00:05Z', ...from, '--json').stdout,
+  );
+  expect([workers.length, policies[0].number, images.length]).toEqual([1, 1, 2]);
   expect(JSON.parse(run('state', '--at', '2026-11-25T12:00:05Z', ...from, '--json').stdout).workers).toEqual([]);
   const diff = run('diff-policy', '1', '11', ...from).stdout;
   expect(diff).toContain('stronger  session.candidatesMax  3 → 2');

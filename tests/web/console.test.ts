@@ -70,7 +70,7 @@ describe.skipIf(WITHOUT_BROWSER)(`the auditor's console${WITHOUT_BROWSER ? `: ${
     async (colorScheme) => {
       const page = await opened('good.audit.tar.gz', { colorScheme, viewport: { width: 1280, height: 900 } });
       expect(await page.textContent('.verdict')).toContain('Verified');
-      for (const name of [...PAGES, 'entry/4', 'entry/8', 'timeline?type=worker-rejected']) {
+      for (const name of [...PAGES, 'entry/4', 'entry/5', 'entry/8', 'timeline?type=worker-rejected']) {
         await show(page, name);
         await shot(page, `${colorScheme}-${name.replace(/\W+/g, '-')}`);
         expect([name, await accessibilityProblems(page)]).toEqual([name, []]);

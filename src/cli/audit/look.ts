@@ -89,6 +89,7 @@ export function runState(at: number, options: LookOptions): Promise<void> {
     });
     const workers = history.workersAt(at);
     const policies = [...history.inForce].map(([src, digest]) => ({ src, ...history.policies.get(digest) }));
+    const images = [...history.images].map(([name, index]) => ({ name, index }));
     const rows = workers.map(({ worker, platform, tcbStatus, policyNumber, since }) => [
       `${worker.slice(7, 19)}…`,
       platform,
@@ -99,9 +100,10 @@ export function runState(at: number, options: LookOptions): Promise<void> {
     const lines = [
       `${rfc3339(Math.floor(at / 1000))}: ${workers.length} workers in, from all ${view.checkpoint.size} entries`,
       ...policies.map(({ src, id, number, index }) => `  in force at ${src}: ${id} #${number} (entry ${index})`),
+      ...images.map(({ name, index }) => `  registered: ${name.replace(/@(.{12}).*/, '@$1…')} (entry ${index})`),
       rows.length === 0 ? '  no worker was in' : table(rows, width()),
     ];
-    print(options, { at, size: view.checkpoint.size, workers, policies }, `${printable(lines.join('\n'))}\n`);
+    print(options, { at, size: view.checkpoint.size, workers, policies, images }, `${printable(lines.join('\n'))}\n`);
   });
 }
 

@@ -22,6 +22,7 @@ import {
 } from '../../../src/log/index.ts';
 import { about, badge, download, facts, fill, h, hash, table, time } from '../dom.ts';
 import { bodyText, type Model, type ReadEntry } from '../model.ts';
+import { sessionBatch } from './batch.ts';
 import { inShort } from './overview.ts';
 
 const ROWS_MAX = 500;
@@ -188,7 +189,8 @@ export function entryPage(model: Model, index: number): HTMLElement {
     }
   };
   void climb();
-  void judgeAgain(model, entry, judged);
+  if (known && leaf?.type === 'session-batch') void sessionBatch(model, leaf as Leaf<'session-batch'>, judged);
+  else void judgeAgain(model, entry, judged);
   return h(
     'div',
     {},

@@ -204,6 +204,15 @@ export function stateAt(model: Model, query: URLSearchParams): HTMLElement {
       'No policy was in force.',
     ),
     table(
+      'Images registered by then',
+      ['image', 'version', 'entry'],
+      [...history.images].map(([image, index]) => {
+        const [name = '', version = ''] = image.split('@');
+        return [name, hash(version), entryLink(index)];
+      }),
+      'No image was registered.',
+    ),
+    table(
       'Workers that were in',
       ['worker', 'platform', 'TCB status', 'policy', 'since', 'lease until'],
       history
