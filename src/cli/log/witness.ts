@@ -7,6 +7,7 @@ import { aborted, announce, stopSignal } from '../child.ts';
 import { cosignersIn, WITNESS_DATABASE } from './keys.ts';
 
 export type WitnessOptions = Readonly<{
+  host: string;
   port: number;
   data: string;
   name: string;
@@ -39,7 +40,7 @@ export async function runWitness(options: WitnessOptions): Promise<void> {
   const store = openWitnessStore(join(options.data, WITNESS_DATABASE));
   try {
     const witness = createWitness({ logs, store, cosigners, clock: Date.now, report });
-    const server = await startWitnessServer(witness, { port: options.port });
+    const server = await startWitnessServer(witness, { host: options.host, port: options.port });
     if (options.json === true) announce({ event: 'ready', url: server.url, vkeys: witness.vkeys });
     else {
       console.log(`witness ${options.name}   ${server.url}   watches ${logs.map(({ origin }) => origin).join(', ')}`);
