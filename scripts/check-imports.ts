@@ -38,7 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Runs in a browser as well: no Node module, no network. Paths are relative to `src/`. */
 const PORTABLE = [
-  ...['core/', 'attestation/', 'session/', 'log/', 'audit/', 'client/', 'rpc/web/', 'sdk/'],
+  ...['core/', 'attestation/', 'session/', 'log/', 'audit/', 'client/', 'rpc/web/', 'sdk/', 'chain/signed/'],
   ...['cli/verify/', 'cli/log-check/'],
 ];
 const NOT_PORTABLE = [
@@ -77,6 +77,8 @@ for (const file of files) {
       if (from === 'chain' && /^\.\.\/contracts\/compiled\/[a-z-]+\.json$/.test(target)) return;
       const to = target.split('/')[0] as string;
       if (to === from) {
+        if (file.startsWith('rpc/web/') && !target.startsWith('rpc/web/'))
+          problems.push(`${at}: a page's way to a router may not reach gRPC`);
         if (from !== 'attestation' && from !== 'core' && target.includes('simulate/'))
           problems.push(`${at}: reaches the simulator`);
         if (/^log\/(writer|witness)\//.test(target) && !/^log\/(writer|witness)\//.test(file))
@@ -86,7 +88,9 @@ for (const file of files) {
       if (!(ALLOWED[from] ?? []).includes(to)) problems.push(`${at}: ${from}/ may not import ${to}/`);
       else if (
         target !== `${to}/index.ts` &&
-        !/^(attestation\/(simulate|collateral)|log\/(writer|witness)|rpc\/(web|enclave))\/index\.ts$/.test(target)
+        !/^(attestation\/(simulate|collateral)|log\/(writer|witness)|rpc\/(web|enclave)|chain\/signed)\/index\.ts$/.test(
+          target,
+        )
       ) {
         problems.push(`${at}: import ${to}/ through its index.ts, not ${target}`);
       }

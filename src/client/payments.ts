@@ -1,5 +1,5 @@
 import { ed25519Key, type SigningKey } from '#crypto';
-import { addressOfTerms, type ChannelTerms, signVoucher, voucherChannel } from '../chain/index.ts';
+import { addressOfTerms, type ChannelTerms, signVoucher, voucherChannel } from '../chain/signed/index.ts';
 import { type Bytes, CodedError, equalBytes, fromHex, receiptsRoot, toHex, type UnixMs } from '../core/index.ts';
 import { signDelegation } from '../session/index.ts';
 import type { PaymentState } from './api.ts';

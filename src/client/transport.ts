@@ -1,4 +1,4 @@
-import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.ts';
+import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/signed/index.ts';
 import type { Bytes, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen } from '../session/index.ts';
 

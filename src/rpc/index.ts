@@ -11,4 +11,5 @@ export { serveKeyRelease, serveKeyReleaseAdministration } from './release-server
 export { type RouterServer, serveAdministration, serveRouter } from './router-server.ts';
 export { askStanding } from './standing-link.ts';
 export type { ClientTls, ServerTls } from './tls.ts';
+export { createWebDoor, type WebDoorOptions, type WebRouter } from './web-door.ts';
 export { attachToRouter } from './worker-link.ts';

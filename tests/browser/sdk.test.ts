@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { toHex } from '../../src/core/index.ts';
-import { createWebDoor } from '../../src/rpc/web/index.ts';
+import { createWebDoor } from '../../src/rpc/index.ts';
 import { echoEngine, type InProcess, startInProcess } from '../network/in-process.ts';
 import { EMPTY_PAGE, openScript, type Script, WHY_NO_BROWSER, WITHOUT_BROWSER } from './chromium.ts';
 import type { SDK, Told } from './sdk-page.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openWebDoor } from '../../src/cli/compose/web-door.ts';
-import type { WebRouter } from '../../src/rpc/web/index.ts';
+import type { WebRouter } from '../../src/rpc/index.ts';
 
 const model = { modelDigest: new Uint8Array(32), name: 'm', workers: 1, contextTokensMax: 8 };
 const router = { listModels: () => [model] } as unknown as WebRouter;

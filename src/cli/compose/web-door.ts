@@ -1,6 +1,6 @@
 import { createAdaptorServer } from '@hono/node-server';
 import { CodedError } from '../../core/index.ts';
-import { createWebDoor, type WebRouter } from '../../rpc/web/index.ts';
+import { createWebDoor, type WebRouter } from '../../rpc/index.ts';
 
 export type WebDoorOptions = Readonly<{
   webPort?: string;

@@ -1,3 +1,2 @@
-/** A router for web pages: its door, and a page's way to it. Runs in a browser as well. */
-export { createWebDoor, type WebDoorOptions, type WebRouter } from './door.ts';
+/** A page's way to a router's door for web pages. Runs in a browser. */
 export { connectToRouterOverFetch, type FetchDeps } from './transport.ts';

@@ -9,10 +9,10 @@ import {
   KIND_OF_CODE,
   type UnixMs,
   utf8,
-} from '../../core/index.ts';
-import type { RouterService } from '../../router/index.ts';
-import type { ResponsePart, SealedOpen } from '../../session/index.ts';
-import { inferParts } from '../infer-parts.ts';
+} from '../core/index.ts';
+import type { RouterService } from '../router/index.ts';
+import type { ResponsePart, SealedOpen } from '../session/index.ts';
+import { inferParts } from './infer-parts.ts';
 import {
   type AnswerOf,
   type AskOf,
@@ -23,8 +23,8 @@ import {
   OPEN,
   STOP_HEADER,
   STOP_TOKEN,
-} from './methods.ts';
-import { encodePiece, PIECE, readPieces } from './pieces.ts';
+} from './web/methods.ts';
+import { encodePiece, PIECE, readPieces } from './web/pieces.ts';
 
 /** What of a router web pages reach. */
 export type WebRouter = Pick<RouterService, MethodName | 'infer'>;
