@@ -1,3 +1,4 @@
+export { askToDrain } from './administration-link.ts';
 export { connectToRouter } from './client-transport.ts';
 export { framed, MessageReader } from './grpc/framing.ts';
 export { packageDefinition, protoFolder, v1 } from './package.ts';

@@ -7,6 +7,7 @@ import { sha384 } from '#crypto';
 import { DEVELOPMENT_IMAGE, SIMULATED_H100 } from '../../src/attestation/simulate/index.ts';
 import type { Explanation } from '../../src/cli/worker/why.ts';
 import { toHex, utf8 } from '../../src/core/index.ts';
+import { serveAdministration } from '../../src/rpc/index.ts';
 import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
 import { type InProcess, type InProcessOptions, startInProcess } from '../network/in-process.ts';
 import { runHere } from './in-process.ts';
@@ -127,6 +128,28 @@ test('who is admitted hears so; evidence without collateral is no refusal; nobod
   expect((await runHere('worker', 'why', 'no-id')).code).toBe(2);
   expect((await runHere('worker', 'why', id, '--key', id)).code).toBe(2);
 });
+
+test('`worker drain` over the administration: the worker ends by itself, and `why` says that it is gone', async () => {
+  network = await startInProcess();
+  const admitted = network.events.find((event) => event.event === 'admitted');
+  const id = admitted?.event === 'admitted' ? admitted.workerId : '';
+  const administration = await serveAdministration(network.router, { port: 0, now: Date.now });
+  try {
+    const admin = ['--admin', `127.0.0.1:${administration.port}`];
+    const { code, out } = await runHere('worker', 'drain', id, ...admin, '--json');
+    expect([code, JSON.parse(out)]).toEqual([0, { worker: id, draining: true }]);
+    for (let waited = 0; !network.ended.has(0) && waited < 30_000; waited += 50) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    expect([...network.ended]).toEqual([0]);
+    expect((await runHere('worker', 'drain', 'ab'.repeat(32), ...admin)).code).toBe(3);
+    expect((await runHere('worker', 'drain', 'no-id', ...admin)).code).toBe(2);
+  } finally {
+    await administration.close(0);
+  }
+  const { code, said } = await why(id, '--router', network.address);
+  expect([code, said.state]).toEqual([3, 'gone']);
+}, 60_000);
 
 test('one whose policy or collateral changed while it served', async () => {
   network = await startInProcess();

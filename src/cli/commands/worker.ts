@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { DEFAULT_MODEL, DEVELOPMENT_POLICY, MODELS } from '../paths.ts';
+import type { DrainOptions } from '../worker/drain.ts';
 import type { WhyOptions } from '../worker/why.ts';
 import { registerWorkerChallenge } from './worker-challenge.ts';
 
@@ -140,4 +141,12 @@ Example:
     )
     .action(async (id: string | undefined, options: WhyOptions) => (await import('../worker/why.ts')).why(id, options));
   registerWorkerChallenge(worker);
+  worker
+    .command('drain <worker>')
+    .description('a router gives this worker nothing new; it ends by itself when what it has has ended')
+    .requiredOption('--admin <address>', 'host:port of the router’s administration (router --admin-port)')
+    .option('--reason <words>', 'for the worker’s owner', 'drained by the operator')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText('after', '\nExample:\n  $ npx chrysalis worker drain 3f1c… --admin 127.0.0.1:8446 --reason upgrade')
+    .action(async (id: string, options: DrainOptions) => (await import('../worker/drain.ts')).drain(id, options));
 }
