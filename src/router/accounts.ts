@@ -11,6 +11,7 @@ import {
   type Bytes,
   CodedError,
   equalBytes,
+  KIND_OF_CODE,
   type Randomness,
   receiptsRoot,
   toHex,
@@ -227,7 +228,8 @@ export function createAccounts(
       }
       const row = await refresh(raw, ask.channel).catch(async (error: unknown) => {
         const before = await ledger.channel(raw);
-        if (before === null || !(error instanceof CodedError) || error.code !== 'CHAIN_UNREACHABLE') throw error;
+        if (before === null || !(error instanceof CodedError) || KIND_OF_CODE[error.code] !== 'unavailable')
+          throw error;
         return before;
       });
       if (row.state !== 'open')

@@ -14,7 +14,7 @@ const file = (value: unknown) => parsePriceFile(JSON.stringify(value));
 test('a model is priced by its digest and by the alias of its name; all others by one sheet', async () => {
   const list = file({ all: { ...cheap, perMillionOut: '9' }, models: [{ name: 'llama', digest, ...cheap }] });
   expect(list.all).toMatchObject({ perMillionIn: 1n, perMillionOut: 9n, unitIn: 128 });
-  expect(list.models.map(({ model }) => toHex(model))).toEqual([digest, toHex(modelAlias('llama'))]);
+  expect(list.models.map(({ names }) => names.map(toHex))).toEqual([[digest, toHex(modelAlias('llama'))]]);
   expect(file({})).toEqual(DEFAULT_PRICES);
   for (const bad of [
     [],
@@ -40,6 +40,7 @@ test('sheets stay the same over restarts, and change with a price or the currenc
   const first = await priceSheetsIn(ledger, 'TON/-1000', list);
   expect(await priceSheetsIn(ledger, 'TON/-1000', list)).toEqual(first);
   expect(parsePriceSheet(first.modelPrices[0]!.priceSheet)).toMatchObject({ perMillionOut: 3n, currency: 'TON/-1000' });
+  expect(first.modelPrices[1]!.priceSheet).toEqual(first.modelPrices[0]!.priceSheet);
   const dearer = file({ models: [{ name: 'llama', digest, ...cheap, perMillionOut: '4' }] });
   const second = await priceSheetsIn(ledger, 'TON/-1000', dearer);
   expect(second.priceSheet).toEqual(first.priceSheet);

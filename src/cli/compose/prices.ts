@@ -18,8 +18,11 @@ const PRICE_LIFETIME_MS = 30 * 24 * 3_600_000;
 const PRICE_MARGIN_MS = 7 * 24 * 3_600_000;
 const MODELS_MAX = 1_024;
 
-/** Prices of a router: for all models, and by what headers may name for those that have their own. */
-export type PriceList = Readonly<{ all: Prices; models: readonly Readonly<{ model: Bytes; prices: Prices }>[] }>;
+/** Prices of a router. @property names what headers may name a model by: its digest, and the alias of its name */
+export type PriceList = Readonly<{
+  all: Prices;
+  models: readonly Readonly<{ names: readonly [Bytes, Bytes]; prices: Prices }>[];
+}>;
 
 const nanoTon = z
   .string()
@@ -47,10 +50,12 @@ export function parsePriceFile(text: string): PriceList {
     const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'file'}: ${message}`);
     throw new CodedError('CONFIG_INVALID', `prices: ${problems.join('; ')}`);
   }
-  const models = parsed.data.models.flatMap(({ name, digest, ...own }) =>
-    [fromHex(digest, 'digest'), modelAlias(name)].map((model) => ({ model, prices: { ...own, ...UNITS } })),
-  );
-  if (new Set(models.map(({ model }) => toHex(model))).size < models.length) {
+  const models = parsed.data.models.map(({ name, digest, ...own }) => ({
+    names: [fromHex(digest, 'digest'), modelAlias(name)] as const,
+    prices: { ...own, ...UNITS },
+  }));
+  const names = models.flatMap((model) => model.names.map(toHex));
+  if (new Set(names).size < names.length) {
     throw new CodedError('CONFIG_INVALID', 'prices: a model is named twice');
   }
   return { all: { ...PRICES, ...parsed.data.all }, models };
@@ -71,9 +76,10 @@ export async function priceSheetsIn(
     const next = encodePriceSheet({ currency, ...wanted, notAfter: Date.now() + PRICE_LIFETIME_MS });
     return ledger.putSetting(name, kept, next);
   };
-  const modelPrices = [];
-  for (const { model, prices: own } of models) {
-    modelPrices.push({ model, priceSheet: await sheet(`${PRICE_SHEET}:${toHex(model)}`, own) });
+  const modelPrices: ModelPrice[] = [];
+  for (const { names, prices: own } of models) {
+    const priceSheet = await sheet(`${PRICE_SHEET}:${toHex(names[0])}`, own);
+    modelPrices.push(...names.map((model) => ({ model, priceSheet })));
   }
   return { priceSheet: await sheet(PRICE_SHEET, all), modelPrices };
 }
