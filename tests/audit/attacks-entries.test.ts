@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
 import { sha256 } from '#crypto';
-import { loadPolicy, policyImages } from '../../src/attestation/index.ts';
-import { type AuditDeps, blobPath, LogState } from '../../src/audit/index.ts';
-import { canonicalJsonBytes, concat, toBase64, utf8 } from '../../src/core/index.ts';
-import type { Digest, SessionRecord } from '../../src/log/index.ts';
+import { type AuditDeps, blobPath } from '../../src/audit/index.ts';
+import { concat, toBase64, utf8 } from '../../src/core/index.ts';
 import { fill } from '../attestation/appraise/scene.ts';
 import {
   type Attack,
@@ -13,7 +11,6 @@ import {
   bob,
   digestOfPolicy,
   edit,
-  evicted,
   flip,
   people,
   scene,
@@ -21,7 +18,8 @@ import {
   weaker,
   worker,
 } from './attack.ts';
-import { audit, developmentText, honest, NOW, ORIGIN, problemsOf, repack, Scene } from './scene.ts';
+import { STATE } from './attacks-state.ts';
+import { audit, developmentText, honest, NOW, problemsOf, repack, Scene } from './scene.ts';
 
 const ENTRIES: readonly Attack[] = [
   { what: 'an entry that is no leaf', bundle: scene(async (made) => made.raw(utf8('not json'))), finds: ['V6'] },
@@ -225,14 +223,6 @@ const ENTRIES: readonly Attack[] = [
     trust: { anchors: [] },
   },
   {
-    what: 'an image registered by somebody unknown',
-    bundle: scene((made) =>
-      made.add({ type: 'image-registered', subject: 'image:x', body: { name: 'x', version: '1', measurements: {} } }),
-    ),
-    finds: ['V12'],
-    trust: { signers: people },
-  },
-  {
     what: 'a registration with a wrong signature',
     bundle: scene((made) =>
       made.add({
@@ -257,26 +247,6 @@ const ENTRIES: readonly Attack[] = [
     finds: ['V13'],
     rules: ['M10'],
   },
-  ...(
-    [
-      ['sessions with another root', (record) => record, { root: worker }],
-      ['sessions with another count', (record) => record, { count: 2 }],
-      ['a session outside of the interval of its batch', (record) => ({ ...record, closedAt: record.closedAt + 1 })],
-      ['a session with a worker that was not in', (record) => ({ ...record, worker: worker as Digest })],
-      ['a session that names its tenant', (record) => ({ ...record, tenant: '0:cc' })],
-      ['a session record with more in it', (record) => ({ ...record, prompt: 'hello' })],
-      ['a session with its exact size', (record) => ({ ...record, sealedBytes: 1_234 })],
-    ] satisfies [string, (record: SessionRecord) => SessionRecord, object?][]
-  ).map(([what, change, changes = {}]) => ({
-    what,
-    bundle: scene(async (made) => {
-      await made.admit();
-      const interval = { from: made.at - 1_000, to: made.at };
-      await made.sessions(change, { ...interval, ...changes });
-    }),
-    finds: ['V13'],
-    rules: ['M10'],
-  })),
   {
     what: 'a batch settled twice',
     bundle: scene(async (made) => {
@@ -314,126 +284,6 @@ const ENTRIES: readonly Attack[] = [
     finds: ['V16'],
   },
   {
-    what: 'a log that was away for an hour, and says so',
-    bundle: scene(async (made) => {
-      const awaySince = made.at;
-      made.at += 3_600_000;
-      await made.add({ type: 'heartbeat', body: { queueDepth: 0, awaySince } });
-    }),
-    finds: [],
-    rules: ['M8'],
-    verdict: 'verified',
-  },
-  {
-    what: 'a log that was away for an hour without a word',
-    bundle: scene(async (made) => {
-      made.at += 3_600_000;
-      await made.beat();
-    }),
-    finds: ['V17', 'V18'],
-    rules: ['M8'],
-  },
-  {
-    what: 'a log that was away for an hour and says it was ten minutes',
-    bundle: scene(async (made) => {
-      const awaySince = made.at + 3_000_000;
-      made.at += 3_600_000;
-      await made.add({ type: 'heartbeat', body: { queueDepth: 0, awaySince } });
-    }),
-    finds: ['V17'],
-    rules: ['M8'],
-  },
-  {
-    what: 'a log that says it was away while its entries show that it was not',
-    bundle: scene((made) => made.add({ type: 'heartbeat', body: { queueDepth: 0, awaySince: NOW - 3_600_000 } })),
-    finds: ['V17'],
-    rules: ['M8'],
-  },
-  {
-    what: 'heartbeats dated into an hour without witnesses, as if the log had been there',
-    bundle: scene(async (made) => {
-      for (let minute = 0; minute < 60; minute++) {
-        made.at += 59_000;
-        await made.beat();
-      }
-    }),
-    finds: [],
-    rules: ['M8'],
-    verdict: 'incomplete',
-  },
-  {
-    what: 'a snapshot of another state',
-    bundle: scene(async (made) => {
-      await made.admit();
-      await made.snapshot({ root: new LogState().root() });
-    }),
-    finds: ['V9'],
-  },
-  {
-    what: 'a snapshot whose file says something else than its root',
-    bundle: scene(async (made) => {
-      await made.admit();
-      await made.snapshot({}, new LogState().encode());
-    }),
-    finds: ['V9'],
-  },
-  {
-    what: 'a snapshot that leaves out whoever is in',
-    bundle: scene(async (made) => {
-      await made.admit();
-      const state = JSON.parse(new TextDecoder().decode(made.state().encode())) as Record<string, string>;
-      const left = Object.entries(state).filter(([name]) => !name.startsWith('worker:'));
-      expect(left.length).toBe(Object.keys(state).length - 1);
-      const file = canonicalJsonBytes(Object.fromEntries(left));
-      await made.snapshot({ root: LogState.parse(made.entries.length, file).root() }, file);
-    }),
-    finds: ['V9'],
-  },
-  {
-    what: 'a snapshot of a tree that is not there yet',
-    bundle: scene((made) => made.snapshot({ size: 1_000 })),
-    finds: ['V9'],
-  },
-  {
-    what: 'a snapshot older than the one before it',
-    bundle: scene(async (made) => {
-      await made.admit();
-      await made.snapshot();
-      await made.snapshot({ size: 1 });
-    }),
-    finds: ['V9'],
-  },
-  {
-    what: 'a log that opens twice',
-    bundle: scene((made) => made.open()),
-    finds: ['V9'],
-  },
-  {
-    what: 'a log that does not begin by opening',
-    bundle: scene(
-      (made) => made.publish(),
-      async () => new Scene(),
-    ),
-    finds: ['V9'],
-  },
-  {
-    what: 'a log opened with another key than it signs with',
-    bundle: scene(
-      (made) =>
-        made.add({ type: 'log-opened', body: { origin: ORIGIN, vkeys: ['other+00000000+AA=='], predecessor: null } }),
-      async () => new Scene(),
-    ),
-    finds: ['V9'],
-  },
-  {
-    what: 'an entry after the log was closed',
-    bundle: scene(async (made) => {
-      await made.add({ type: 'log-closed', body: { successor: null } });
-      await made.beat();
-    }),
-    finds: ['V9'],
-  },
-  {
     what: 'an admission under a policy that is not in force',
     bundle: scene(async (made) => {
       await made.publish(weaker, { replaces: digestOfPolicy(developmentText) });
@@ -448,59 +298,6 @@ const ENTRIES: readonly Attack[] = [
     bundle: scene((made) => made.admit({}, { image: 'ghost@1' })),
     finds: ['V18'],
     rules: ['M5'],
-  },
-  {
-    what: 're-attestation of an evicted worker',
-    bundle: scene(async (made) => {
-      await made.admit();
-      const [workerKey] = made.state().facts('worker:');
-      const subject = `worker:${workerKey?.slice('worker:sha256:'.length)}`;
-      await made.add({ type: 'evicted', subject, body: { ...evicted, workerKey: workerKey?.slice('worker:'.length) } });
-      await made.admit({}, { unchanged: true, changed: [] });
-    }),
-    finds: ['V18'],
-    rules: ['M5'],
-  },
-  {
-    what: 're-attestation of a worker that was never admitted',
-    bundle: scene((made) => made.admit({}, { unchanged: true, changed: [] })),
-    finds: ['V18'],
-    rules: ['M5'],
-  },
-  {
-    what: 're-attestation with a TCB status that the evidence does not have',
-    bundle: scene(async (made) => {
-      await made.admit();
-      await made.admit({}, { unchanged: false, changed: ['tcbStatus'], tcbStatus: 'OutOfDate' });
-    }),
-    finds: ['V11'],
-    rules: ['M6'],
-  },
-  {
-    what: 'an admission that names another image than it runs',
-    bundle: scene(async (made) => {
-      const [, other] = policyImages(loadPolicy(developmentText));
-      await made.admit({}, { image: `${other?.name}@${other?.version}` });
-    }),
-    finds: ['V11'],
-    rules: ['M6'],
-  },
-  {
-    what: 'an image registered with measurements that its policy does not have',
-    bundle: scene(async (made) => {
-      const [image] = policyImages(loadPolicy(developmentText));
-      const measurements = { ...image?.measurements, mrTd: 'ab'.repeat(48) };
-      await made.register(image!, digestOfPolicy(developmentText), { measurements });
-    }),
-    finds: ['V12'],
-  },
-  {
-    what: 'an image registered for a policy that nobody published',
-    bundle: scene(async (made) => {
-      const [image] = policyImages(loadPolicy(developmentText));
-      await made.register(image!, worker);
-    }),
-    finds: ['V12'],
   },
   {
     what: 'a key used after it was replaced',
@@ -518,14 +315,14 @@ const ENTRIES: readonly Attack[] = [
   },
 ];
 
-testAttacks(ENTRIES);
+testAttacks([...ENTRIES, ...STATE]);
 
 test('there is an attack for every check and rule that entries can break', () => {
-  const checks = new Set(ENTRIES.flatMap(({ finds }) => finds));
+  const checks = new Set([...ENTRIES, ...STATE].flatMap(({ finds }) => finds));
   // V1 to V5 are of files; M1 to M3 and M12 need a log that goes on (monitor), M13 two workers (leases).
   const all = Array.from({ length: 13 }, (_, i) => `V${i + 6}`);
   expect(all.filter((id) => !checks.has(id))).toEqual([]);
-  const rules = new Set(ENTRIES.flatMap(({ rules: found = [] }) => found));
+  const rules = new Set([...ENTRIES, ...STATE].flatMap(({ rules: found = [] }) => found));
   expect(['M3', 'M4', 'M5', 'M6', 'M7', 'M8', 'M9', 'M10', 'M11'].filter((rule) => !rules.has(rule))).toEqual([]);
 });
 

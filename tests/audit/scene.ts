@@ -14,16 +14,11 @@ import {
 import {
   type AuditDeps,
   type AuditTrust,
-  type BundleFiles,
-  bundleInMemory,
   createReappraiser,
   type ExportOptions,
   exportInMemory,
   type LogSource,
   LogState,
-  type Manifest,
-  tarEnd,
-  tarFile,
   verifyBundle,
 } from '../../src/audit/index.ts';
 import {
@@ -70,6 +65,7 @@ import {
   nonce,
   type SceneOptions,
 } from '../attestation/appraise/scene.ts';
+import { filesOf } from './pack.ts';
 
 export { developmentText, intel, NOW };
 export const ORIGIN = 'audit.test/log';
@@ -364,9 +360,6 @@ export async function honest(): Promise<Scene> {
   return scene;
 }
 
-export const filesOf = (bundle: Uint8Array): Promise<BundleFiles> =>
-  bundleInMemory(new Blob([Uint8Array.from(bundle)]).stream() as ReadableStream<Uint8Array>, 64 * 1024 * 1024);
-
 export async function audit(bundle: Uint8Array, more: Partial<AuditTrust> = {}, deps: Partial<AuditDeps> = {}) {
   const given = { ...trust, ...more };
   const { report } = await verifyBundle(await filesOf(bundle), given, {
@@ -383,28 +376,4 @@ export async function problemsOf(bundle: Uint8Array, more: Partial<AuditTrust> =
   return { failed, rules: [...new Set(findings.map(({ rule }) => rule))] as string[], verdict, checks, findings };
 }
 
-/** Packs files again as they are, so that what is wrong with them is the only thing wrong. */
-export async function repack(
-  bundle: Uint8Array,
-  change: (files: Map<string, Bytes>) => void,
-  withManifest = true,
-): Promise<Bytes> {
-  const files = await filesOf(bundle);
-  const contents = new Map<string, Bytes>();
-  for (const path of files.list.keys()) contents.set(path, await files.read(path));
-  change(contents);
-  if (withManifest) {
-    const manifest = JSON.parse(new TextDecoder().decode(contents.get('manifest.json'))) as Manifest;
-    const listed = [...contents]
-      .filter(([path]) => path !== 'manifest.json')
-      .map(([path, bytes]) => ({ path, bytes: bytes.length, sha256: toHex(sha256(bytes)) }));
-    contents.set('manifest.json', canonicalJsonBytes({ ...manifest, files: listed } as never));
-  }
-  return pack([...contents].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, bytes]) => tarFile(path, bytes)));
-}
-
-export async function pack(parts: readonly Uint8Array[], end = true): Promise<Bytes> {
-  const tar = concat(...parts, ...(end ? [tarEnd()] : []));
-  const zipped = new Blob([tar]).stream().pipeThrough(new CompressionStream('gzip'));
-  return new Uint8Array(await new Response(zipped).arrayBuffer());
-}
+export { filesOf, pack, repack } from './pack.ts';
