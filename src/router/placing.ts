@@ -28,7 +28,14 @@ const OUTPUT_SHARE_AT_FIRST = 0.5;
 const WEIGHT_OF_NEWEST = 0.2;
 
 /** A slot at a candidate, and an idle stream to it. `place` is its position among the header's candidates. */
-export type Taken = Readonly<{ worker: Worker; link: ServeLink; place: number; slot: Place<Worker> }>;
+export type Taken = Readonly<{
+  worker: Worker;
+  link: ServeLink;
+  place: number;
+  slot: Place<Worker>;
+  /** Nothing was asked of the worker: slot and stream are for others. */
+  giveBack(): void;
+}>;
 export type Placing = ReturnType<typeof createPlacing>;
 
 /** Who may ask now, and which worker runs it: account limits in front of the dispatcher. */
@@ -116,7 +123,13 @@ export function createPlacing(
       }
       const held = holding(slot);
       const link = await worker.takeLink(cut, linkWaitMs);
-      if (link !== null) return { worker, link, place: places.get(worker) as number, slot: held };
+      if (link !== null) {
+        const giveBack = () => {
+          held.finish('undecided', null);
+          if (!worker.park(link)) link.cancel();
+        };
+        return { worker, link, place: places.get(worker) as number, slot: held, giveBack };
+      }
       held.finish(cut.error === null ? 'failed' : 'undecided', null);
       return null;
     },

@@ -75,7 +75,7 @@ export class Relay implements ServeListener {
   run(): Promise<Ended> {
     const { cut, times } = this.#deps;
     if (cut.error !== null) {
-      this.#finish('undecided');
+      this.#to.giveBack();
       return Promise.reject(cut.error);
     }
     return new Promise((resolve, reject) => {

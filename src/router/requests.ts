@@ -129,8 +129,7 @@ export function createRequests(
     for (let number = 1; number <= header.dispatchesMax; number++) {
       const to = await deps.placing.take(header, channel, end, tried, under.cut);
       if (under.cut.error !== null) {
-        to?.slot.finish('undecided', null);
-        to?.link.cancel();
+        to?.giveBack();
         throw under.cut.error;
       }
       if (to === null) break;
@@ -154,8 +153,7 @@ export function createRequests(
 
   const answerOf = async (sealed: Sealed, to: Taken, dispatch: number, channel: string, under: UnderWay) => {
     const request = await relayed(sealed, to, dispatch).catch((error: unknown) => {
-      to.slot.finish('undecided', null);
-      to.link.cancel();
+      to.giveBack();
       throw error;
     });
     const running = new Relay(request, to, {

@@ -8,6 +8,8 @@ import { type ClientTls, clientDoor } from './tls.ts';
 import type { RouterMessage__Output } from './wire/chrysalis/v1/RouterMessage.ts';
 import type { ServeFromRouter__Output } from './wire/chrysalis/v1/ServeFromRouter.ts';
 
+/** Before an idle stream that was lost is opened again. */
+const REOPEN_MS = { least: 50, most: 10_000 };
 /** Frames of one request that a worker takes before it stops reading; the header's own limit is smaller. */
 const REQUEST_FRAMES_MAX = 1024;
 
@@ -134,10 +136,17 @@ export function attachToRouter(address: string, tls?: ClientTls): RouterLink {
   const park: RouterLink['serve'] = (lease, spare, serve) => {
     let idle = 0;
     let failures = 0;
-    const open = () => {
-      if (closed || failures > spare) return;
-      idle += 1;
-      void run().catch(() => undefined);
+    const refill = () => {
+      while (idle < spare && !closed) {
+        idle += 1;
+        void run().catch(() => undefined);
+      }
+    };
+    /** An idle stream is gone: others take its place, after a while that grows with each that goes so. */
+    const lost = () => {
+      idle -= 1;
+      failures += 1;
+      setTimeout(refill, Math.min(REOPEN_MS.most, REOPEN_MS.least * 2 ** failures)).unref();
     };
     /** One stream, request after request; an answer that failed takes its stream with it. */
     const run = async () => {
@@ -151,11 +160,14 @@ export function attachToRouter(address: string, tls?: ClientTls): RouterLink {
         await writeTo(call, { lease });
         for (;;) {
           const request = await reader.request();
-          idle -= 1;
           isIdle = false;
-          if (request === null) return;
+          if (request === null) {
+            lost();
+            return;
+          }
+          idle -= 1;
           failures = 0;
-          while (idle < spare && !closed) open();
+          refill();
           const abort = new AbortController();
           reader.watch(() => abort.abort());
           const cancelled = AbortSignal.any([abort.signal, gone.signal]);
@@ -167,16 +179,13 @@ export function attachToRouter(address: string, tls?: ClientTls): RouterLink {
         }
         call.end();
       } catch {
-        if (isIdle) {
-          idle -= 1;
-          failures += 1;
-        }
+        if (isIdle) lost();
         gone.abort();
         // Destroying it would not tell the router, who would wait until the request's deadline.
         call.cancel();
       }
     };
-    while (idle < spare) open();
+    refill();
   };
 
   return {
