@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
-import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { CodedError, type ErrorCode } from '../core/index.ts';
 import { fromServiceError } from './status.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the generated message types differ for each method and direction
-type Stream = ServerDuplexStream<any, any> | ClientDuplexStream<any, any>;
+type Stream = ClientDuplexStream<any, any>;
 
 /** Resolves when the stream takes more, so that HTTP/2 flow control reaches whoever writes; rejects once it is gone. */
 export function writeTo(stream: Stream, message: unknown): Promise<void> {
@@ -12,12 +12,12 @@ export function writeTo(stream: Stream, message: unknown): Promise<void> {
   if (stream.write(message)) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const settle = (finish: () => void) => () => {
-      stream.off('drain', drained).off('close', closed).off('error', closed).off('cancelled', closed);
+      stream.off('drain', drained).off('close', closed).off('error', closed);
       finish();
     };
     const drained = settle(resolve);
     const closed = settle(() => reject(gone()));
-    stream.once('drain', drained).once('close', closed).once('error', closed).once('cancelled', closed);
+    stream.once('drain', drained).once('close', closed).once('error', closed);
   });
 }
 
@@ -35,7 +35,6 @@ export async function* readFrom<Message>(stream: Stream, unreachable: ErrorCode)
     if (next.done) break;
     yield next.value;
   }
-  if ('cancelled' in stream && stream.cancelled) throw new CodedError(unreachable, 'the stream was cut');
 }
 
 /** Messages that may wait for a peer that does not read its control stream; beyond it the stream is cut. */
