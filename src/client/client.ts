@@ -1,4 +1,4 @@
-import { type Bytes, CodedError, type ErrorCode, fromHex, KIND_OF_CODE, toHex } from '../core/index.ts';
+import { type Bytes, CodedError, fromHex, KIND_OF_CODE, toHex } from '../core/index.ts';
 import { type Mode, NO_MODEL, type PriceSheet, parsePriceSheet, verifyPriceOffer } from '../session/index.ts';
 import type {
   AnswerReceipt,
@@ -19,6 +19,7 @@ import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
 import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
 import { createSessions, type SessionDeps } from './sessions.ts';
 import type { CallOptions, RouterTerms } from './transport.ts';
+import { GO_ON, TRY_ANEW } from './try-anew.ts';
 
 export type ClientDeps = Omit<SessionDeps, 'heads'> &
   Readonly<{
@@ -45,19 +46,6 @@ const LOG_POLL_MS = 200;
 const TRIES_MAX = 3;
 /** What one session key may spend; the channel's own deposit and credit bound it further. */
 const SESSION_LIMIT = 1_000_000_000n;
-
-/** Codes after which another session may do better, as long as nothing of an answer was seen. */
-const TRY_ANEW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'SESSION_UNKNOWN',
-  'SESSION_EXPIRED',
-  'NO_WORKER',
-  'WORKER_GONE',
-  'OPEN_FAILED',
-  'DELEGATION_REFUSED',
-  'ROUTER_CHANGED',
-]);
-/** Codes after which another worker may go on with an answer that has begun (AIS/1 section 7). */
-const GO_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_GONE', 'STREAM_TRUNCATED', 'ROUTER_CHANGED']);
 
 /** What one request has come to, over all its tries. */
 type Progress = {
