@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import { CodedError, toHex } from '../core/index.ts';
+import { CodedError, toHex, type UnixMs } from '../core/index.ts';
 import type { Registration, SecretState } from '../router/index.ts';
 import type { ReleaseLink } from '../worker/index.ts';
 import { bytesOf } from './bytes.ts';
@@ -9,10 +9,10 @@ import type { SecretState__Output } from './wire/chrysalis/v1/SecretState.ts';
 
 /** An appraisal may have to wait for a vendor's collateral. */
 const DEADLINE_MS = 60_000;
-const options = () => ({ deadline: Date.now() + DEADLINE_MS });
 
 /** A worker's connection to a release service. @param address `host:port` */
-export function connectToKeyRelease(address: string): ReleaseLink {
+export function connectToKeyRelease(address: string, now: () => UnixMs): ReleaseLink {
+  const options = () => ({ deadline: now() + DEADLINE_MS });
   const stub = new v1.KeyRelease(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
   const { GetReleaseChallenge, ReleaseKey } = v1.KeyRelease.service;
   return {
@@ -54,7 +54,8 @@ const reportOf = (wire: SecretState__Output): SecretReport => ({
 });
 
 /** An owner's, or the operator's, connection to the administration of a release service. */
-export function connectToKeyReleaseAdministration(address: string) {
+export function connectToKeyReleaseAdministration(address: string, now: () => UnixMs) {
+  const options = () => ({ deadline: now() + DEADLINE_MS });
   const stub = new v1.KeyReleaseAdministration(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
   const { RegisterSecret, RevokeSecret, ListSecrets } = v1.KeyReleaseAdministration.service;
   return {

@@ -1,4 +1,4 @@
-import { CodedError } from '../core/index.ts';
+import { CodedError, type UnixMs } from '../core/index.ts';
 import type { Standing, StandingState } from '../router/index.ts';
 import { bytesOf } from './bytes.ts';
 import { ask } from './client-transport.ts';
@@ -17,13 +17,18 @@ const STATES: ReadonlySet<string> = new Set<StandingState>([
 ]);
 
 /** How a worker stands with a router. @throws CodedError NOT_FOUND, ROUTER_UNREACHABLE */
-export async function askStanding(address: string, workerId: Uint8Array, tls?: ClientTls): Promise<Standing> {
+export async function askStanding(
+  address: string,
+  workerId: Uint8Array,
+  now: UnixMs,
+  tls?: ClientTls,
+): Promise<Standing> {
   const { credentials, options } = clientDoor(address, tls);
   const stub = new v1.WorkerAttachment(address, credentials, options);
   try {
     const request = { workerId: Buffer.from(workerId) };
     const wire = await ask(stub, v1.WorkerAttachment.service.GetStanding, request, {
-      deadline: Date.now() + DEADLINE_MS,
+      deadline: now + DEADLINE_MS,
     });
     if (!STATES.has(wire.state)) throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
     const { refused } = wire;

@@ -134,7 +134,7 @@ export async function releaseScene({ limits }: SceneOptions = {}) {
   const vaultKey = systemRandomness(32);
   const service = newService('release-test', vaultKey);
   const server = await serveKeyRelease(service, { host: '127.0.0.1', port: 0, now: Date.now });
-  const link = connectToKeyRelease(`127.0.0.1:${server.port}`);
+  const link = connectToKeyRelease(`127.0.0.1:${server.port}`, Date.now);
   let hosts = 0;
 
   /** A boot on a simulated host of its own. */

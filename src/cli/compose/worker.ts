@@ -142,7 +142,7 @@ async function bootSealed(
     throw new CodedError('USAGE_INVALID', why, { field: 'engineUrl' });
   }
   const boot = startBoot(machine, deps, { ...bootOptions(options), modelDigest: header.modelDigest });
-  const link = connectToKeyRelease(release);
+  const link = connectToKeyRelease(release, Date.now);
   const delay = (ms: number) => setTimeout(ms);
   const key = await fetchReleasedSecret(boot, header.secret, {
     link,

@@ -87,7 +87,10 @@ async function reportOf(name: string, state: string): Promise<GuestReport> {
 async function standingOf(router: string, workerId: string | null): Promise<Pick<GuestReport, 'standing' | 'unasked'>> {
   if (workerId === null) return { standing: null, unasked: 'its worker has not said its id yet' };
   try {
-    return { standing: await askStanding(router.split(',')[0] as string, fromHex(workerId, 'worker')), unasked: null };
+    return {
+      standing: await askStanding(router.split(',')[0] as string, fromHex(workerId, 'worker'), Date.now()),
+      unasked: null,
+    };
   } catch (error) {
     return { standing: null, unasked: asCodedError(error).message };
   }

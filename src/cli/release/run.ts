@@ -90,7 +90,7 @@ async function administration<T>(
   address: string,
   use: (to: ReturnType<typeof connectToKeyReleaseAdministration>) => Promise<T>,
 ): Promise<T> {
-  const to = connectToKeyReleaseAdministration(address);
+  const to = connectToKeyReleaseAdministration(address, Date.now);
   try {
     return await use(to);
   } catch (thrown) {

@@ -6,7 +6,7 @@ export type DrainOptions = Readonly<{ admin: string; reason: string; json?: bool
 /** `chrysalis worker drain`. @throws CodedError USAGE_INVALID, NOT_FOUND, ROUTER_UNREACHABLE */
 export async function drain(worker: string, { admin, reason, json }: DrainOptions): Promise<void> {
   if (!/^[0-9a-f]{64}$/.test(worker)) throw new CodedError('USAGE_INVALID', 'a worker’s id has 64 hex digits');
-  await askToDrain(admin, fromHex(worker, 'worker'), reason);
+  await askToDrain(admin, fromHex(worker, 'worker'), reason, Date.now());
   const text = `${worker.slice(0, 16)}… gets nothing new; it ends by itself when what it has has ended`;
   process.stdout.write(json === true ? `${JSON.stringify({ worker, draining: true })}\n` : `${text}\n`);
 }

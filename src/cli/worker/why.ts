@@ -80,13 +80,16 @@ function idOf(worker: string | undefined, key: string | undefined): Uint8Array {
 }
 
 async function fromRouter(id: Uint8Array, { router, routerCa }: WhyOptions): Promise<Explanation> {
-  const { state, refused } = await askStanding(router, id, clientTls(routerCa === undefined ? {} : { routerCa })).catch(
-    (error: unknown) => {
-      if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND') throw error;
-      const todo = 'see whether the worker runs and which --router it dials; what it prints names its id';
-      throw new CodedError('NOT_FOUND', 'no evidence of this worker has come to this router', { todo });
-    },
-  );
+  const { state, refused } = await askStanding(
+    router,
+    id,
+    Date.now(),
+    clientTls(routerCa === undefined ? {} : { routerCa }),
+  ).catch((error: unknown) => {
+    if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND') throw error;
+    const todo = 'see whether the worker runs and which --router it dials; what it prints names its id';
+    throw new CodedError('NOT_FOUND', 'no evidence of this worker has come to this router', { todo });
+  });
   const reasons = refused === null ? [] : reasonsOf(refused.checks, refused.code as ErrorCode, refused.message);
   return {
     workerId: toHex(id),
