@@ -23,7 +23,8 @@ import { WHY_NO_IMAGE, WITHOUT_IMAGE } from './guest.ts';
 import { STORE } from './store.ts';
 
 const why = WITHOUT_IMAGE ? `: ${WHY_NO_IMAGE}` : '';
-const TREE = ['src', 'enclave-images', 'proto', 'package.json', 'package-lock.json'];
+/** Not of a checkout, or shared by both. */
+const LEFT_OUT = /^(?:\.|node_modules$|artifacts$)/;
 const BUILD_MS = 300_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'chrysalis-build-'));
@@ -36,7 +37,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function copyOf(name: string, time: Date): string {
   const root = join(folder, name);
   mkdirSync(root);
-  for (const part of TREE) cpSync(join(ROOT, part), join(root, part), { recursive: true });
+  for (const part of readdirSync(ROOT).filter((name) => !LEFT_OUT.test(name))) {
+    cpSync(join(ROOT, part), join(root, part), { recursive: true });
+  }
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
   for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
     if (!path.startsWith('node_modules')) utimesSync(join(root, path), time, time);
