@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { framed, MessageReader, packageDefinition, v1 } from '../../src/rpc/index.ts';
@@ -128,8 +129,8 @@ const infer: Action = async ({ draw, target, mixed }) => {
   const reader = new MessageReader(MESSAGE_MAX);
   stream.on('data', (piece: Buffer) =>
     reader.push(piece, (whole) => {
-      const { marked } = markIn(whole);
-      if (marked !== null && !marked.equals(mark)) mixed('a frame came on the stream of another request');
+      const found = markIn(whole);
+      if (found !== null && !found.equals(mark)) mixed('a frame came on the stream of another request');
     }),
   );
   for (const message of messages) await written(stream, message, draw);
@@ -149,9 +150,17 @@ function markOf(request: Buffer): Buffer {
 }
 
 const MAGIC = Buffer.from('marked:');
-function markIn(message: Buffer): { marked: Buffer | null } {
+const CHECK_BYTES = 8;
+/** With a check of its own: a mark that was spoilt on purpose is nobody's. */
+const marked = (id: Buffer): Buffer =>
+  Buffer.concat([MAGIC, id, hash('sha256', id, 'buffer').subarray(0, CHECK_BYTES)]);
+
+function markIn(message: Buffer): Buffer | null {
   const at = message.indexOf(MAGIC);
-  return { marked: at < 0 ? null : message.subarray(at + MAGIC.length, at + MAGIC.length + MARK_BYTES) };
+  if (at < 0) return null;
+  const id = message.subarray(at + MAGIC.length, at + MAGIC.length + MARK_BYTES);
+  const whole = message.subarray(at, at + MAGIC.length + MARK_BYTES + CHECK_BYTES);
+  return marked(id).equals(whole) ? id : null;
 }
 
 const serialize = (message: object): Buffer =>
@@ -165,7 +174,7 @@ function answersTo(open: { header: Buffer }, dispatch: number, draw: Draw): Buff
   const preface = serialize({ preface: Buffer.concat([certificate, Buffer.of(dispatch), draw.bytes(32)]) });
   const frame = (flags: number) =>
     serialize({
-      frame: Buffer.concat([Buffer.of(flags), MAGIC, requestIdOf(open.header), draw.bytes(16 + draw.int(600))]),
+      frame: Buffer.concat([Buffer.of(flags), marked(requestIdOf(open.header)), draw.bytes(16 + draw.int(600))]),
     });
   const receipt = () => serialize({ receipt: { receipt: draw.bytes(500), signature: draw.bytes(64) } });
   const honest = [preface, ...Array.from({ length: draw.int(6) }, () => frame(0)), frame(1)];
