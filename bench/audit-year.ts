@@ -26,7 +26,7 @@ import { logPolicy, NOW, policyText, Scene } from '../tests/audit/scene.ts';
 import { measured } from './measured.ts';
 import type { BenchLine } from './report.ts';
 
-/** 100,000 is the year of the issue; less by default, so that all benchmarks together take minutes. */
+/** A busy year has 100,000; less by default, so that all benchmarks together take minutes. */
 const APPRAISALS = Number(process.env.BENCH_YEAR_APPRAISALS ?? 2_000);
 const YEAR_MS = Number(process.env.BENCH_YEAR_DAYS ?? 365) * 86_400_000;
 const WORKERS = 200;
