@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -17,12 +17,23 @@ export type Replica = Readonly<{ address: string; cable: Cable; start(): Promise
 const randomness = (length: number) => Uint8Array.from(randomBytes(length));
 const WORKERS = ['alder', 'birch'] as const;
 
+/**
+ * A port that is free and stays so: none of those that the system gives to outgoing connections, of which other tests make
+ * thousands meanwhile.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((done) => server.close(() => done()));
-  return port;
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = randomInt(12_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((closed) => server.close(closed));
+    return port;
+  }
+  throw new Error('no free port was found');
 }
 
 /** The keys of one replica are those of all. */
