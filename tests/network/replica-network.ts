@@ -1,9 +1,9 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createClientFromOptions } from '../../src/cli/compose/client.ts';
 import { DEVELOPMENT_POLICY } from '../../src/cli/paths.ts';
+import { freePorts } from '../../src/cli/up/ports.ts';
 import { layoutOf, makeFolders } from '../../src/cli/up/state.ts';
 import { prepareVendors } from '../../src/cli/up/vendors.ts';
 import type { Client } from '../../src/client/index.ts';
@@ -16,25 +16,6 @@ export type Replica = Readonly<{ address: string; cable: Cable; start(): Promise
 
 const randomness = (length: number) => Uint8Array.from(randomBytes(length));
 const WORKERS = ['alder', 'birch'] as const;
-
-/**
- * A port that is free and stays so: none of those that the system gives to outgoing connections, of which other tests make
- * thousands meanwhile.
- */
-async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const port = randomInt(12_000, 32_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((closed) => server.close(closed));
-    return port;
-  }
-  throw new Error('no free port was found');
-}
 
 /** The keys of one replica are those of all. */
 function copyKeys(from: string, to: string): void {
@@ -63,7 +44,7 @@ export async function startReplicas(folder: string) {
   };
   const chain = await part('chain', ['chain', 'dev', '--port', '0', '--data', layout.part('chain')]);
 
-  const logPorts = [await freePort(), await freePort()] as const;
+  const logPorts = await freePorts(2);
   const logUrls = logPorts.map((port) => `http://127.0.0.1:${port}`).join();
   const startLog = (which: 0 | 1) => {
     const place = ['--port', String(logPorts[which]), '--data', join(folder, `log-${which}`)];
@@ -74,7 +55,7 @@ export async function startReplicas(folder: string) {
 
   const vendor = ['--dangerously-allow-simulated-vendor', layout.trustAnchors];
   const replicaOf = async (name: string): Promise<Replica> => {
-    const port = await freePort();
+    const [port] = await freePorts(1);
     const cable = await startCable(database);
     const start = () =>
       part(name, [

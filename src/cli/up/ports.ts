@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { CodedError } from '../../core/index.ts';
@@ -8,6 +9,9 @@ export type Ports = Readonly<{ chain: number; witness: number; log: number; rout
 export const DEFAULT_PORTS: Ports = { chain: 8081, witness: 8083, log: 8082, router: 8443, gateway: 8080 };
 
 const PARTS = ['chain', 'witness', 'log', 'router', 'gateway'] as const;
+/** Below what Linux gives to outgoing connections (net.ipv4.ip_local_port_range, from 32,768 on). */
+const QUIET_PORTS = { from: 12_000, to: 32_000 };
+const FREE_TRIES = 1_000;
 /** Processes looked at to name the one that holds a port. */
 const PROCESSES_MAX = 10_000;
 
@@ -24,35 +28,32 @@ export function parsePorts(text: string): 'auto' | Ports {
   return { gateway: base, chain: base + 1, log: base + 2, router: base + 3, witness: base + 4 };
 }
 
-/** Resolves to the port that was bound on 127.0.0.1, or null where it is taken. 0 asks for any. */
-function tryPort(port: number): Promise<number | null> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'EADDRINUSE' ? resolve(null) : reject(error),
+      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
     );
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : null));
-    });
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
 
-/** Ports that were free a moment ago, all different. */
-async function freePorts(): Promise<Ports> {
-  const servers = await Promise.all(
-    PARTS.map(
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer();
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return Object.fromEntries(PARTS.map((part, at) => [part, ports[at]])) as unknown as Ports;
+/**
+ * Ports that are free and stay so: none of those that the system gives to outgoing connections, of which some begin at any
+ * moment between choosing a port and listening on it.
+ */
+export async function freePorts(count: number): Promise<number[]> {
+  const found = new Set<number>();
+  for (let tries = 0; found.size < count && tries < FREE_TRIES; tries++) {
+    const port = randomInt(QUIET_PORTS.from, QUIET_PORTS.to);
+    if (!found.has(port) && (await isFree(port))) found.add(port);
+  }
+  if (found.size < count) {
+    throw new CodedError('PORT_IN_USE', `no ${count} free ports were found on 127.0.0.1`, {
+      todo: 'stop what listens there, or name the first of five consecutive ports: --ports 9000',
+    });
+  }
+  return [...found];
 }
 
 /**
@@ -60,9 +61,12 @@ async function freePorts(): Promise<Ports> {
  * @throws CodedError PORT_IN_USE naming the port, its part and, where the system tells, the process that holds it
  */
 export async function choosePorts(asked: 'auto' | Ports): Promise<Ports> {
-  if (asked === 'auto') return freePorts();
+  if (asked === 'auto') {
+    const free = await freePorts(PARTS.length);
+    return Object.fromEntries(PARTS.map((part, at) => [part, free[at]])) as unknown as Ports;
+  }
   for (const part of PARTS) {
-    if ((await tryPort(asked[part])) !== null) continue;
+    if (await isFree(asked[part])) continue;
     const holder = holderOf(asked[part]);
     throw new CodedError(
       'PORT_IN_USE',
