@@ -37,24 +37,34 @@ export type ChatPayload = Readonly<{
   messages: readonly ChatMessage[];
   /** Text to go on from, instead of messages. */
   prompt?: string;
-  /** Text that the answer to `messages` has already: the model goes on from it, and does not repeat it. */
+  /** Text that the answer to `messages` has already: not repeated, gone on from. */
   prefix?: string;
+  /** Tokens to generate at most, ≥ 1; the model's context may end the answer earlier. */
   maxTokens: number;
+  /** 0 is greedy: the same request gives the same tokens. */
   temperature: number;
+  /** Nucleus: the likeliest tokens that together reach this share; 1 is all of them, 0 the likeliest alone. */
   topP: number;
+  /** Only the k likeliest tokens; 0 is all of them. */
   topK: number;
+  /** The same seed, request and model give the same tokens. Without it the randomness is fresh. */
   seed?: number;
+  /** The answer ends before the first of these texts; it is not part of the answer. */
   stop: readonly string[];
-  /** Log-probabilities are wanted, and so many of the likeliest other tokens with each: 0 to 20. */
+  /** With each token its log-probability, and so many of the likeliest others: 0 to 20. */
   logprobs?: number;
+  /** Taken from the logit of a token that the answer has: once, and once for each time. -2 to 2. */
   presencePenalty?: number;
   frequencyPenalty?: number;
-  /** By token id in decimal, -100 to 100 each. */
+  /** Added to the logits of these tokens, by token id in decimal: -100 to 100 each. */
   logitBias?: Readonly<Record<string, number>>;
   tools?: readonly Tool[];
   toolChoice?: ToolChoice;
   responseFormat?: ResponseFormat;
-  /** Mixed into the keys of the engine's prefix cache (AIS/1 section 11): 32 bytes in base64. */
+  /**
+   * Of whoever asks, mixed into the keys of the engine's prefix cache: prompts kept for later are shared within one salt
+   * alone (AIS/1 section 11). 32 bytes in base64.
+   */
   cacheSalt?: string;
 }>;
 

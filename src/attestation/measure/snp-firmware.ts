@@ -1,15 +1,13 @@
-import { type Bytes, Cursor } from '../../core/index.ts';
+import type { Bytes, Cursor } from '../../core/index.ts';
 import { metadataAt, parseFirmwareTable, tableEntry } from './firmware-table.ts';
-import { FOUR_GIB, malformed, PAGE_BYTES, part, requireDisjoint, unsupported } from './image-bytes.ts';
+import { FOUR_GIB, malformed, PAGE_BYTES, requireDisjoint, unsupported } from './image-bytes.ts';
+import { sectionList } from './section-list.ts';
 
 const STRUCTURE = 'SEV metadata';
 const METADATA = 'dc886566-984a-4798-a75e-5585a7bf67cc';
 const HASH_TABLE = '7255371f-3a3b-4b04-927b-1da6efa8d454';
 const AP_RESET = '00f771de-1a7e-4fcb-890e-68c77e2fb44e';
-const SIGNATURE = 0x56455341; // "ASEV"
-const HEADER_BYTES = 16;
-const SECTION_BYTES = 12;
-const SECTIONS_MAX = 64;
+const LIST = { structure: STRUCTURE, signature: 'ASEV', sectionBytes: 12 } as const;
 /** 1 GiB: OVMF's sections have a few hundred KiB, and each page is a step of the digest. */
 const SECTION_PAGES_MAX = 0x4_0000;
 
@@ -61,15 +59,7 @@ export function parseSnpFirmware(firmware: Uint8Array): SnpFirmware {
 }
 
 function parseSections(firmware: Uint8Array, at: number): SnpSection[] {
-  const header = new Cursor(part(firmware, at, HEADER_BYTES, STRUCTURE), STRUCTURE);
-  if (header.u32('signature') !== SIGNATURE) throw malformed(STRUCTURE, 'the signature is not ASEV');
-  const length = header.u32('length');
-  const version = header.u32('version');
-  const count = header.u32('count');
-  if (version !== 1) throw unsupported(STRUCTURE, `version ${version}`);
-  if (count === 0 || count > SECTIONS_MAX) throw malformed(STRUCTURE, `${count} sections, not 1 to ${SECTIONS_MAX}`);
-  if (length !== HEADER_BYTES + count * SECTION_BYTES) throw malformed(STRUCTURE, 'length and count disagree');
-  const body = new Cursor(part(firmware, at + HEADER_BYTES, count * SECTION_BYTES, STRUCTURE), STRUCTURE);
+  const { count, body } = sectionList(firmware, at, LIST);
   const sections = Array.from({ length: count }, () => parseSection(body));
   for (const kind of SINGLE) {
     const found = sections.filter((section) => section.kind === kind);

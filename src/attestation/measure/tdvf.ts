@@ -1,13 +1,11 @@
-import { type Bytes, Cursor } from '../../core/index.ts';
+import type { Bytes, Cursor } from '../../core/index.ts';
 import { metadataAt, parseFirmwareTable } from './firmware-table.ts';
 import { malformed, PAGE_BYTES, part, requireDisjoint, unsupported } from './image-bytes.ts';
+import { sectionList } from './section-list.ts';
 
 const STRUCTURE = 'TDVF metadata';
 const METADATA = 'e47a6535-984a-4798-865e-4685a7bf8ec2';
-const SIGNATURE = 0x46564454; // "TDVF"
-const HEADER_BYTES = 16;
-const SECTION_BYTES = 32;
-const SECTIONS_MAX = 64;
+const LIST = { structure: STRUCTURE, signature: 'TDVF', sectionBytes: 32 } as const;
 /** 256 MiB over all sections: OVMF's have a few MiB, and each page is a record of MRTD. */
 export const TDVF_PAGES_MAX = 0x1_0000;
 /** Guest physical addresses are held as numbers. */
@@ -41,15 +39,7 @@ export type TdvfFirmware = Readonly<{ sections: readonly TdvfSection[]; handOffB
 export function parseTdvf(firmware: Uint8Array): TdvfFirmware {
   const at = metadataAt(parseFirmwareTable(firmware), METADATA, firmware);
   if (at === null) throw unsupported(STRUCTURE, 'this OVMF build has none: it does not start TDs');
-  const header = new Cursor(part(firmware, at, HEADER_BYTES, STRUCTURE), STRUCTURE);
-  if (header.u32('signature') !== SIGNATURE) throw malformed(STRUCTURE, 'the signature is not TDVF');
-  const length = header.u32('length');
-  const version = header.u32('version');
-  const count = header.u32('count');
-  if (version !== 1) throw unsupported(STRUCTURE, `version ${version}`);
-  if (count === 0 || count > SECTIONS_MAX) throw malformed(STRUCTURE, `${count} sections, not 1 to ${SECTIONS_MAX}`);
-  if (length !== HEADER_BYTES + count * SECTION_BYTES) throw malformed(STRUCTURE, 'length and count disagree');
-  const body = new Cursor(part(firmware, at + HEADER_BYTES, count * SECTION_BYTES, STRUCTURE), STRUCTURE);
+  const { count, body } = sectionList(firmware, at, LIST);
   const read = Array.from({ length: count }, () => parseSection(body, firmware));
   requireDisjoint(
     read.map(({ dataAt, section }) => ({ start: dataAt, length: section.data.length })),

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../../core/index.ts';
 import type { AnswerReceipt, ModelInfo, NamedCheck, PaymentState, VerifiedWorker } from '../api.ts';
 import { checkCounts } from './facts.ts';
 
@@ -14,19 +15,6 @@ export type PageFacts = Readonly<{
   receipts: readonly AnswerReceipt[];
   payment: PaymentState | null;
 }>;
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Text for HTML, in elements and quoted attributes. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] as string);
-}
 
 function ton(nano: bigint): string {
   const fraction = (nano % 1_000_000_000n).toString().padStart(9, '0').replace(/0+$/, '');

@@ -33,16 +33,19 @@ const RULES = [
   { name: 'notAfter', length: 8 },
 ] as const;
 
+/** As {@link RULES} has them. */
+const fieldsOf = (keyset: Keyset): Bytes[] => [
+  keyset.identityKey,
+  keyset.receiptKey,
+  keyset.transportSpkiSha256,
+  encodeU16List(keyset.versions),
+  encodeU16List(keyset.suites),
+  concat(Uint8Array.of(keyset.payee.workchain & 0xff), keyset.payee.account),
+  u64(keyset.notAfter),
+];
+
 export function encodeKeyset(keyset: Keyset): Bytes {
-  return encodeObject([
-    keyset.identityKey,
-    keyset.receiptKey,
-    keyset.transportSpkiSha256,
-    encodeU16List(keyset.versions),
-    encodeU16List(keyset.suites),
-    concat(Uint8Array.of(keyset.payee.workchain & 0xff), keyset.payee.account),
-    u64(keyset.notAfter),
-  ]);
+  return encodeObject(fieldsOf(keyset));
 }
 
 /** @throws CodedError OBJECT_MALFORMED: also for an empty or repeating list of versions or suites */
@@ -66,16 +69,7 @@ export function parseKeyset(object: Uint8Array): Keyset {
 
 /** `keyset_digest = H("keyset", fields)`. @param object as encoded; parse it first */
 export function keysetDigest(keyset: Keyset): Bytes {
-  return labelledDigest(
-    'keyset',
-    keyset.identityKey,
-    keyset.receiptKey,
-    keyset.transportSpkiSha256,
-    encodeU16List(keyset.versions),
-    encodeU16List(keyset.suites),
-    concat(Uint8Array.of(keyset.payee.workchain & 0xff), keyset.payee.account),
-    u64(keyset.notAfter),
-  );
+  return labelledDigest('keyset', ...fieldsOf(keyset));
 }
 
 /** `worker_id = H("worker-id", IK_pub)`, 32 bytes. */
