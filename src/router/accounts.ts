@@ -19,6 +19,7 @@ import {
 } from '../core/index.ts';
 import { type Header, verifyDelegation } from '../session/index.ts';
 import type { ChannelRow, Ledger, VoucherRow } from '../store/index.ts';
+import { keepNewest } from './fleet.ts';
 import type { ChainPort } from './ports.ts';
 
 /** Contracts sections 1.2 and 6. Amounts in nanoTON, times in ms unless named otherwise. */
@@ -52,6 +53,7 @@ const LEAVES_PER_VOUCHER_MAX = 10_000;
 const RELEASE_GRACE_MS = 5_000;
 /** Vouchers of one channel that come through several routers at once. */
 const VOUCHER_TRIES_MAX = 4;
+const CLOSE_DELAYS_MAX = 16_384;
 
 /** y-coordinates of the points of small order, sign bit cleared: a signature under them proves nothing. */
 const SMALL_ORDER: ReadonlySet<string> = new Set([
@@ -74,6 +76,14 @@ export function createAccounts(
   const { ledger, chain, now } = deps;
   const refreshing = new Map<string, Promise<ChannelRow>>();
   const claiming = new Map<string, Promise<ChannelRow>>();
+  const closeDelays = new Map<string, number>();
+
+  /** In milliseconds. A channel's address is over its terms: what was read of them once holds. */
+  const closeDelayOf = ({ channel, terms: of }: ChannelRow): number => {
+    const delay = closeDelays.get(channel) ?? parseTerms(of).closeDelaySeconds * 1000;
+    keepNewest(closeDelays, channel, delay, CLOSE_DELAYS_MAX);
+    return delay;
+  };
 
   /** What a voucher names has been earned once the chain shows that it was paid. */
   const collected = async (voucher: VoucherRow, claimed: bigint): Promise<void> => {
@@ -264,8 +274,7 @@ export function createAccounts(
         });
       }
       const row = await seen(await known(delegation.channel));
-      const { closeDelaySeconds } = parseTerms(row.terms);
-      if (now() - row.viewedAt > (closeDelaySeconds * 1000) / OUTAGE_PART_OF_CLOSE_DELAY) throw chainAway();
+      if (now() - row.viewedAt > closeDelayOf(row) / OUTAGE_PART_OF_CLOSE_DELAY) throw chainAway();
       if (row.state !== 'open')
         throw new CodedError('CHANNEL_REFUSED', `the channel is ${row.state}`, { reason: 'state' });
       const { vouchered, away } = await counted(row);

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type Bytes, CodedError, equalBytes, fromHex, toHex } from '../core/index.ts';
+import { Kept } from './kept.ts';
 import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, RootRow, VoucherRow } from './ledger.ts';
 import { Reservations } from './reservations.ts';
 
@@ -9,6 +10,8 @@ type Value = string | number | Uint8Array | null;
 const SQLITE_FULL = 13;
 /** Epochs whose trees are kept: proofs are made of the newest root and the one before. */
 const ROOTS_KEPT = 16;
+/** Of each kind of what every request asks for. */
+const KEPT_MAX = 16_384;
 
 function storageError(error: unknown): unknown {
   if ((error as { errcode?: number }).errcode !== SQLITE_FULL) return error;
@@ -151,17 +154,24 @@ export function openSqliteLedger(file: string): Ledger {
       throw storageError(error);
     }
   };
-  /** U of each channel, kept beside the table: the credit rule asks for it at every request. */
-  const totals = new Map<string, { amount: bigint; count: number }>();
-  const totalOf = (channel: string): { amount: bigint; count: number } => {
-    const known = totals.get(channel);
-    if (known !== undefined) return known;
-    const rows = all('SELECT amount FROM receipts WHERE channel = ? AND superseded = 0', channel);
-    const sum = { amount: total(rows), count: rows.length };
-    totals.set(channel, sum);
-    return sum;
-  };
   const total = (rows: readonly Row[]) => rows.reduce((sum, row) => sum + BigInt(row.amount as string), 0n);
+  type Total = { amount: bigint; count: number };
+  const sumOf = (rows: readonly Row[]): Total => ({ amount: total(rows), count: rows.length });
+  // The credit rule asks for these at every request: beside the tables, whose only writer this is.
+  const channels = new Kept<ChannelRow>(KEPT_MAX);
+  const delegations = new Kept<DelegationRow>(KEPT_MAX);
+  const vouchers = new Kept<VoucherRow>(KEPT_MAX);
+  const ofChannels = new Kept<Total>(KEPT_MAX);
+  const ofKeys = new Kept<Total>(KEPT_MAX);
+  /** U. */
+  const totalOf = (channel: string): Total =>
+    ofChannels.get(channel, () =>
+      sumOf(all('SELECT amount FROM receipts WHERE channel = ? AND superseded = 0', channel)),
+    );
+  const ofKey = (sessionKey: Uint8Array): Total =>
+    ofKeys.get(toHex(sessionKey), () =>
+      sumOf(all('SELECT amount FROM receipts WHERE session_key = ? AND superseded = 0', sessionKey)),
+    );
   const batch = (row: Row): BatchRow => ({
     id: row.id as number,
     root: bytes(row.root),
@@ -188,23 +198,24 @@ export function openSqliteLedger(file: string): Ledger {
     BigInt((get('SELECT amount FROM accepted WHERE payee = ?', payee)?.amount as string | undefined) ?? 0);
 
   const reservations = new Reservations();
-  const ofKey = (sessionKey: Uint8Array): bigint =>
-    total(all('SELECT amount FROM receipts WHERE session_key = ? AND superseded = 0', sessionKey));
   const settingOf = (name: string): Bytes | null => {
     const row = get('SELECT value FROM settings WHERE name = ?', name);
     return row && bytes(row.value);
   };
 
   return {
-    putChannel: async (row) =>
-      void run(
+    putChannel: async (row) => {
+      run(
         'INSERT INTO channels VALUES (?,?,?,?,?,?,?) ON CONFLICT (channel) DO UPDATE SET state = excluded.state, deposited = excluded.deposited, claimed = excluded.claimed, viewed_at = excluded.viewed_at WHERE excluded.viewed_at >= viewed_at',
         ...[row.channel, row.terms, row.clientKey, row.state, String(row.deposited), String(row.claimed), row.viewedAt],
-      ),
-    channel: async (channel) => {
-      const row = get('SELECT * FROM channels WHERE channel = ?', channel);
-      return row && channelRow(row);
+      );
+      channels.forget(row.channel);
     },
+    channel: async (channel) =>
+      channels.get(channel, () => {
+        const row = get('SELECT * FROM channels WHERE channel = ?', channel);
+        return row && channelRow(row);
+      }),
     channels: async () => all('SELECT * FROM channels').map(channelRow),
     putDelegation: async (row) => {
       run(
@@ -213,21 +224,23 @@ export function openSqliteLedger(file: string): Ledger {
       );
       return delegationRow(get('SELECT * FROM delegations WHERE session_key = ?', row.sessionKey) as Row);
     },
-    delegation: async (paymentRef) => {
-      const row = get('SELECT * FROM delegations WHERE payment_ref = ?', paymentRef);
-      return row && delegationRow(row);
-    },
+    // Once there it never changes.
+    delegation: async (paymentRef) =>
+      delegations.get(toHex(paymentRef), () => {
+        const row = get('SELECT * FROM delegations WHERE payment_ref = ?', paymentRef);
+        return row && delegationRow(row);
+      }),
     delegationOfKey: async (sessionKey) => {
       const row = get('SELECT * FROM delegations WHERE session_key = ?', sessionKey);
       return row && delegationRow(row);
     },
     reserve: async (row, most, now) => {
-      const receipted = { channel: totalOf(row.channel).amount, key: ofKey(row.sessionKey) };
+      const receipted = { channel: totalOf(row.channel).amount, key: ofKey(row.sessionKey).amount };
       return reservations.reserve(row, receipted, most, now);
     },
     release: async (reservation) => reservations.release(reservation),
     putReceipt: async (row) => {
-      const sum = totalOf(row.channel);
+      const sums = [totalOf(row.channel), ofKey(row.sessionKey)];
       const change = atomically(() => {
         if (get('SELECT 1 AS found FROM receipts WHERE digest = ?', row.digest) !== null) return null;
         const of = [row.sessionKey, row.requestId] as const;
@@ -245,8 +258,10 @@ export function openSqliteLedger(file: string): Ledger {
         return { amount: row.amount - total(earlier), count: 1 - earlier.length };
       });
       if (change === null) return;
-      sum.amount += change.amount;
-      sum.count += change.count;
+      for (const sum of sums) {
+        sum.amount += change.amount;
+        sum.count += change.count;
+      }
     },
     receipt: async (digest) => {
       const row = get(
@@ -264,24 +279,25 @@ export function openSqliteLedger(file: string): Ledger {
       );
     },
     receipted: async (channel) => ({ ...totalOf(channel) }),
-    voucher: async (channel) => {
-      const row = get('SELECT * FROM vouchers WHERE channel = ?', channel);
-      return (
-        row && {
-          channel,
-          cumulative: BigInt(row.cumulative as string),
-          receipts: bytes(row.receipts),
-          signature: bytes(row.signature),
-          leaves: row.leaves as number,
-        }
-      );
-    },
+    voucher: async (channel) =>
+      vouchers.get(channel, () => {
+        const row = get('SELECT * FROM vouchers WHERE channel = ?', channel);
+        return (
+          row && {
+            channel,
+            cumulative: BigInt(row.cumulative as string),
+            receipts: bytes(row.receipts),
+            signature: bytes(row.signature),
+            leaves: row.leaves as number,
+          }
+        );
+      }),
     voucherLeaves: async (channel) =>
       all('SELECT digest FROM voucher_leaves WHERE channel = ? ORDER BY place', channel).map((row) =>
         bytes(row.digest),
       ),
-    putVoucher: async (row: VoucherRow, newLeaves) =>
-      atomically(() => {
+    putVoucher: async (row: VoucherRow, newLeaves) => {
+      const stored = atomically(() => {
         const first = row.leaves - newLeaves.length;
         const last = get('SELECT cumulative, leaves FROM vouchers WHERE channel = ?', row.channel);
         if ((last?.leaves ?? 0) !== first || row.cumulative <= BigInt((last?.cumulative as string) ?? -1)) return false;
@@ -293,7 +309,10 @@ export function openSqliteLedger(file: string): Ledger {
           ...[row.channel, String(row.cumulative), row.receipts, row.signature, row.leaves],
         );
         return true;
-      }),
+      });
+      vouchers.forget(row.channel);
+      return stored;
+    },
     newBatch: async (max, rootOf) =>
       atomically(() => {
         const rows = all('SELECT digest FROM receipts WHERE batch IS NULL ORDER BY stored_at, digest LIMIT ?', max);

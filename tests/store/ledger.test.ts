@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test as it } from 'vitest';
 import { leafHash, merkleRoot, toHex } from '../../src/core/index.ts';
 import { type Ledger, openPostgresLedger, openSqliteLedger, type ReceiptRow } from '../../src/store/index.ts';
@@ -294,6 +295,63 @@ describe.each((['SQLite', 'PostgreSQL'] as const).map((kind) => [without(kind) ?
       const leaves = [...batches, rest].flatMap((batch) => batch?.leaves ?? []).map(toHex);
       expect(leaves.sort()).toEqual(all.map(({ digest }) => toHex(digest)).sort());
       for (const one of shared) await one.close();
+    });
+
+    test('whatever is written, a ledger answers as one that is opened after it: nothing that it keeps is old', async () => {
+      const small = fc.integer({ min: 0, max: 2 });
+      const write = fc.record({ what: small, channel: small, key: small, request: small, amount: fc.bigInt(0n, 9n) });
+      await fc.assert(
+        fc.asyncProperty(fc.array(write, { minLength: 1, maxLength: 12 }), async (writes) => {
+          const place = await newPlace();
+          const ledger = await place.open();
+          // The least of the bounds under which a key's receipts leave room for nothing more.
+          const answers = async (of: Ledger, bounds: number) =>
+            Promise.all(
+              [0, 1, 2].map(async (n) => {
+                const channel = `0:${n}`;
+                const outcomes = Array.from({ length: bounds }, (_, most) => {
+                  const row = { channel, amount: 0n, until: 9, id: bytes(most, 16), sessionKey: bytes(n) };
+                  return of.reserve(row, { channel: 10n ** 9n, key: BigInt(most) }, 0);
+                });
+                const least = (await Promise.all(outcomes)).indexOf('reserved');
+                const row = [await of.channel(channel), await of.voucher(channel), await of.receipted(channel)];
+                return [...row, await of.delegation(bytes(n, 16)), await of.delegationOfKey(bytes(n)), least];
+              }),
+            );
+          for (const [i, { what, channel: n, key, request, amount }] of writes.entries()) {
+            const channel = `0:${n}`;
+            await answers(ledger, 1);
+            const view = { channel, terms: '{}', clientKey: bytes(n), state: 'open', claimed: amount, viewedAt: i % 5 };
+            if (what === 0) await ledger.putChannel({ ...view, deposited: amount });
+            else if (what === 1) {
+              const named = {
+                paymentRef: bytes(request, 16),
+                channel,
+                sessionKey: bytes(key),
+                limit: amount,
+                notAfter: i,
+              };
+              // A reference stands once: the store refuses it for another key.
+              await ledger.putDelegation(named).catch(() => undefined);
+              await ledger.putReceipt({
+                ...receipt(i + 1, request, 2, amount),
+                channel: `0:${key}`,
+                sessionKey: bytes(key),
+              });
+            } else {
+              const row = { channel, cumulative: amount, receipts: bytes(i), signature: bytes(i, 64) };
+              const leaves = (await ledger.voucherLeaves(channel)).length + 1;
+              await ledger.putVoucher({ ...row, leaves }, [bytes(i)]);
+            }
+          }
+          const told = await answers(ledger, 110);
+          await ledger.close();
+          const again = await place.open();
+          expect(told).toEqual(await answers(again, 110));
+          await again.close();
+        }),
+        { numRuns: kind === 'SQLite' ? 20 : 1 },
+      );
     });
 
     test('a setting is set by one, and replaced only by who knew it', async () => {
