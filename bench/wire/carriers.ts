@@ -7,6 +7,7 @@ import * as grpc from '@grpc/grpc-js';
 import { type Bytes, fromHex } from '../../src/core/index.ts';
 import { type Admission, Fleet, Worker } from '../../src/router/fleet.ts';
 import type { RouterService } from '../../src/router/index.ts';
+import { NO_METER } from '../../src/router/meter.ts';
 import { createPlacing } from '../../src/router/placing.ts';
 import { createRequests } from '../../src/router/requests.ts';
 import { Dispatcher } from '../../src/router/routing/index.ts';
@@ -135,7 +136,7 @@ async function dataPath(certificates: readonly Bytes[], lease: Bytes): Promise<n
     },
   });
   dispatcher.add(worker, SLOTS);
-  const placing = createPlacing({ fleet, dispatcher, now: Date.now }, 5_000, UNLIMITED);
+  const placing = createPlacing({ fleet, dispatcher, now: Date.now, meter: NO_METER }, 5_000, UNLIMITED);
   const signature = new Uint8Array(64);
   const requests = createRequests({
     placing,

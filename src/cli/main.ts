@@ -13,6 +13,7 @@ import { registerLog } from './commands/log.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRelease } from './commands/release.ts';
 import { registerRouter } from './commands/router.ts';
+import { registerTop } from './commands/top.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVerify } from './commands/verify.ts';
 import { registerWorker } from './commands/worker.ts';
@@ -22,6 +23,7 @@ import { VERSION } from './version.ts';
 const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerUp,
   registerRouter,
+  registerTop,
   registerWorker,
   registerRelease,
   registerGateway,

@@ -255,6 +255,7 @@ export function createAdmission(deps: AdmissionDeps) {
       image: appraisal.image,
       appraisal: JSON.stringify(appraisal.groups),
       simulated: appraisal.simulated,
+      tee: appraisal.tee,
     };
     if (wasPutOut(worker, was)) {
       deps.evictions.add(appraisal.workerId, logIndex);

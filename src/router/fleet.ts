@@ -1,6 +1,8 @@
+import type { Tee } from '../attestation/index.ts';
 import type { Keyset } from '../core/index.ts';
 import { type Bytes, equalBytes, toHex, type UnixMs } from '../core/index.ts';
 import type { WorkerJoin } from '../session/index.ts';
+import { WorkerActivity } from './activity.ts';
 import type { Cut } from './cut.ts';
 import type { ServeLink, WorkerControl } from './links.ts';
 
@@ -22,6 +24,7 @@ export type Admission = Readonly<{
   /** JSON of the appraisal's named checks. */
   appraisal: string;
   simulated: boolean;
+  tee: Tee;
 }>;
 
 const CERTIFICATES_MAX = 256;
@@ -47,6 +50,7 @@ export class Worker {
   readonly hellos = new Map<number, (answer: HelloAnswer) => void>();
   /** Requests that were given to it and have not ended. */
   busy = 0;
+  readonly activity = new WorkerActivity();
 
   constructor(control: WorkerControl) {
     this.control = control;

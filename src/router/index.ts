@@ -38,3 +38,4 @@ export { createRouter, type RouterDeps } from './router.ts';
 export type { RouterService, WorkerRow } from './service.ts';
 export type { RouterSnapshot } from './snapshot.ts';
 export type { OpenCheck, Standing, StandingState } from './standings.ts';
+export type { RouterStatus } from './status.ts';

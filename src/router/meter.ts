@@ -1,6 +1,7 @@
 import { asCodedError, type ErrorCode } from '../core/index.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
 import type { InferClient } from './links.ts';
+import type { Usage } from './routing/index.ts';
 
 /** What an operator counts. Numbers and closed sets of words alone: nothing of a request, a key or an account. */
 export type Meter = Readonly<{
@@ -10,6 +11,8 @@ export type Meter = Readonly<{
   firstFrame(seconds: number): void;
   /** @param outcome the appraisal's status, or `error` where none came of it */
   evidenceJudged(seconds: number, outcome: string): void;
+  /** A final receipt came: what it counts. */
+  answered(usage: Usage): void;
 }>;
 
 const nothing = () => undefined;
@@ -17,6 +20,7 @@ export const NO_METER: Meter = {
   requestEnded: nothing,
   firstFrame: nothing,
   evidenceJudged: nothing,
+  answered: nothing,
 };
 
 /** A client whose request is counted and timed. @param seconds a clock that never goes back */

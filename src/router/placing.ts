@@ -3,6 +3,7 @@ import type { Header } from '../session/index.ts';
 import type { Cut } from './cut.ts';
 import { type Fleet, keepNewest, type Worker } from './fleet.ts';
 import type { ServeLink } from './links.ts';
+import type { Meter } from './meter.ts';
 import {
   Buckets,
   type Dispatcher,
@@ -38,12 +39,10 @@ export type Taken = Readonly<{
 }>;
 export type Placing = ReturnType<typeof createPlacing>;
 
+type PlacingDeps = Readonly<{ fleet: Fleet; dispatcher: Dispatcher<Worker>; now: () => UnixMs; meter: Meter }>;
+
 /** Who may ask now, and which worker runs it: account limits in front of the dispatcher. */
-export function createPlacing(
-  deps: Readonly<{ fleet: Fleet; dispatcher: Dispatcher<Worker>; now: () => UnixMs }>,
-  linkWaitMs: number,
-  limits: AccountLimits = ACCOUNT_LIMITS,
-) {
+export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: AccountLimits = ACCOUNT_LIMITS) {
   const { dispatcher, now } = deps;
   const requests = new Buckets(limits.requests, ACCOUNTS_MAX);
   const tokens = new Buckets(limits.tokens, ACCOUNTS_MAX);
@@ -121,7 +120,7 @@ export function createPlacing(
         slot.finish('undecided', null);
         return this.take(header, account, deadline, new Set([...tried, worker]), cut);
       }
-      const held = holding(slot);
+      const held = holding(slot, deps);
       const link = await worker.takeLink(cut, linkWaitMs);
       if (link !== null) {
         const giveBack = () => {
@@ -137,13 +136,28 @@ export function createPlacing(
 }
 
 /** A slot that its worker counts until it is given back, wherever the worker stands by then. */
-function holding(slot: Place<Worker>): Place<Worker> {
-  slot.worker.busy += 1;
-  const finish: Place<Worker>['finish'] = (...how) => {
-    slot.worker.busy -= 1;
-    slot.finish(...how);
+function holding(
+  { worker, ...slot }: Place<Worker>,
+  { now, meter }: Pick<PlacingDeps, 'now' | 'meter'>,
+): Place<Worker> {
+  const placedAt = now();
+  let hasBegun = false;
+  worker.busy += 1;
+  return {
+    worker,
+    firstPart: () => {
+      hasBegun = true;
+      worker.activity.began(now() - placedAt);
+      slot.firstPart();
+    },
+    finish: (outcome, usage) => {
+      worker.busy -= 1;
+      // What was given back, or cut before anything came, says nothing of the worker.
+      if (hasBegun || outcome !== 'undecided') worker.activity.ended(outcome === 'failed', usage);
+      if (usage !== null) meter.answered(usage);
+      slot.finish(outcome, usage);
+    },
   };
-  return { worker: slot.worker, firstPart: () => slot.firstPart(), finish };
 }
 
 function noPlace({ refused, retryAfterMs }: NoPlace): CodedError {

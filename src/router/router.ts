@@ -12,6 +12,8 @@ import {
 } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
 import { type Accounts, createAccounts, workersShare } from './accounts.ts';
+import { createTally } from './activity.ts';
+import { createAdministration } from './administration.ts';
 import { createAdmission, LEASE_MS_MAX } from './admission.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
 import { createBatches } from './batches.ts';
@@ -26,13 +28,13 @@ import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
 import { type AccountLimits, createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
 import { createPrices, type ModelPrice } from './prices.ts';
+import { printable } from './printable.ts';
 import { createReceipts } from './receipts.ts';
 import { createRequests, requestSignatures } from './requests.ts';
 import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
-import type { RouterService, WorkerRow } from './service.ts';
+import type { RouterService } from './service.ts';
 import { createSessionBatches } from './session-batches.ts';
-import { snapshotOf } from './snapshot.ts';
 import { type Standing, Standings } from './standings.ts';
 
 export type RouterDeps = Readonly<{
@@ -74,7 +76,6 @@ export type RouterDeps = Readonly<{
 const OFFERS_MAX = 8;
 const HELLO_BYTES_MAX = 4096;
 const OFFER_WAIT_MS = 5_000;
-const NAME_MAX = 64;
 /** Who serves is judged again this soon after policy or collateral has changed. */
 const REVIEW_SECONDS = 1;
 /** Looked at this often whether a policy has changed. */
@@ -92,7 +93,8 @@ const CLAIM_ABOVE = 5_000_000n;
 export function createRouter(
   deps: RouterDeps,
 ): RouterService & Readonly<{ watchChannels: Accounts['watch']; close(): Promise<void> }> {
-  const { ledger, log, now, randomness, meter = NO_METER } = deps;
+  const { ledger, log, now, randomness } = deps;
+  const { meter, totals } = createTally(deps.meter ?? NO_METER);
   const seconds = () => deps.monotonic() / 1000;
   const fleet = new Fleet();
   const dispatcher = new Dispatcher<Worker>({ now, random: () => uniform(randomness), schedule });
@@ -140,7 +142,7 @@ export function createRouter(
     onEvicted: (worker) => dispatcher.remove(worker),
   });
   const departures = createDepartures({ admission, devices, evictions, failed: deps.failed });
-  const placing = createPlacing({ fleet, dispatcher, now }, LINK_WAIT_MS, deps.accountLimits);
+  const placing = createPlacing({ fleet, dispatcher, now, meter }, LINK_WAIT_MS, deps.accountLimits);
   /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
   const promise = async (worker: Worker, payee: Bytes): Promise<void> => {
     const voucher = {
@@ -278,7 +280,6 @@ export function createRouter(
       const timed = metered(client, meter, seconds);
       return requests.infer(open, deadline, timed.client, timed.firstFrame);
     },
-    snapshot: () => snapshotOf(fleet.all(), dispatcher, now()),
     async getEvidence(evidenceDigest) {
       const bundle = fleet.bundle(evidenceDigest);
       if (bundle === undefined) throw new CodedError('NOT_FOUND', 'no evidence with this digest is held here');
@@ -311,15 +312,7 @@ export function createRouter(
       return { receive: (message) => receive(worker, message), gone: () => gone(worker) };
     },
     park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
-    listWorkers: () => fleet.all().map((worker) => workerRow(worker, worker.busy)),
-    drainWorker(workerId, reason) {
-      const worker = fleet.byId(workerId);
-      if (worker === undefined) throw new CodedError('NOT_FOUND', 'no such worker');
-      worker.state = 'draining';
-      dispatcher.remove(worker);
-      worker.control.send({ kind: 'drain', reason: printable(reason) });
-    },
-    policy: () => ({ policy: deps.policy().text, digest: deps.policy().digest }),
+    ...createAdministration({ source: deps.source, fleet, dispatcher, now, policy: deps.policy, totals }),
     watchChannels: accounts.watch,
     async close() {
       await departures.close();
@@ -348,11 +341,6 @@ function uniform(randomness: Randomness): number {
   return new DataView(randomness(4).buffer).getUint32(0) / 2 ** 32;
 }
 
-/** Labels come from workers and end on screens and in logs. */
-function printable(label: string): string {
-  return label.replace(/[^\p{L}\p{N} ._:@/+-]/gu, '').slice(0, NAME_MAX);
-}
-
 function listModels(workers: readonly Worker[]): ReturnType<RouterService['listModels']> {
   const models = new Map<string, ReturnType<RouterService['listModels']>[number]>();
   for (const { join } of workers) {
@@ -377,20 +365,4 @@ function standingOf(workerId: Bytes, fleet: Fleet, refused: Standing['refused'])
   }
   if (logIndex === 0) throw new CodedError('NOT_FOUND', 'no evidence of this worker has come to this router');
   return { state: 'gone', refused, leaseExpiresAt: 0, logIndex };
-}
-
-function workerRow(worker: Worker, running: number): WorkerRow {
-  const { admission, join } = worker;
-  return {
-    workerId: admission?.workerId ?? new Uint8Array(0),
-    name: join?.name ?? '',
-    state: worker.state,
-    modelName: join?.modelName ?? '',
-    evidenceDigest: admission?.evidenceDigest ?? new Uint8Array(0),
-    leaseExpiresAt: admission?.expiresAt ?? 0,
-    logIndex: admission?.logIndex ?? 0,
-    running,
-    appraisal: admission?.appraisal ?? '{}',
-    simulated: admission?.simulated ?? false,
-  };
 }

@@ -5,6 +5,7 @@ import type { InferClient, InferInput, ServeLink, WorkerControl } from './links.
 import type { SignedPrice } from './prices.ts';
 import type { RouterSnapshot } from './snapshot.ts';
 import type { Standing } from './standings.ts';
+import type { RouterStatus } from './status.ts';
 
 export type WorkerRow = Readonly<{
   workerId: Bytes;
@@ -54,4 +55,5 @@ export type RouterService = Readonly<{
   drainWorker(workerId: Bytes, reason: string): void;
   policy(): Readonly<{ policy: string; digest: Bytes }>;
   snapshot(): RouterSnapshot;
+  status(): RouterStatus;
 }>;

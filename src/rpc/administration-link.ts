@@ -1,17 +1,51 @@
-import * as grpc from '@grpc/grpc-js';
-import type { UnixMs } from '../core/index.ts';
+import { CodedError, toHex, type UnixMs } from '../core/index.ts';
+import { bytesOf } from './bytes.ts';
 import { ask } from './client-transport.ts';
-import { CHANNEL_OPTIONS, v1 } from './package.ts';
+import { v1 } from './package.ts';
+import { clientDoor } from './tls.ts';
+import type { GetStatusResponse__Output } from './wire/chrysalis/v1/GetStatusResponse.ts';
 
 const DEADLINE_MS = 15_000;
 
-/** Has a router drain a worker. @param address of the router's administration @throws CodedError NOT_FOUND, ROUTER_UNREACHABLE */
-export async function askToDrain(address: string, workerId: Uint8Array, reason: string, now: UnixMs): Promise<void> {
-  const stub = new v1.Administration(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
-  try {
-    const request = { workerId: Buffer.from(workerId), reason };
-    await ask(stub, v1.Administration.service.DrainWorker, request, { deadline: now + DEADLINE_MS });
-  } finally {
-    stub.close();
-  }
+/** What an operator's program sees of a router: `RouterStatus` as it crossed the wire. */
+export type StatusReport = ReturnType<typeof statusFromWire>;
+
+/** A connection to a router's administration. Every method throws CodedError ROUTER_UNREACHABLE, NOT_FOUND. */
+export type AdministrationLink = ReturnType<typeof connectToAdministration>;
+
+/** @param address `host:port` */
+export function connectToAdministration(address: string, now: () => UnixMs) {
+  const { credentials, options } = clientDoor(address, undefined);
+  const stub = new v1.Administration(address, credentials, options);
+  const { DrainWorker, GetPolicy, GetStatus } = v1.Administration.service;
+  const until = (ms = DEADLINE_MS) => ({ deadline: now() + ms });
+  return {
+    async drainWorker(workerId: Uint8Array, reason: string): Promise<void> {
+      await ask(stub, DrainWorker, { workerId: Buffer.from(workerId), reason }, until());
+    },
+    policy: async () => (await ask(stub, GetPolicy, {}, until())).policy,
+    status: async (withinMs?: number) => statusFromWire(await ask(stub, GetStatus, {}, until(withinMs))),
+    close: () => stub.close(),
+  };
+}
+
+function statusFromWire(wire: GetStatusResponse__Output) {
+  return {
+    ...wire,
+    ...{ now: whole(wire.now), startedAt: whole(wire.startedAt) },
+    ...{ tokensIn: whole(wire.tokensIn), tokensCached: whole(wire.tokensCached), tokensOut: whole(wire.tokensOut) },
+    workers: wire.workers.map((row) => ({
+      ...row,
+      workerId: toHex(bytesOf(row.workerId)),
+      ...{ leaseExpiresAt: whole(row.leaseExpiresAt), requests: whole(row.requests), failed: whole(row.failed) },
+      ...{ tokensIn: whole(row.tokensIn), tokensCached: whole(row.tokensCached), tokensOut: whole(row.tokensOut) },
+    })),
+    ended: wire.ended.map(({ code, count }) => ({ code, count: whole(count) })),
+  };
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
+  return value;
 }

@@ -1,4 +1,5 @@
-export { askToDrain } from './administration-link.ts';
+export { type AdministrationLink, connectToAdministration, type StatusReport } from './administration-link.ts';
+export { serveAdministration } from './administration-server.ts';
 export { connectToRouter } from './client-transport.ts';
 export { framed, MessageReader } from './grpc/framing.ts';
 export { packageDefinition, protoFolder, v1 } from './package.ts';
@@ -9,7 +10,7 @@ export {
   type SecretReport,
 } from './release-link.ts';
 export { serveKeyRelease, serveKeyReleaseAdministration } from './release-server.ts';
-export { type RouterServer, serveAdministration, serveRouter } from './router-server.ts';
+export { type RouterServer, serveRouter } from './router-server.ts';
 export { askStanding } from './standing-link.ts';
 export type { ClientTls, ServerTls } from './tls.ts';
 export { createWebDoor, type WebDoorOptions, type WebRouter } from './web-door.ts';

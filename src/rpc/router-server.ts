@@ -1,4 +1,4 @@
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Clock, CodedError, type UnixMs } from '../core/index.ts';
@@ -7,14 +7,7 @@ import { bytesOf } from './bytes.ts';
 import { type GrpcLimits, GrpcServer } from './grpc/server.ts';
 import { identified, identifiedCall } from './identified.ts';
 import { DEADLINE_DEFAULT_MS, inferHandler } from './infer-server.ts';
-import {
-  CHANNEL_OPTIONS,
-  KEEPALIVE_MS,
-  MESSAGE_BYTES_MAX,
-  METADATA_BYTES_MAX,
-  packageDefinition,
-  v1,
-} from './package.ts';
+import { KEEPALIVE_MS, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, packageDefinition, v1 } from './package.ts';
 import { toServiceError } from './status.ts';
 import { type ServerTls, serverTlsOptions } from './tls.ts';
 import { serveAttachment } from './worker-server.ts';
@@ -54,24 +47,6 @@ function transparencyHandlers(router: RouterService, now: Clock): grpc.UntypedSe
     getEvidence: unary((ask: { evidenceDigest: Buffer }) => router.getEvidence(bytesOf(ask.evidenceDigest)), now),
     getAdmission: unary((ask: { workerId: Buffer }) => router.getAdmission(bytesOf(ask.workerId)), now),
     getReceiptProof: unary((ask: { receiptDigest: Buffer }) => router.getReceiptProof(bytesOf(ask.receiptDigest)), now),
-  } as grpc.UntypedServiceImplementation;
-}
-
-function administrationHandlers(router: RouterService, now: Clock): grpc.UntypedServiceImplementation {
-  return {
-    listWorkers: unary(
-      () => ({
-        workers: router
-          .listWorkers()
-          .map((row) => ({ ...row, leaseExpiresAt: String(row.leaseExpiresAt), logIndex: String(row.logIndex) })),
-      }),
-      now,
-    ),
-    drainWorker: unary((ask: { workerId: Buffer; reason: string }) => {
-      router.drainWorker(bytesOf(ask.workerId), ask.reason);
-      return {};
-    }, now),
-    getPolicy: unary(() => ({ policy: router.policy().policy, policyDigest: router.policy().digest }), now),
   } as grpc.UntypedServiceImplementation;
 }
 
@@ -120,21 +95,6 @@ export async function serveRouter(
       return server.close(graceMs);
     },
   };
-}
-
-/**
- * Serves an operator of the router on loopback alone: whoever reaches this port may drain workers.
- * @throws CodedError PORT_IN_USE
- */
-export async function serveAdministration(
-  router: RouterService,
-  options: Readonly<{ port: number; now: Clock }>,
-): Promise<RouterServer> {
-  const server = new grpc.Server(CHANNEL_OPTIONS);
-  server.addService(v1.Administration.service, administrationHandlers(router, options.now));
-  const credentials = grpc.ServerCredentials.createInsecure();
-  const port = await bind(server, { host: '127.0.0.1', port: options.port }, credentials);
-  return { port, close: (graceMs) => shutDown(server, graceMs) };
 }
 
 export function bind(

@@ -26,6 +26,7 @@ test('a router counts what it does in closed labels: no prompt, key, worker or a
     expect(text).toMatch(/gen_ai_server_time_to_first_token_seconds_count [34]/);
     expect(text).toMatch(/attestation_verify_seconds_count\{outcome="affirming"\} [1-9]/);
     expect(text).toContain('attestation_workers{state="admitted"} 1');
+    expect(text).toMatch(/gen_ai_client_token_usage_count\{gen_ai_token_type="output"\} [34]/);
     expect(text).toContain('router_backend_inflight 0');
     expect(text).toContain('router_waiting 0');
     expect(text).not.toContain(CANARY);
@@ -34,7 +35,7 @@ test('a router counts what it does in closed labels: no prompt, key, worker or a
     expect(text).not.toContain('worker-0');
     const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, name]) => name));
     expect([...labels].sort()).toEqual(
-      ['error_type', 'le', 'outcome', 'reason', 'state'].filter((name) => labels.has(name)),
+      ['error_type', 'gen_ai_token_type', 'le', 'outcome', 'reason', 'state'].filter((name) => labels.has(name)),
     );
   } finally {
     await server.close();

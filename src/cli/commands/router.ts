@@ -88,6 +88,11 @@ async function run(options: Options): Promise<void> {
       ? null
       : await serveRelease(opened.release, { host, port: options.releasePort, adminPort: options.releaseAdminPort });
   const release = released === null ? null : addressesOf(released);
+  const { adminPort, metricsPort } = options;
+  const administration =
+    adminPort === undefined
+      ? null
+      : await serveAdministration(opened.router, { port: Number(adminPort), now: Date.now });
   if (options.json === true) {
     announce({
       event: 'ready',
@@ -97,6 +102,7 @@ async function run(options: Options): Promise<void> {
       simulated: opened.simulated,
       contracts: opened.contracts,
       ...(release === null ? {} : { release }),
+      ...(administration === null ? {} : { admin: `127.0.0.1:${administration.port}` }),
     });
   } else {
     console.log(`router   ${host}:${server.port}   policy ${opened.policy}`);
@@ -105,13 +111,8 @@ async function run(options: Options): Promise<void> {
       console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
   }
   const web = await openWebDoor(opened.router, options);
-  const { adminPort, metricsPort } = options;
   const scraped =
     metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
-  const administration =
-    adminPort === undefined
-      ? null
-      : await serveAdministration(opened.router, { port: Number(adminPort), now: Date.now });
   await aborted(stop);
   await web?.close();
   await scraped?.close();
@@ -143,7 +144,10 @@ export function registerRouter(program: Command): void {
     .option('--web-port <number>', 'a door for web pages on 127.0.0.1, over fetch; none without it')
     .option('--web-origin <origin…>', 'sites whose pages may come there, with commas: https://app.example')
     .option('--web-host <name…>', 'names that lead there, with commas, beside 127.0.0.1 and localhost')
-    .option('--admin-port <number>', 'administration on 127.0.0.1; nobody is served there without it')
+    .option(
+      '--admin-port <number>',
+      'administration on 127.0.0.1, 0 for any free port; nobody is served there without it',
+    )
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
     .option('--data <folder>', 'where its keys are kept, and its ledger', '.chrysalis/router')
     .option(

@@ -4,6 +4,8 @@ import type { Meter, RouterSnapshot } from '../../router/index.ts';
 import { codedFromSystem } from '../output.ts';
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+/** As OpenTelemetry advises. */
+const TOKEN_BUCKETS = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
 const JUDGEMENT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
 
 export type RouterMetrics = Readonly<{
@@ -38,6 +40,13 @@ export function createRouterMetrics(): RouterMetrics {
     buckets: JUDGEMENT_BUCKETS,
     registers,
   });
+  const tokens = new Histogram({
+    name: 'gen_ai_client_token_usage',
+    help: 'Tokens of a request that was answered whole, as its final receipt counts them',
+    labelNames: ['gen_ai_token_type'],
+    buckets: TOKEN_BUCKETS,
+    registers,
+  });
   const rejected = new Counter({
     name: 'router_requests_rejected_total',
     help: 'Requests that ended with an error, by code',
@@ -63,6 +72,10 @@ export function createRouterMetrics(): RouterMetrics {
         if (error !== null) rejected.inc({ reason: error });
       },
       firstFrame: (seconds) => firstToken.observe(seconds),
+      answered: ({ tokensIn, tokensCached, tokensOut }) => {
+        tokens.observe({ gen_ai_token_type: 'input' }, tokensIn + tokensCached);
+        tokens.observe({ gen_ai_token_type: 'output' }, tokensOut);
+      },
       evidenceJudged: (seconds, outcome) => judged.observe({ outcome }, seconds),
     },
     text: (snapshot) => {

@@ -187,7 +187,7 @@ export class Network {
     const { chain, log } = this.urls;
     const args = ['router', '--port', String(ports.router), '--data', layout.part('router'), '--chain', chain];
     args.push('--log', log, '--log-token-file', this.#token(), '--policy', policy, '--collateral', layout.collateral);
-    args.push('--dangerously-allow-simulated-vendor', layout.trustAnchors);
+    args.push('--dangerously-allow-simulated-vendor', layout.trustAnchors, '--admin-port', '0');
     // In production an hour lies between a root and its payments; here somebody is looking on.
     args.push('--pool-post-delay', '1', '--pay-above', '1', '--settle-every', '1');
     this.#router = await this.#child('router', 'router', args).start();
@@ -260,11 +260,12 @@ export class Network {
     return path;
   }
 
-  /** What `chrysalis chat` needs to find this network. */
+  /** What `chrysalis chat` and `chrysalis top` need to find this network. */
   #remember(): void {
     const { layout, policy } = this.#plan;
     const { router, chain } = this.urls;
-    const found = { router, chain, logPolicy: layout.logPolicy, policy, simulatedVendor: layout.trustAnchors };
+    const admin = optional(this.#router, 'admin');
+    const found = { router, admin, chain, logPolicy: layout.logPolicy, policy, simulatedVendor: layout.trustAnchors };
     try {
       writeFileSync(layout.network, `${JSON.stringify(found, null, 2)}\n`, { mode: 0o600 });
     } catch (thrown) {

@@ -114,6 +114,7 @@ function printNext(
   line(paint.strong('Next'));
   line(`  curl ${urls.gateway}/v1/chat/completions -H 'content-type: application/json' -d '${body}'`);
   line('  npx chrysalis chat                        talk to it');
+  line('  npx chrysalis top                         workers, queues and rates, live');
   line(`  ${urls.gateway.padEnd(40)}  what was verified, receipts, payment, in the browser`);
   line(`  ${`${urls.gateway}/v1/attestation`.padEnd(40)}  every check by name, as JSON`);
   line(`  ${urls.log.padEnd(40)}  the transparency log`);

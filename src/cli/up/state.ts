@@ -11,7 +11,7 @@ export type Layout = Readonly<{
   vendors: Readonly<{ intel: string; amd: string; nvidia: string }>;
   collateral: string;
   trustAnchors: string;
-  /** Where this network listens and what it runs under, for `chrysalis chat`. */
+  /** Where this network listens and what it runs under, for `chrysalis chat` and `chrysalis top`. */
   network: string;
   machine(worker: string): string;
   devices(worker: string): string;

@@ -104,6 +104,16 @@ export class Dispatcher<Id> {
     return this.#workers.get(id)?.breaker.state(this.#deps.now());
   }
 
+  /** Slots of it that are used now; 0 where nothing is sent there. */
+  slots(id: Id): number {
+    return this.#workers.get(id)?.load.slots(this.#deps.now(), this.#limits.slowStartMs) ?? 0;
+  }
+
+  /** What waits for a slot, in no order. */
+  inLine(): Iterable<Pick<Entry<Id>, 'account' | 'priority' | 'since' | 'candidates'>> {
+    return this.#waiting.all();
+  }
+
   add(id: Id, slots: number): void {
     this.#workers.set(id, {
       load: new WorkerLoad(slots, this.#deps.now(), this.#ratesOfAll),

@@ -17,6 +17,10 @@ export class WaitingRoom<Item extends Readonly<{ account: string }>> {
     return this.#size;
   }
 
+  *all(): Iterable<Item> {
+    for (const items of this.#accounts.values()) yield* items;
+  }
+
   enter(item: Item): Readonly<{ admitted: boolean; displaced: Item | null }> {
     const own = this.#accounts.get(item.account) ?? new Set<Item>();
     if (own.size >= this.#perAccount) return { admitted: false, displaced: null };

@@ -6,6 +6,8 @@ import type { DrainWorkerRequest as _chrysalis_v1_DrainWorkerRequest, DrainWorke
 import type { DrainWorkerResponse as _chrysalis_v1_DrainWorkerResponse, DrainWorkerResponse__Output as _chrysalis_v1_DrainWorkerResponse__Output } from '../../chrysalis/v1/DrainWorkerResponse.ts';
 import type { GetPolicyRequest as _chrysalis_v1_GetPolicyRequest, GetPolicyRequest__Output as _chrysalis_v1_GetPolicyRequest__Output } from '../../chrysalis/v1/GetPolicyRequest.ts';
 import type { GetPolicyResponse as _chrysalis_v1_GetPolicyResponse, GetPolicyResponse__Output as _chrysalis_v1_GetPolicyResponse__Output } from '../../chrysalis/v1/GetPolicyResponse.ts';
+import type { GetStatusRequest as _chrysalis_v1_GetStatusRequest, GetStatusRequest__Output as _chrysalis_v1_GetStatusRequest__Output } from '../../chrysalis/v1/GetStatusRequest.ts';
+import type { GetStatusResponse as _chrysalis_v1_GetStatusResponse, GetStatusResponse__Output as _chrysalis_v1_GetStatusResponse__Output } from '../../chrysalis/v1/GetStatusResponse.ts';
 import type { ListWorkersRequest as _chrysalis_v1_ListWorkersRequest, ListWorkersRequest__Output as _chrysalis_v1_ListWorkersRequest__Output } from '../../chrysalis/v1/ListWorkersRequest.ts';
 import type { ListWorkersResponse as _chrysalis_v1_ListWorkersResponse, ListWorkersResponse__Output as _chrysalis_v1_ListWorkersResponse__Output } from '../../chrysalis/v1/ListWorkersResponse.ts';
 
@@ -28,6 +30,15 @@ export interface AdministrationClient extends grpc.Client {
   getPolicy(argument: _chrysalis_v1_GetPolicyRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_GetPolicyResponse__Output>): grpc.ClientUnaryCall;
   getPolicy(argument: _chrysalis_v1_GetPolicyRequest, callback: grpc.requestCallback<_chrysalis_v1_GetPolicyResponse__Output>): grpc.ClientUnaryCall;
   
+  GetStatus(argument: _chrysalis_v1_GetStatusRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  GetStatus(argument: _chrysalis_v1_GetStatusRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  GetStatus(argument: _chrysalis_v1_GetStatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  GetStatus(argument: _chrysalis_v1_GetStatusRequest, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _chrysalis_v1_GetStatusRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _chrysalis_v1_GetStatusRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _chrysalis_v1_GetStatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  getStatus(argument: _chrysalis_v1_GetStatusRequest, callback: grpc.requestCallback<_chrysalis_v1_GetStatusResponse__Output>): grpc.ClientUnaryCall;
+  
   ListWorkers(argument: _chrysalis_v1_ListWorkersRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_ListWorkersResponse__Output>): grpc.ClientUnaryCall;
   ListWorkers(argument: _chrysalis_v1_ListWorkersRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_ListWorkersResponse__Output>): grpc.ClientUnaryCall;
   ListWorkers(argument: _chrysalis_v1_ListWorkersRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_ListWorkersResponse__Output>): grpc.ClientUnaryCall;
@@ -44,6 +55,8 @@ export interface AdministrationHandlers extends grpc.UntypedServiceImplementatio
   
   GetPolicy: grpc.handleUnaryCall<_chrysalis_v1_GetPolicyRequest__Output, _chrysalis_v1_GetPolicyResponse>;
   
+  GetStatus: grpc.handleUnaryCall<_chrysalis_v1_GetStatusRequest__Output, _chrysalis_v1_GetStatusResponse>;
+  
   ListWorkers: grpc.handleUnaryCall<_chrysalis_v1_ListWorkersRequest__Output, _chrysalis_v1_ListWorkersResponse>;
   
 }
@@ -51,5 +64,6 @@ export interface AdministrationHandlers extends grpc.UntypedServiceImplementatio
 export interface AdministrationDefinition extends grpc.ServiceDefinition {
   DrainWorker: MethodDefinition<_chrysalis_v1_DrainWorkerRequest, _chrysalis_v1_DrainWorkerResponse, _chrysalis_v1_DrainWorkerRequest__Output, _chrysalis_v1_DrainWorkerResponse__Output>
   GetPolicy: MethodDefinition<_chrysalis_v1_GetPolicyRequest, _chrysalis_v1_GetPolicyResponse, _chrysalis_v1_GetPolicyRequest__Output, _chrysalis_v1_GetPolicyResponse__Output>
+  GetStatus: MethodDefinition<_chrysalis_v1_GetStatusRequest, _chrysalis_v1_GetStatusResponse, _chrysalis_v1_GetStatusRequest__Output, _chrysalis_v1_GetStatusResponse__Output>
   ListWorkers: MethodDefinition<_chrysalis_v1_ListWorkersRequest, _chrysalis_v1_ListWorkersResponse, _chrysalis_v1_ListWorkersRequest__Output, _chrysalis_v1_ListWorkersResponse__Output>
 }

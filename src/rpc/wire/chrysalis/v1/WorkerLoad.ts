@@ -1,0 +1,45 @@
+// Original file: proto/chrysalis/v1/admin.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface WorkerLoad {
+  'workerId'?: (Buffer | Uint8Array | string);
+  'name'?: (string);
+  'state'?: (string);
+  'tee'?: (string);
+  'simulated'?: (boolean);
+  'modelName'?: (string);
+  'leaseExpiresAt'?: (number | string | Long);
+  'running'?: (number);
+  'slots'?: (number);
+  'slotsDeclared'?: (number);
+  'breaker'?: (string);
+  'requests'?: (number | string | Long);
+  'failed'?: (number | string | Long);
+  'tokensIn'?: (number | string | Long);
+  'tokensCached'?: (number | string | Long);
+  'tokensOut'?: (number | string | Long);
+  'firstPartP50Ms'?: (number | string);
+  'firstPartP99Ms'?: (number | string);
+}
+
+export interface WorkerLoad__Output {
+  'workerId': (Buffer);
+  'name': (string);
+  'state': (string);
+  'tee': (string);
+  'simulated': (boolean);
+  'modelName': (string);
+  'leaseExpiresAt': (string);
+  'running': (number);
+  'slots': (number);
+  'slotsDeclared': (number);
+  'breaker': (string);
+  'requests': (string);
+  'failed': (string);
+  'tokensIn': (string);
+  'tokensCached': (string);
+  'tokensOut': (string);
+  'firstPartP50Ms': (number);
+  'firstPartP99Ms': (number);
+}
