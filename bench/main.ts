@@ -20,7 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   log: async () => (await import('./log.ts')).benchLog,
   'log-latency': async () => (await import('./log-latency.ts')).benchLogLatency,
   audit: async () => (await import('./audit.ts')).benchAudit,
-  'audit-year': async () => (await import('./audit-year.ts')).benchAuditYear,
+  'audit-year': async () => (await import('./year/main.ts')).benchAuditYear,
   fleet: async () => (await import('./fleet/main.ts')).benchFleet,
   chain: async () => (await import('./chain.ts')).benchChain,
   settlement: async () => (await import('./settlement.ts')).benchSettlement,

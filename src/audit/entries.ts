@@ -31,17 +31,20 @@ import { Anchors } from './anchors.ts';
 import { ArchivedFiles } from './archived.ts';
 import { batchProblems } from './batches.ts';
 import type { Manifest } from './bundle.ts';
+import type { Seen } from './checkpoints.ts';
 import type { CheckId, Tallies } from './checks.ts';
 import { type Finding, finding, type RuleId } from './findings.ts';
 import { type AffirmedLeaf, type AppraisalLeaf, History, isAppraisal } from './history.ts';
 import { RegisteredImages } from './images.ts';
+import { keepingBlobs } from './kept-blobs.ts';
 import { DeviceLeases } from './leases.ts';
 import { type AppraisalMaterial, blobsOf, type JudgedLeaf } from './reappraise.ts';
 import { isRelease, type OwnersPolicy, type ReleaseLeaf, Releases } from './releases.ts';
 import { Replayed } from './replayed.ts';
+import { SideBySide } from './side-by-side.ts';
 import { SKEW_MS } from './skew.ts';
 import { entriesOf, type LogSource } from './source.ts';
-import type { AuditDeps, AuditTrust, Seen } from './verify.ts';
+import type { AuditDeps, AuditTrust } from './verify.ts';
 
 const FINDINGS_MAX = 10_000;
 const PARALLEL = 8;
@@ -71,7 +74,8 @@ export async function verifyEntries(
   try {
     for await (const entries of entriesOf(source, manifest.from, manifest.to, manifest.to)) {
       for (const { index, entry } of entries) await walk.entry(index, entry);
-      input.deps.progress?.((entries.at(-1)?.index ?? 0) + 1 - manifest.from, manifest.to - manifest.from);
+      const done = (entries.at(-1)?.index ?? 0) + 1 - manifest.from;
+      input.deps.progress?.('entries', done, manifest.to - manifest.from);
     }
   } catch (thrown) {
     const error = asCodedError(thrown);
@@ -88,7 +92,7 @@ export class EntriesWalk {
   readonly history: History;
   readonly #input: EntriesInput;
   readonly #tallies: Tallies;
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay: SideBySide;
   readonly #policyTexts = new Map<Digest, string>();
   readonly #files: ArchivedFiles;
   readonly #anchors: Anchors;
@@ -99,8 +103,10 @@ export class EntriesWalk {
   /** Size of the checkpoint that was last found to be late. */
   #lateAt = -1;
 
-  constructor(input: EntriesInput, tallies: Tallies) {
+  constructor(given: EntriesInput, tallies: Tallies) {
+    const input = { ...given, source: keepingBlobs(given.source) };
     this.#input = input;
+    this.#underWay = new SideBySide(input.deps.parallel ?? PARALLEL);
     this.#tallies = tallies;
     this.#files = new ArchivedFiles(input, tallies.V8);
     this.history = new History(input.manifest.from);
@@ -153,7 +159,7 @@ export class EntriesWalk {
 
   /** Until all appraisals under way are made, and it is known what was removed. */
   async settled(): Promise<void> {
-    await Promise.all(this.#underWay);
+    await this.#underWay.settled();
     for (const { index, subject, digest, why } of this.#files.missing()) {
       this.#find('M9', index, subject, `${digest} is ${why}`);
     }
@@ -352,12 +358,12 @@ export class EntriesWalk {
       V11.require(result.outcome === 'same', `entry ${index}: ${differencesOf(result)}`);
       if (result.outcome === 'differs') this.#find('M6', index, leaf.subject, differencesOf(result));
     };
-    await this.#bounded(judge());
+    await this.#underWay.add(judge());
   }
 
   async #evicted({ body }: Leaf<'evicted'>): Promise<void> {
     this.#leases.evicted(body.workerKey);
-    if (this.#leases.waiting >= LEASES_WAITING_MAX) await Promise.all(this.#underWay);
+    if (this.#leases.waiting >= LEASES_WAITING_MAX) await this.#underWay.settled();
     this.#twins();
   }
 
@@ -367,13 +373,6 @@ export class EntriesWalk {
       if (outcome === 'twin') this.#note(finding('M13', 'error', message, { index, subject }), CHECK_OF_RULE.M13);
       else this.#tallies.V11.skip(`entry ${index}: ${message}`);
     }
-  }
-
-  /** Lets some appraisals run side by side, never without bound. */
-  async #bounded(work: Promise<void>): Promise<void> {
-    const done: Promise<void> = work.finally(() => this.#underWay.delete(done));
-    this.#underWay.add(done);
-    if (this.#underWay.size >= (this.#input.deps.parallel ?? PARALLEL)) await Promise.race(this.#underWay);
   }
 
   /** V13. */

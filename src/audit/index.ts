@@ -1,10 +1,12 @@
 export * from './bundle.ts';
+export * from './checkpoints.ts';
 export * from './checks.ts';
 export * from './entries.ts';
 export * from './export.ts';
 export * from './findings.ts';
 export * from './history.ts';
 export * from './http-source.ts';
+export * from './kept-blobs.ts';
 export type { Exporter } from './manifest-note.ts';
 export * from './monitor.ts';
 export * from './openings.ts';

@@ -23,6 +23,7 @@ import {
   verifyConsistency,
   verifyEquivocation,
 } from '../log/index.ts';
+import type { Seen } from './checkpoints.ts';
 import { newTallies } from './checks.ts';
 import { EntriesWalk } from './entries.ts';
 import { keptCheckpoints, witnessTime } from './export.ts';
@@ -31,7 +32,7 @@ import { type History, isAppraisal } from './history.ts';
 import { blobsOf, type Reappraise } from './reappraise.ts';
 import { entriesOf, type LogSource, mustTile } from './source.ts';
 import { failsToday } from './today.ts';
-import type { AuditTrust, Seen } from './verify.ts';
+import type { AuditTrust } from './verify.ts';
 import { openView, provenEntry } from './view.ts';
 
 /** Heads are renewed each minute; three times that without one is silence. */

@@ -50,24 +50,27 @@ const POLICIES_MAX = 64;
  */
 export function createReappraiser(anchors: readonly TrustAnchor[]): Reappraise {
   const endorsements = new Map<string, Promise<VendorEndorsements>>();
-  const policies = new Map<string, Policy>();
-  const endorsementsOf = (
-    tee: Parameters<typeof loadVendorEndorsements>[0],
-    text: Bytes,
-  ): Promise<VendorEndorsements> => {
-    const key = `${tee}:${toHex(sha256(text))}`;
-    const known = endorsements.get(key) ?? loadVendorEndorsements(tee, fromUtf8(text, 'collateral'), anchors);
-    remember(endorsements, key, known, ENDORSEMENTS_MAX);
-    return known;
-  };
-  const policyOf = (text: string): Policy => {
-    const known = policies.get(text) ?? loadPolicy(text);
-    remember(policies, text, known, POLICIES_MAX);
-    return known;
+  const policies = new Map<string, KnownPolicy>();
+  /** Jobs that come together have their collateral in one array. */
+  const digests = new WeakMap<Bytes, string>();
+  const known: Known = {
+    endorsements(tee, text) {
+      const digest = digests.get(text) ?? toHex(sha256(text));
+      digests.set(text, digest);
+      const key = `${tee}:${digest}`;
+      const loaded = endorsements.get(key) ?? loadVendorEndorsements(tee, fromUtf8(text, 'collateral'), anchors);
+      remember(endorsements, key, loaded, ENDORSEMENTS_MAX);
+      return loaded;
+    },
+    policy(text) {
+      const loaded = policies.get(text) ?? knownPolicy(text);
+      remember(policies, text, loaded, POLICIES_MAX);
+      return loaded;
+    },
   };
   return async ({ leaf, material }) => {
     try {
-      return compare(leaf, await again(leaf, material, anchors, policyOf, endorsementsOf));
+      return compare(leaf, await again(leaf, material, anchors, known));
     } catch (thrown) {
       const error = asCodedError(thrown);
       if (error.code === 'INVARIANT_BROKEN') throw error;
@@ -85,17 +88,28 @@ function remember<V>(map: Map<string, V>, key: string, value: V, most: number): 
   map.set(key, value);
 }
 
+type KnownPolicy = Readonly<{ policy: Policy; digest: Digest }>;
+
+function knownPolicy(text: string): KnownPolicy {
+  const policy = loadPolicy(text);
+  return { policy, digest: `sha256:${toHex(policyDigest(policy))}` };
+}
+
+/** What many appraisals have in common, loaded once. */
+type Known = Readonly<{
+  policy(text: string): KnownPolicy;
+  endorsements(tee: Parameters<typeof loadVendorEndorsements>[0], text: Bytes): Promise<VendorEndorsements>;
+}>;
+
 type Again = Readonly<{ made: Awaited<ReturnType<typeof appraise>>; policy: Policy }>;
 
 async function again(
   { body }: JudgedLeaf,
   { evidence, collateral, inputs, policyText }: AppraisalMaterial,
   anchors: readonly TrustAnchor[],
-  policyOf: (text: string) => Policy,
-  endorsementsOf: (tee: Parameters<typeof loadVendorEndorsements>[0], text: Bytes) => Promise<VendorEndorsements>,
+  known: Known,
 ): Promise<Again> {
-  const policy = policyOf(policyText);
-  const named = `sha256:${toHex(policyDigest(policy))}`;
+  const { policy, digest: named } = known.policy(policyText);
   const recorded = parseRecordedInputs(inputs);
   const wrong = (what: string) => new CodedError('LOG_LEAF_INVALID', what);
   if (named !== body.policyDigest) throw wrong('the archived policy is not the one the entry names');
@@ -107,7 +121,7 @@ async function again(
   const made = await appraise({
     ...trustUnder(policy, usable),
     bundle: evidence,
-    endorsements: await endorsementsOf(tee, collateral),
+    endorsements: await known.endorsements(tee, collateral),
     now: recorded.judgedAt,
     expectedNonce: recorded.nonce,
     knownBlocks: recorded.knownBlocks,

@@ -1,16 +1,7 @@
 import { sha256 } from '#crypto';
 import type { Approvers, TrustAnchor } from '../attestation/index.ts';
-import { asCodedError, type Bytes, CodedError, equalBytes, leafHash, merkleRoot, toHex } from '../core/index.ts';
-import {
-  type Checkpoint,
-  CompactRange,
-  keysOfPolicy,
-  type LogPolicy,
-  policyHolds,
-  rootFromTiles,
-  type VerifierKey,
-  verifyCheckpoint,
-} from '../log/index.ts';
+import { asCodedError, type Bytes, equalBytes, leafHash, toHex } from '../core/index.ts';
+import { CompactRange, type LogPolicy, type VerifierKey } from '../log/index.ts';
 import {
   type BundleFiles,
   bundleSource,
@@ -22,14 +13,21 @@ import {
   parseRange,
   RANGE,
 } from './bundle.ts';
+import {
+  createCheckpointReader,
+  type LookAtCheckpoints,
+  type Seen,
+  type SeenOrNot,
+  seenCheckpoint,
+} from './checkpoints.ts';
 import { type AuditCheck, newTallies, type Tallies } from './checks.ts';
 import { verifyEntries } from './entries.ts';
-import { witnessTime } from './export.ts';
 import type { Finding } from './findings.ts';
 import type { History } from './history.ts';
 import { checkManifestNote } from './manifest-note.ts';
 import type { Reappraise } from './reappraise.ts';
-import { entriesOf, type LogSource, mustTile, verifyTiles } from './source.ts';
+import { SideBySide } from './side-by-side.ts';
+import { entriesOf, type LogSource, verifyTiles } from './source.ts';
 import { verifyTimestamps } from './timestamps.ts';
 
 /** What the auditor brings; nothing of it comes from the bundle. */
@@ -51,13 +49,14 @@ export type AuditDeps = Readonly<{
   reappraise: Reappraise;
   /** What the chain holds, where somebody looks; null where nothing was anchored. The contract takes no tree that does not extend the one before. */
   anchored?: () => Promise<AnchoredHead | null>;
+  /** Looks at signatures of checkpoints, where that is to be done elsewhere than here. */
+  checkpoints?: LookAtCheckpoints;
   /** Appraisals under way at once. */
   parallel?: number;
-  progress?: (done: number, of: number) => void;
+  progress?: (stage: AuditStage, done: number, of: number) => void;
 }>;
-
-/** A checkpoint that the quorum cosigned. @property witnessedAt seconds */
-export type Seen = Readonly<{ checkpoint: Checkpoint; witnessedAt: number }>;
+/** What of a bundle is looked at, in this order. */
+export type AuditStage = 'checkpoints' | 'tree' | 'entries';
 
 export type AuditReport = Readonly<{
   /** `verified`: all passed; `incomplete`: none failed, but one that should have been made could not be. */
@@ -89,8 +88,9 @@ export async function verifyBundle(files: BundleFiles, trust: AuditTrust, deps: 
   await checkManifestNote(files, manifest, trust.exporters, tallies.V1);
   const source = bundleSource(files);
   const to = await checkNewest(source, manifest, trust, tallies);
-  const { edge, seen } = await checkRange(files, manifest, trust, tallies);
-  await checkCompleteness(source, { manifest, to, edge, seen }, tallies);
+  const seen = await checkKept(files, manifest, trust, deps, tallies);
+  const edge = await checkStart(files, manifest, seen, tallies);
+  await checkCompleteness(source, { manifest, to, edge, seen }, deps, tallies);
   const { findings, history } = await verifyEntries(
     { source, manifest, seen: to === null ? seen : [...seen, to], trust, deps },
     tallies,
@@ -141,12 +141,6 @@ function checkFiles(files: BundleFiles, manifest: Manifest, { V1 }: Tallies): vo
   for (const path of files.list.keys()) V1.require(listed.has(path), `${path} is not in the manifest`);
 }
 
-async function witnessed(note: Bytes, { policy }: AuditTrust, origin: string): Promise<Seen> {
-  const verified = await verifyCheckpoint(note, keysOfPolicy(policy), origin);
-  if (!policyHolds(policy, verified)) throw new CodedError('LOG_NOT_WITNESSED', 'the quorum has not cosigned it');
-  return { checkpoint: verified.checkpoint, witnessedAt: witnessTime(verified, policy) };
-}
-
 /** V2. */
 async function checkNewest(
   source: LogSource,
@@ -156,7 +150,7 @@ async function checkNewest(
 ): Promise<Seen | null> {
   try {
     V2.look();
-    const seen = await witnessed(await source.checkpoint(), trust, origin);
+    const seen = await seenCheckpoint(await source.checkpoint(), trust.policy, origin);
     V2.require(seen.checkpoint.size === to, `the manifest says ${to} entries, the checkpoint ${seen.checkpoint.size}`);
     if (trust.policy.quorum === null) V2.skip('the policy asks for no witness: another history may have been shown');
     return seen;
@@ -166,24 +160,51 @@ async function checkNewest(
   }
 }
 
-/** V3, and the signatures of V5. */
-async function checkRange(
+const CHECKPOINTS_AT_ONCE = 64;
+
+/** The signatures of V5. */
+async function checkKept(
   files: BundleFiles,
-  { origin, from }: Manifest,
-  trust: AuditTrust,
-  { V3, V5 }: Tallies,
-): Promise<{ edge: CompactRange; seen: readonly Seen[] }> {
-  const seen: Seen[] = [];
-  for (const size of checkpointSizes(files)) {
-    V5.look();
-    try {
-      const one = await witnessed(await files.read(`checkpoints/${size}`), trust, origin);
-      if (one.checkpoint.size === size) seen.push(one);
-      else V5.fail(`checkpoints/${size} is of size ${one.checkpoint.size}`);
-    } catch (thrown) {
-      V5.fail(`checkpoints/${size}: ${asCodedError(thrown).message}`);
-    }
+  { origin }: Manifest,
+  { policy }: AuditTrust,
+  { checkpoints: look = createCheckpointReader(policy), parallel = 1, progress }: AuditDeps,
+  { V5 }: Tallies,
+): Promise<readonly Seen[]> {
+  const sizes = checkpointSizes(files);
+  const found: SeenOrNot[][] = [];
+  const underWay = new SideBySide(parallel);
+  let done = 0;
+  for (let at = 0; at < sizes.length; at += CHECKPOINTS_AT_ONCE) {
+    const notes = await Promise.all(
+      sizes.slice(at, at + CHECKPOINTS_AT_ONCE).map((size) => files.read(`checkpoints/${size}`)),
+    );
+    const place = found.push([]) - 1;
+    const batch = look(notes, origin).then((answers) => {
+      found[place] = [...answers];
+      done += answers.length;
+      progress?.('checkpoints', done, sizes.length);
+    });
+    await underWay.add(batch);
   }
+  await underWay.settled();
+  const seen: Seen[] = [];
+  for (const [i, one] of found.flat().entries()) {
+    const size = sizes[i] as number;
+    V5.look();
+    if ('why' in one) V5.fail(`checkpoints/${size}: ${one.why}`);
+    else if (one.checkpoint.size === size) seen.push(one);
+    else V5.fail(`checkpoints/${size} is of size ${one.checkpoint.size}`);
+  }
+  return seen;
+}
+
+/** V3. */
+async function checkStart(
+  files: BundleFiles,
+  { from }: Manifest,
+  seen: readonly Seen[],
+  { V3 }: Tallies,
+): Promise<CompactRange> {
   const range = parseRange(await files.read(RANGE));
   const edge = new CompactRange(range.size, range.hashes);
   if (range.size !== from) V3.fail(`the range starts at ${range.size}, the manifest says ${from}`);
@@ -194,46 +215,47 @@ async function checkRange(
       V3.fail('the right edge does not hash to the root of its checkpoint');
     }
   }
-  return { edge, seen };
+  return edge;
 }
 
 type Ranged = Readonly<{ manifest: Manifest; to: Seen | null; edge: CompactRange; seen: readonly Seen[] }>;
 
-/** V4: the leaf hashes of the entries, appended to the right edge, give the signed root. V5: so do the older roots. */
+/**
+ * V4: the leaf hashes of the entries, appended to the right edge, give the signed root, and the tiles are those of these
+ * entries. V5: on the way there they give the root of each older checkpoint.
+ */
 async function checkCompleteness(
   source: LogSource,
   { manifest, to, edge, seen }: Ranged,
+  { progress }: AuditDeps,
   { V4, V5 }: Tallies,
 ): Promise<void> {
   const { from, to: size } = manifest;
-  const roots = new Map<number, Bytes>();
+  const range = edge.copy();
+  let next = 0;
+  const compare = () => {
+    for (let one = seen[next]; one !== undefined && one.checkpoint.size <= range.size; one = seen[++next]) {
+      const holds = one.checkpoint.size === range.size && equalBytes(range.root(), one.checkpoint.root);
+      V5.require(holds, `checkpoints/${one.checkpoint.size} is of another tree`);
+    }
+  };
   try {
-    await verifyTiles(source, from, size);
-    const range = edge.copy();
+    compare();
     for await (const entries of entriesOf(source, from, size, size)) {
-      for (const { entry } of entries) range.append(leafHash(entry));
+      for (const { entry } of entries) {
+        range.append(leafHash(entry));
+        compare();
+      }
       V4.look(entries.length);
+      progress?.('tree', range.size - from, size - from);
     }
     V4.require(
       to !== null && equalBytes(range.root(), to.checkpoint.root),
       `the ${size - from} entries do not lead to the signed root of size ${size}`,
     );
-    for (const { checkpoint } of seen) {
-      const read = (tile: Parameters<LogSource['tile']>[0]) => mustTile(source, tile);
-      if (checkpoint.size < from || checkpoint.size > size) continue;
-      roots.set(
-        checkpoint.size,
-        checkpoint.size === 0 ? merkleRoot([]) : await rootFromTiles(checkpoint.size, read, size),
-      );
-    }
+    await verifyTiles(source, from, size);
   } catch (thrown) {
     V4.fail(asCodedError(thrown).message);
   }
-  for (const { checkpoint } of seen) {
-    const root = roots.get(checkpoint.size);
-    V5.require(
-      root !== undefined && equalBytes(root, checkpoint.root),
-      `checkpoints/${checkpoint.size} is of another tree`,
-    );
-  }
+  for (const { checkpoint } of seen.slice(next)) V5.require(false, `checkpoints/${checkpoint.size} is of another tree`);
 }

@@ -70,7 +70,7 @@ export async function auditBundle(bundle: Bytes, given: Given, now: number, prog
   const { report, history, source } = await verifyBundle(
     files,
     { policy, anchors, approvers: null, signers: null },
-    { reappraise, progress: (done, of) => progress('checking entries', done, of) },
+    { reappraise, progress: (stage, done, of) => progress(`checking ${stage}`, done, of) },
   );
   const view = await openView(source, policy).catch((error: unknown) => {
     if (error instanceof CodedError) return null; // the report says why

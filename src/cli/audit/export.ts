@@ -11,7 +11,7 @@ import { secretOf } from '../compose/files.ts';
 import { readLogPolicy } from '../log/keys.ts';
 import { codedFromSystem } from '../output.ts';
 import { VERSION } from '../version.ts';
-import { progressBar } from './progress.ts';
+import { progressOf } from './progress.ts';
 
 export type ExportOptions = Readonly<{
   log: string;
@@ -29,7 +29,7 @@ const SECRET = '.secret';
 
 /** `chrysalis audit export`: whole or not at all. */
 export async function runExport(options: ExportOptions): Promise<void> {
-  const bar = progressBar(options.json === true ? null : process.stderr, 'exporting');
+  const bar = progressOf(options.json === true);
   const exporter = exporterOf(options);
   const draft = `${options.out}.${process.pid}.draft`;
   const bundle = exportBundle(httpSource(options.log, fetch), {
@@ -38,7 +38,7 @@ export async function runExport(options: ExportOptions): Promise<void> {
     by: options.by,
     purpose: options.purpose,
     tool: `chrysalis ${VERSION}`,
-    progress: bar.show,
+    progress: (done, of) => bar.show('exporting files', done, of),
     ...(exporter === null ? {} : { exporter }),
   });
   try {

@@ -1,13 +1,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { TrustAnchor } from '../../attestation/index.ts';
-import { createReappraiser, type ReappraisalJob } from '../../audit/index.ts';
-import type { PoolAnswer } from './pool.ts';
+import { createCheckpointReader, createReappraiser, type Reappraisal } from '../../audit/index.ts';
+import type { PoolAnswer, PoolOrder, PoolTrust } from './pool.ts';
 
-/** A thread that makes appraisals again for `pool.ts`. */
-const reappraise = createReappraiser((workerData as { anchors: readonly TrustAnchor[] }).anchors);
-parentPort?.on('message', ({ id, job }: { id: number; job: ReappraisalJob }) => {
-  reappraise(job).then(
-    (result) => parentPort?.postMessage({ id, result } satisfies PoolAnswer),
-    (error: Error) => parentPort?.postMessage({ id, failed: error.message } satisfies PoolAnswer),
+/** A thread that works for `pool.ts`. */
+const { anchors, policy } = workerData as PoolTrust;
+const reappraise = createReappraiser(anchors);
+const look = createCheckpointReader(policy);
+
+async function foundBy(order: PoolOrder): Promise<Extract<PoolAnswer, { found: unknown }>['found']> {
+  if ('notes' in order) return look(order.notes, order.origin);
+  const found: Reappraisal[] = [];
+  for (const job of order.jobs) found.push(await reappraise(job));
+  return found;
+}
+
+parentPort?.on('message', (order: PoolOrder) => {
+  foundBy(order).then(
+    (found) => parentPort?.postMessage({ id: order.id, found } satisfies PoolAnswer),
+    (error: Error) => parentPort?.postMessage({ id: order.id, failed: error.message } satisfies PoolAnswer),
   );
 });

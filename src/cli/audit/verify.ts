@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
   type AuditCheck,
+  type AuditDeps,
   type AuditReport,
   type CheckOutcome,
   csvRow,
@@ -21,9 +23,10 @@ import { CodedError, rfc3339 } from '../../core/index.ts';
 import { writeDurably } from '../compose/files.ts';
 import { EXIT, type ExitCode, labelled, type Paint, printable, processSink } from '../output.ts';
 import { type AnchorOptions, anchorReader } from './anchor.ts';
+import { type Effort, effortFromNow } from './effort.ts';
 import { openBundle } from './open-bundle.ts';
-import { createReappraisalPool } from './pool.ts';
-import { progressBar } from './progress.ts';
+import { createAuditPool } from './pool.ts';
+import { progressOf } from './progress.ts';
 import { loadAuditTrust, type TrustOptions } from './trust.ts';
 
 export type VerifyOptions = TrustOptions &
@@ -47,17 +50,25 @@ export async function runVerify(path: string, options: VerifyOptions): Promise<E
   const packs = (options.pack ?? []).map(packOf);
   const trust = loadAuditTrust(options);
   const anchored = anchorReader(options);
-  const bundle = await openBundle(path, options.maxUnpackedBytes);
-  const pool = createReappraisalPool(trust.anchors);
-  const bar = progressBar(options.json === true ? null : process.stderr, 'verifying');
+  const bar = progressOf(options.json === true);
+  const effort = effortFromNow();
+  const bundle = await openBundle(path, {
+    ...(options.maxUnpackedBytes === undefined ? {} : { unpackedBytesMax: options.maxUnpackedBytes }),
+    progress: (done, of) => bar.show('unpacking megabytes', done, of),
+  }).finally(bar.clear);
+  const pool = createAuditPool(trust);
   try {
-    const { reappraise, parallel } = pool;
-    const deps = { reappraise, parallel, progress: bar.show, ...(anchored === undefined ? {} : { anchored }) };
+    const { reappraise, checkpoints, parallel } = pool;
+    const progress: AuditDeps['progress'] = (stage, done, of) => bar.show(`checking ${stage}`, done, of);
+    const deps = { reappraise, checkpoints, parallel, progress, ...(anchored === undefined ? {} : { anchored }) };
     const { report, source } = await verifyBundle(bundle.files, trust, deps);
     bar.clear();
     await writeReports(report, source, options, packs);
     if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
-    else process.stdout.write(screen(report, processSink().paint, Math.min(process.stdout.columns ?? 100, 120)));
+    else {
+      const width = Math.min(process.stdout.columns ?? 100, 120);
+      process.stdout.write(screen(report, effort(), processSink().paint, width));
+    }
     return EXIT_OF[report.verdict];
   } finally {
     bar.clear();
@@ -143,7 +154,14 @@ function checkLines(
   return lines;
 }
 
-function screen(report: AuditReport, paint: Paint, width: number): string {
+function effortWords({ seconds, cores, megabytes }: Effort, { checks }: AuditReport): string {
+  const appraisals = checks.find(({ id }) => id === 'V11')?.looked ?? 0;
+  const rate = appraisals === 0 ? '' : `, ${Math.round(appraisals / seconds).toLocaleString('en-US')} appraisals/s`;
+  const busy = `${cores.toFixed(1)} of ${availableParallelism()} cores busy`;
+  return `${seconds.toFixed(1)} s${rate}, ${busy}, at most ${Math.round(megabytes)} MB`;
+}
+
+function screen(report: AuditReport, effort: Effort, paint: Paint, width: number): string {
   const style = { verified: paint.good, refused: paint.bad, incomplete: paint.warn }[report.verdict];
   const seen = report.witnessedAt === 0 ? 'no witness' : `cosigned ${rfc3339(report.witnessedAt)}`;
   const warnings = report.findings.filter(({ severity }) => severity === 'warning');
@@ -153,5 +171,6 @@ function screen(report: AuditReport, paint: Paint, width: number): string {
     labelled('entries', `${report.from} to ${report.to}; newest head: ${seen}`, width, 2, 8),
     ...report.checks.flatMap((check) => checkLines(check, paint, width)),
     ...warnings.slice(0, 10).map(({ rule, message }) => labelled(`! ${rule}`, printable(message), width, 2, 8)),
+    paint.dim(labelled('took', effortWords(effort, report), width, 2, 8)),
   ].join('\n')}\n`;
 }
