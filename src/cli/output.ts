@@ -30,6 +30,8 @@ const TODO_OF_CODE: Partial<Record<ErrorCode, string>> = {
   USAGE_INVALID: 'see --help for an example',
   DEADLINE_EXCEEDED: 'try again; if it happens again, look at the logs of the named part',
   PEER_UNREACHABLE: 'check that the named part is running, then try again',
+  ROLE_REFUSED: 'ask whoever keeps the router’s --admin-roles file for that role',
+  IDENTITY_REFUSED: 'show a certificate that the router knows: --client-certificate and --client-key',
   CHANNEL_STATE_INVALID: 'look at it first: chrysalis channel status',
   VOUCHER_INVALID: 'sign or fetch it again; nothing was sent and nothing is lost',
   CHAIN_FUNDS_MISSING: 'send TON to the wallet that `chrysalis keys` shows, then run this again',

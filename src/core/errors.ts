@@ -141,6 +141,7 @@ export const KIND_OF_CODE = {
   ADMISSION_REFUSED: 'rejected',
   TOUR_FAILED: 'rejected',
   IDENTITY_REFUSED: 'rejected',
+  ROLE_REFUSED: 'rejected',
   DELEGATION_REFUSED: 'rejected',
   CHANNEL_REFUSED: 'rejected',
   PRICE_UNSIGNED: 'rejected',

@@ -38,12 +38,15 @@ export function createDepartures(
   const looking = every(LOOK_SECONDS, look, (error) => deps.failed('devices of replicas', error));
 
   return {
-    /** @param last its admission that ends with this; null where the log has that already, or there was none */
-    left(worker: Worker, last: Admission | null): void {
+    /**
+     * @param last its admission that ends with this; null where the log has that already, or there was none
+     * @param cause why, as the log says it
+     */
+    left(worker: Worker, last: Admission | null, cause: string): void {
       const leave = async (): Promise<void> => {
         const isGone = await admission.gone(worker);
         leaving.delete(leave);
-        if (isGone && last !== null) evictions.add(last.workerId, last.logIndex);
+        if (isGone && last !== null) evictions.add(last.workerId, last.logIndex, { cause });
       };
       if (leaving.size < LEAVING_MAX) leaving.add(leave);
       void leave().catch(() => undefined); // the store is away: tried again

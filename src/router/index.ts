@@ -1,3 +1,12 @@
+export {
+  ADMINISTRATOR_ROLES,
+  type AdministrationMethod,
+  type AdministratorRole,
+  type AdministratorRoles,
+  type Administrators,
+  createAdministrators,
+  ROLES_OF,
+} from './administrators.ts';
 export type { AppraiseEvidence, JudgedEvidence } from './admission-deps.ts';
 export { createAnchoring } from './anchoring.ts';
 export { type Devices, sharedDevices } from './devices.ts';

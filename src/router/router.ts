@@ -251,12 +251,13 @@ export function createRouter(
   const gone = (worker: Worker): void => {
     const { admission: last } = worker;
     const wasOut = worker.state === 'quarantined'; // and that stands in the log already
+    const cause = worker.state === 'draining' ? 'operator' : 'disconnected';
     worker.state = 'gone';
     fleet.remove(worker);
     dispatcher.remove(worker);
     for (const settle of [...worker.hellos.values()]) settle({ refused: 'GONE' });
     worker.close();
-    departures.left(worker, wasOut ? null : last);
+    departures.left(worker, wasOut ? null : last, cause);
   };
 
   return {

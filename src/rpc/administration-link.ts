@@ -2,7 +2,7 @@ import { CodedError, toHex, type UnixMs } from '../core/index.ts';
 import { bytesOf } from './bytes.ts';
 import { ask } from './client-transport.ts';
 import { v1 } from './package.ts';
-import { clientDoor } from './tls.ts';
+import { type ClientTls, clientDoor } from './tls.ts';
 import type { GetStatusResponse__Output } from './wire/chrysalis/v1/GetStatusResponse.ts';
 
 const DEADLINE_MS = 15_000;
@@ -10,12 +10,12 @@ const DEADLINE_MS = 15_000;
 /** What an operator's program sees of a router: `RouterStatus` as it crossed the wire. */
 export type StatusReport = ReturnType<typeof statusFromWire>;
 
-/** A connection to a router's administration. Every method throws CodedError ROUTER_UNREACHABLE, NOT_FOUND. */
+/** A connection to a router's administration. Every method throws CodedError ROUTER_UNREACHABLE, ROLE_REFUSED, NOT_FOUND. */
 export type AdministrationLink = ReturnType<typeof connectToAdministration>;
 
-/** @param address `host:port` */
-export function connectToAdministration(address: string, now: () => UnixMs) {
-  const { credentials, options } = clientDoor(address, undefined);
+/** @param address `host:port` @throws CodedError CONFIG_INVALID */
+export function connectToAdministration(address: string, now: () => UnixMs, tls?: ClientTls) {
+  const { credentials, options } = clientDoor(address, tls);
   const stub = new v1.Administration(address, credentials, options);
   const { DrainWorker, GetPolicy, GetStatus } = v1.Administration.service;
   const until = (ms = DEADLINE_MS) => ({ deadline: now() + ms });

@@ -1,28 +1,81 @@
-import * as grpc from '@grpc/grpc-js';
-import type { Clock } from '../core/index.ts';
-import type { RouterService, RouterStatus } from '../router/index.ts';
+import type * as grpc from '@grpc/grpc-js';
+import { asCodedError, type Clock, type ErrorCode } from '../core/index.ts';
+import type { AdministrationMethod, Administrators, RouterService, RouterStatus } from '../router/index.ts';
 import { bytesOf } from './bytes.ts';
-import { CHANNEL_OPTIONS, v1 } from './package.ts';
-import { bind, type RouterServer, shutDown, unary } from './router-server.ts';
+import { type GrpcLimits, GrpcServer } from './grpc/server.ts';
+import { KEEPALIVE_MS, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, v1 } from './package.ts';
+import { type RouterServer, unary } from './router-server.ts';
+import { toServiceError } from './status.ts';
+import { type ServerTls, serverTlsOptions } from './tls.ts';
 import type { GetStatusResponse } from './wire/chrysalis/v1/GetStatusResponse.ts';
 
-function administrationHandlers(router: RouterService, now: Clock): grpc.UntypedServiceImplementation {
+/** One call of somebody with a role: who (null where nobody is asked who he is), what, and what came of it. */
+export type AdministrationCall = Readonly<{
+  account: string | null;
+  method: AdministrationMethod;
+  /** Null where it was done. */
+  code: ErrorCode | null;
+}>;
+
+export type AdministrationOptions = Readonly<{
+  host: string;
+  port: number;
+  now: Clock;
+  tls?: ServerTls;
+  /** Who may do what; null for whoever reaches the port, which is for loopback alone. */
+  administrators: Administrators | null;
+  /** Told of each call that was answered or refused. */
+  called: (call: AdministrationCall) => void;
+}>;
+
+/** By the method's name on the wire: one without its roles does not compile. */
+function methodsOf(router: RouterService): Record<AdministrationMethod, (ask: never) => unknown> {
   return {
-    listWorkers: unary(
-      () => ({
-        workers: router
-          .listWorkers()
-          .map((row) => ({ ...row, leaseExpiresAt: String(row.leaseExpiresAt), logIndex: String(row.logIndex) })),
-      }),
-      now,
-    ),
-    drainWorker: unary((ask: { workerId: Buffer; reason: string }) => {
+    ListWorkers: () => ({
+      workers: router
+        .listWorkers()
+        .map((row) => ({ ...row, leaseExpiresAt: String(row.leaseExpiresAt), logIndex: String(row.logIndex) })),
+    }),
+    DrainWorker: (ask: { workerId: Buffer; reason: string }) => {
       router.drainWorker(bytesOf(ask.workerId), ask.reason);
       return {};
-    }, now),
-    getPolicy: unary(() => ({ policy: router.policy().policy, policyDigest: router.policy().digest }), now),
-    getStatus: unary(() => statusToWire(router.status()), now),
-  } as grpc.UntypedServiceImplementation;
+    },
+    GetPolicy: () => ({ policy: router.policy().policy, policyDigest: router.policy().digest }),
+    GetStatus: () => statusToWire(router.status()),
+  };
+}
+
+type Handler = grpc.handleUnaryCall<unknown, unknown>;
+
+/** Asks who calls before it does anything. */
+function guarded(
+  method: AdministrationMethod,
+  run: (ask: never) => unknown,
+  { administrators, called, now }: AdministrationOptions,
+): Handler {
+  const report = (account: string | null, error: unknown) =>
+    called({ account, method, code: error === null ? null : asCodedError(error).code });
+  return (call, answer) => {
+    let account: string | null = null;
+    try {
+      account = administrators?.permit(call.getAuthContext().sslPeerCertificate?.raw ?? null, method) ?? null;
+    } catch (error) {
+      report(null, error);
+      answer(toServiceError(error));
+      return;
+    }
+    const observed = async (ask: unknown) => {
+      try {
+        const value = await run(ask as never);
+        report(account, null);
+        return value;
+      } catch (error) {
+        report(account, error);
+        throw error;
+      }
+    };
+    unary(observed, now)(call, answer);
+  };
 }
 
 function statusToWire({ firstToken, workers, queues, ended, ...status }: RouterStatus): GetStatusResponse {
@@ -43,17 +96,29 @@ function statusToWire({ firstToken, workers, queues, ended, ...status }: RouterS
   };
 }
 
+const LIMITS: GrpcLimits = {
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  metadataBytesMax: METADATA_BYTES_MAX,
+  keepaliveMs: KEEPALIVE_MS,
+  connectionsMax: 256,
+  streamsMax: 64,
+  connectionMiBMax: 64,
+};
+
 /**
- * Serves an operator of the router on loopback alone: whoever reaches this port may drain workers.
- * @throws CodedError PORT_IN_USE
+ * Serves those who administer a router: people with roles over mTLS, or whoever reaches the port on loopback.
+ * @throws CodedError PORT_IN_USE, CONFIG_INVALID
  */
 export async function serveAdministration(
   router: RouterService,
-  options: Readonly<{ port: number; now: Clock }>,
+  options: AdministrationOptions,
 ): Promise<RouterServer> {
-  const server = new grpc.Server(CHANNEL_OPTIONS);
-  server.addService(v1.Administration.service, administrationHandlers(router, options.now));
-  const credentials = grpc.ServerCredentials.createInsecure();
-  const port = await bind(server, { host: '127.0.0.1', port: options.port }, credentials);
-  return { port, close: (graceMs) => shutDown(server, graceMs) };
+  const server = new GrpcServer(LIMITS, options.now);
+  const handlers = Object.entries(methodsOf(router)).map(([name, run]) => [
+    name,
+    guarded(name as AdministrationMethod, run, options),
+  ]);
+  server.addService(v1.Administration.service, Object.fromEntries(handlers));
+  const port = await server.listen({ ...options, tls: serverTlsOptions(options.tls) });
+  return { port, close: (graceMs) => server.close(graceMs) };
 }

@@ -1,5 +1,5 @@
 export { type AdministrationLink, connectToAdministration, type StatusReport } from './administration-link.ts';
-export { serveAdministration } from './administration-server.ts';
+export { type AdministrationCall, serveAdministration } from './administration-server.ts';
 export { connectToRouter } from './client-transport.ts';
 export { framed, MessageReader } from './grpc/framing.ts';
 export { packageDefinition, protoFolder, v1 } from './package.ts';

@@ -16,7 +16,13 @@ let admin: string;
 
 beforeAll(async () => {
   network = await startInProcess({ engine: echoEngine({ delayMs: 2 }), slots: 3 });
-  administration = await serveAdministration(network.router, { port: 0, now: Date.now });
+  administration = await serveAdministration(network.router, {
+    host: '127.0.0.1',
+    port: 0,
+    now: Date.now,
+    administrators: null,
+    called: () => undefined,
+  });
   admin = `127.0.0.1:${administration.port}`;
   for (let i = 0; i < 3; i++) await ask(network.client, `${CANARY} of words ${i}`);
   writeFileSync(join(folder, 'network.json'), JSON.stringify({ admin }));

@@ -133,7 +133,13 @@ test('`worker drain` over the administration: the worker ends by itself, and `wh
   network = await startInProcess();
   const admitted = network.events.find((event) => event.event === 'admitted');
   const id = admitted?.event === 'admitted' ? admitted.workerId : '';
-  const administration = await serveAdministration(network.router, { port: 0, now: Date.now });
+  const administration = await serveAdministration(network.router, {
+    host: '127.0.0.1',
+    port: 0,
+    now: Date.now,
+    administrators: null,
+    called: () => undefined,
+  });
   try {
     const admin = ['--admin', `127.0.0.1:${administration.port}`];
     const { code, out } = await runHere('worker', 'drain', id, ...admin, '--json');

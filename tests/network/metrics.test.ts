@@ -37,6 +37,9 @@ test('a router counts what it does in closed labels: no prompt, key, worker or a
     expect([...labels].sort()).toEqual(
       ['error_type', 'gen_ai_token_type', 'le', 'outcome', 'reason', 'state'].filter((name) => labels.has(name)),
     );
+    server.drain();
+    expect(await get('/readyz')).toEqual({ status: 503, text: 'draining\n' });
+    expect((await get('/healthz')).status).toBe(200);
   } finally {
     await server.close();
     await network.close();

@@ -1,48 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
-import type { RouterTlsOptions } from '../compose/router-tls.ts';
+import { supervisedAction } from '../child.ts';
+import type { RunOptions } from '../router/run.ts';
 
-type Options = Readonly<{
-  host: string;
-  port: string;
-  webPort?: string;
-  webOrigin?: string;
-  webHost?: string;
-  adminPort?: string;
-  metricsPort?: string;
-  data: string;
-  database?: string;
-  name: string;
-  chain: string;
-  chainQuorum?: number;
-  prices?: string;
-  log: string;
-  logTokenFile: string;
-  policy: string;
-  policyApprovers?: string;
-  policyApprovals?: string;
-  dangerouslyAllowUnapprovedPolicy?: boolean;
-  collateral?: string;
-  collateralUrl?: string;
-  kdsUrl?: string;
-  rimUrl?: string;
-  ocspUrl?: string;
-  dangerouslyAllowSimulatedVendor?: string;
-  releaseOwners?: string;
-  releaseKeyFile?: string;
-  releasePort: string;
-  releaseAdminPort: string;
-  poolOwner?: string;
-  poolPostDelay: number;
-  payAbove: bigint;
-  settleEvery: number;
-  json?: boolean;
-  supervised?: boolean;
-}> &
-  RouterTlsOptions;
-
-const DRAIN_MS = 5_000;
 const DEFAULT_CHAIN = 'http://127.0.0.1:8081/jsonRPC';
+const DRAIN_SECONDS = { most: 600, otherwise: 5 };
 
 function count(text: string): number {
   if (!/^[1-9]$/.test(text)) throw new InvalidArgumentError('a number from 1 to 9.');
@@ -55,73 +16,16 @@ function seconds(text: string): number {
   return value;
 }
 
+function drainSeconds(text: string): number {
+  if (!/^\d{1,3}$/.test(text) || Number(text) > DRAIN_SECONDS.most) {
+    throw new InvalidArgumentError(`0 to ${DRAIN_SECONDS.most} seconds.`);
+  }
+  return Number(text);
+}
+
 function nanoTon(text: string): bigint {
   if (!/^[1-9]\d{0,19}$/.test(text)) throw new InvalidArgumentError('nanoTON, a whole number above 0.');
   return BigInt(text);
-}
-
-async function run(options: Options): Promise<void> {
-  const [
-    { openRouter },
-    { openRouterTls },
-    { openWebDoor },
-    { createRouterMetrics, serveMetrics },
-    { paymentHandlers, serveAdministration, serveRouter },
-    { addressesOf, serveRelease },
-  ] = await Promise.all([
-    import('../compose/router.ts'),
-    import('../compose/router-tls.ts'),
-    import('../compose/web-door.ts'),
-    import('../compose/metrics.ts'),
-    import('../../rpc/index.ts'),
-    import('../release/serving.ts'),
-  ]);
-  const stop = stopSignal(options);
-  const metrics = createRouterMetrics();
-  const door = await openRouterTls(options, (problem) => process.stderr.write(`${problem}\n`));
-  const opened = await openRouter(options, metrics.meter);
-  const { host } = options;
-  const listening = { host, port: Number(options.port), now: Date.now, ...door };
-  const server = await serveRouter(opened.router, paymentHandlers, listening);
-  const released =
-    opened.release === null
-      ? null
-      : await serveRelease(opened.release, { host, port: options.releasePort, adminPort: options.releaseAdminPort });
-  const release = released === null ? null : addressesOf(released);
-  const { adminPort, metricsPort } = options;
-  const administration =
-    adminPort === undefined
-      ? null
-      : await serveAdministration(opened.router, { port: Number(adminPort), now: Date.now });
-  if (options.json === true) {
-    announce({
-      event: 'ready',
-      url: `${host}:${server.port}`,
-      port: server.port,
-      policy: opened.policy,
-      simulated: opened.simulated,
-      contracts: opened.contracts,
-      ...(release === null ? {} : { release }),
-      ...(administration === null ? {} : { admin: `127.0.0.1:${administration.port}` }),
-    });
-  } else {
-    console.log(`router   ${host}:${server.port}   policy ${opened.policy}`);
-    if (release !== null) console.log(`key release   ${release.url}   for owners ${release.admin}`);
-    if (opened.simulated)
-      console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
-  }
-  const web = await openWebDoor(opened.router, options);
-  const scraped =
-    metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
-  await aborted(stop);
-  await web?.close();
-  await scraped?.close();
-  await administration?.close(0);
-  await released?.close();
-  await server.close(DRAIN_MS);
-  door.close();
-  await opened.close();
-  if (options.json === true) announce({ event: 'stopped' });
 }
 
 /** `chrysalis router`. */
@@ -148,6 +52,10 @@ export function registerRouter(program: Command): void {
       '--admin-port <number>',
       'administration on 127.0.0.1, 0 for any free port; nobody is served there without it',
     )
+    .option('--admin-host <address>', 'where; beyond loopback with --admin-roles alone', '127.0.0.1')
+    .option('--admin-roles <file>', 'who may do what there: {"accounts": {"name": {"roles": ["operator"]}}}')
+    .option('--admin-ca <file>', 'by certificates of this CA (PEM; default: --client-ca)')
+    .option('--admin-crl <file>', 'less those that it revoked (PEM; default: --client-crl)')
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
     .option('--data <folder>', 'where its keys are kept, and its ledger', '.chrysalis/router')
     .option(
@@ -195,11 +103,17 @@ export function registerRouter(program: Command): void {
         .default(100_000_000n, '100000000'),
     )
     .option('--settle-every <seconds>', 'between rounds: watch channels, pay workers, anchor the log', seconds, 600)
+    .option(
+      '--drain-seconds <seconds>',
+      'how long running answers may go on after SIGTERM',
+      drainSeconds,
+      DRAIN_SECONDS.otherwise,
+    )
     .option('--json', 'print events as JSON, one a line')
     .option('--supervised', 'stop when stdin ends')
     .addHelpText(
       'after',
       '\nExample:\n  $ npx chrysalis router --policy attestation-policies/production-tdx.json --collateral-url https://api.trustedservices.intel.com --log-token-file write-token',
     )
-    .action(supervisedAction(run));
+    .action(supervisedAction(async (options: RunOptions) => (await import('../router/run.ts')).runRouter(options)));
 }

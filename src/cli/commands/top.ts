@@ -2,15 +2,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CodedError } from '../../core/index.ts';
+import type { RouterDoorOptions } from '../compose/client-tls.ts';
+import { addDoorOptions } from './client-options.ts';
 
-type Options = Readonly<{
-  data: string;
-  admin?: string;
-  interval: number;
-  once?: boolean;
-  json?: boolean;
-  color: boolean;
-}>;
+type Options = RouterDoorOptions &
+  Readonly<{
+    data: string;
+    admin?: string;
+    interval: number;
+    once?: boolean;
+    json?: boolean;
+    color: boolean;
+  }>;
 
 const INTERVAL_SECONDS = { least: 0.2, most: 60 };
 
@@ -24,8 +27,7 @@ function interval(text: string): number {
 
 /** `chrysalis top`: how a router stands, live. */
 export function registerTop(program: Command): void {
-  program
-    .command('top')
+  addDoorOptions(program.command('top'))
     .summary('workers, queues and rates of a router, live')
     .description(
       'How a router stands: its workers, what waits, what it does a second. Finds the network of `chrysalis up` in its folder; another router is named by --admin. Where the output is no terminal it prints once.',
@@ -46,9 +48,13 @@ Example:
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals() as Options;
-      const { runTop } = await import('../top/run.ts');
+      const [{ runTop }, { clientTls }] = await Promise.all([
+        import('../top/run.ts'),
+        import('../compose/client-tls.ts'),
+      ]);
       process.exitCode = await runTop({
         address: options.admin ?? addressIn(options.data),
+        tls: clientTls(options),
         intervalMs: 1000 * options.interval,
         once: options.once === true,
         json: options.json === true,

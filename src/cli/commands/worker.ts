@@ -4,6 +4,7 @@ import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { DEFAULT_MODEL, DEVELOPMENT_POLICY, MODELS } from '../paths.ts';
 import type { DrainOptions } from '../worker/drain.ts';
 import type { WhyOptions } from '../worker/why.ts';
+import { addDoorOptions } from './client-options.ts';
 import { registerWorkerChallenge } from './worker-challenge.ts';
 
 type Options = Readonly<{
@@ -141,8 +142,7 @@ Example:
     )
     .action(async (id: string | undefined, options: WhyOptions) => (await import('../worker/why.ts')).why(id, options));
   registerWorkerChallenge(worker);
-  worker
-    .command('drain <worker>')
+  addDoorOptions(worker.command('drain <worker>'))
     .description('a router gives this worker nothing new; it ends by itself when what it has has ended')
     .requiredOption('--admin <address>', 'host:port of the router’s administration (router --admin-port)')
     .option('--reason <words>', 'for the worker’s owner', 'drained by the operator')

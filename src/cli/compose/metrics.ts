@@ -89,6 +89,9 @@ export function createRouterMetrics(): RouterMetrics {
   };
 }
 
+/** @property drain from here on it is not ready, whoever serves */
+type MetricsServer = Readonly<{ port: number; drain(): void; close(): Promise<void> }>;
+
 /**
  * `/metrics` for Prometheus, `/healthz` (this process answers) and `/readyz` (a worker serves) on 127.0.0.1.
  * @throws CodedError PORT_IN_USE
@@ -97,7 +100,8 @@ export async function serveMetrics(
   metrics: RouterMetrics,
   snapshot: () => RouterSnapshot,
   port: number,
-): Promise<Readonly<{ port: number; close(): Promise<void> }>> {
+): Promise<MetricsServer> {
+  let isDraining = false;
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': type }).end(body);
@@ -105,6 +109,7 @@ export async function serveMetrics(
     if (request.method !== 'GET') return answer(405, 'GET only\n');
     if (request.url === '/healthz') return answer(200, 'ok\n');
     if (request.url === '/readyz') {
+      if (isDraining) return answer(503, 'draining\n');
       const { workers } = snapshot();
       return workers.admitted > 0 ? answer(200, 'ready\n') : answer(503, 'no worker serves\n');
     }
@@ -121,6 +126,9 @@ export async function serveMetrics(
   const bound = (server.address() as { port: number }).port;
   return {
     port: bound,
+    drain: () => {
+      isDraining = true;
+    },
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();

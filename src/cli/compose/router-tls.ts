@@ -57,7 +57,7 @@ export async function openRouterTls(options: RouterTlsOptions, report: (problem:
   };
 }
 
-function onlyBlock(text: string, label: 'CERTIFICATE' | 'X509 CRL'): Bytes {
+export function onlyBlock(text: string, label: 'CERTIFICATE' | 'X509 CRL'): Bytes {
   const [block] = parsePem(text, label, 1, label);
   if (block === undefined) throw new CodedError('CONFIG_INVALID', `a file holds no ${label}`);
   return block;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ed25519Key } from '#crypto';
 import { parseEvidenceBundle } from '../../attestation/index.ts';
 import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
-import { asCodedError, type Bytes, CodedError } from '../../core/index.ts';
+import { type Bytes, CodedError } from '../../core/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import {
   type BeaconSource,
@@ -15,6 +15,7 @@ import {
   sharedDevices,
 } from '../../router/index.ts';
 import { type Ledger, openPostgresDevices, openPostgresLedger, openSqliteLedger } from '../../store/index.ts';
+import { faultOf, type Logger } from '../logger.ts';
 import { appraiserOf } from './appraising.ts';
 import { beaconOf } from './beacon.ts';
 import { chainPort, type OpenedChain, openChain } from './chain.ts';
@@ -58,7 +59,9 @@ const WALLET_POLL_MS = 250;
 const WALLET_TRIES_MAX = 480;
 
 /** The router's parts put together: real clock, randomness, disk, chain and log. */
-export async function openRouter(options: RouterOptions, meter?: Meter): Promise<OpenedRouter> {
+export async function openRouter(options: RouterOptions, say: Logger, meter?: Meter): Promise<OpenedRouter> {
+  // Nothing of it is lost: the next round tries again.
+  const failed = (what: string, error: unknown) => say('error', 'failed', { what, ...faultOf(error) });
   const atStart = loadTrust(options);
   const collateral = await openCollateral(options, atStart.trust.trustAnchors);
   const chain = await openChain(options.chain, secretOf(options.data, 'wallet'), options.chainQuorum);
@@ -77,7 +80,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
   const list = options.prices === undefined ? DEFAULT_PRICES : parsePriceFile(readText(options.prices));
   const { priceSheet, modelPrices } = await priceSheetsIn(ledger, currencyOf(chain.network), list);
-  const policy = await followPolicy(log, options, (problem) => process.stderr.write(`${problem}\n`));
+  const policy = await followPolicy(log, options, (message) => say('error', 'policy-not-taken', { message }));
   const appraiser = appraiserOf(collateral);
   const router = createRouter({
     log,
@@ -92,7 +95,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
       const { text, digest, policy: now } = policy.current();
       return { text, digest, number: now.number };
     },
-    failed: reportFailed,
+    failed,
     dispatchKey,
     priceSheet,
     modelPrices,
@@ -108,7 +111,7 @@ export async function openRouter(options: RouterOptions, meter?: Meter): Promise
     randomness: systemRandomness,
   });
   const release = releaseOf(options, { log, beacon, appraiser, anchors: atStart.trust.trustAnchors });
-  const rounds = settlement.start({ ledger, watch: router.watchChannels, failed: reportFailed });
+  const rounds = settlement.start({ ledger, watch: router.watchChannels, failed });
   return {
     router,
     contracts: settlement.contracts,
@@ -136,12 +139,6 @@ function releaseOf(options: RouterOptions, parts: ReleaseParts): KeyRelease | nu
     throw new CodedError('USAGE_INVALID', why, { field: 'releaseKeyFile' });
   }
   return openKeyRelease(parts, { data: options.data, name: options.name, owners, keyFile });
-}
-
-/** Nothing of it is lost: the next round tries again. */
-function reportFailed(what: string, error: unknown): void {
-  const { code, message } = asCodedError(error);
-  process.stderr.write(`${what}: ${code} ${message}\n`);
 }
 
 /** A worker of several routers may know a newer block than this one named: what the chain has of it counts as well. */

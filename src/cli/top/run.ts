@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asCodedError, CodedError } from '../../core/index.ts';
-import { type AdministrationLink, connectToAdministration } from '../../rpc/index.ts';
+import { type AdministrationLink, type ClientTls, connectToAdministration } from '../../rpc/index.ts';
 import { aborted, stopSignal } from '../child.ts';
 import { EXIT, type ExitCode, painter, wantsColour } from '../output.ts';
 import { documentOf } from './document.ts';
@@ -12,6 +12,7 @@ import { drawn, type Screen, type Shown } from './view.ts';
 export type TopOptions = Readonly<{
   /** Of the router's administration. */
   address: string;
+  tls: ClientTls | undefined;
   intervalMs: number;
   once: boolean;
   json: boolean;
@@ -27,7 +28,7 @@ const ANSWER_MS = 5_000;
  * @throws CodedError ROUTER_UNREACHABLE where no router answers at the start
  */
 export async function runTop(options: TopOptions): Promise<ExitCode> {
-  const link = connectToAdministration(options.address, Date.now);
+  const link = connectToAdministration(options.address, Date.now, options.tls);
   try {
     const history = new History();
     history.push(await firstStatus(link, options.address));
@@ -56,7 +57,7 @@ async function firstStatus(link: AdministrationLink, address: string) {
       `no router's administration answers at ${address}`,
       {
         why: message,
-        todo: 'start the local network (npx chrysalis up), or give the router --admin-port and this command --admin HOST:PORT',
+        todo: 'start the local network (npx chrysalis up), or give the router --admin-port and this command --admin HOST:PORT; where it has roles, also --router-ca and a certificate',
       },
       { cause: thrown },
     );

@@ -1,0 +1,107 @@
+import { type AdministrationCall, paymentHandlers, serveAdministration, serveRouter } from '../../rpc/index.ts';
+import { aborted, announce, stopSignal } from '../child.ts';
+import { type AdminDoorOptions, openAdminDoor } from '../compose/admin-door.ts';
+import { createRouterMetrics, serveMetrics } from '../compose/metrics.ts';
+import { type OpenedRouter, openRouter, type RouterOptions } from '../compose/router.ts';
+import { openRouterTls } from '../compose/router-tls.ts';
+import { openWebDoor, type WebDoorOptions } from '../compose/web-door.ts';
+import { createLogger, type Logger } from '../logger.ts';
+import { addressesOf, serveRelease } from '../release/serving.ts';
+
+export type RunOptions = RouterOptions &
+  AdminDoorOptions &
+  WebDoorOptions &
+  Readonly<{
+    host: string;
+    port: string;
+    adminPort?: string;
+    metricsPort?: string;
+    releasePort: string;
+    releaseAdminPort: string;
+    /** How long running answers may go on after SIGTERM. */
+    drainSeconds: number;
+    json?: boolean;
+    supervised?: boolean;
+  }>;
+
+const READS: ReadonlySet<AdministrationCall['method']> = new Set(['ListWorkers', 'GetStatus', 'GetPolicy']);
+
+/** Runs a router until it is told to stop; then it takes nothing new and lets what runs end. */
+export async function runRouter(options: RunOptions): Promise<void> {
+  const stop = stopSignal(options);
+  const metrics = createRouterMetrics();
+  const say = createLogger({
+    json: options.json === true,
+    write: (line) => void process.stderr.write(line),
+    now: Date.now,
+  });
+  const report = (message: string) => say('error', 'file-not-taken', { message });
+  const door = await openRouterTls(options, report);
+  const adminDoor = await openAdminDoor(options, report);
+  const opened = await openRouter(options, say, metrics.meter);
+  const { host, adminPort, metricsPort } = options;
+  const listening = { host, port: Number(options.port), now: Date.now, ...door };
+  const server = await serveRouter(opened.router, paymentHandlers, listening);
+  const released =
+    opened.release === null
+      ? null
+      : await serveRelease(opened.release, { host, port: options.releasePort, adminPort: options.releaseAdminPort });
+  const administration =
+    adminPort === undefined
+      ? null
+      : await serveAdministration(opened.router, {
+          ...adminDoor,
+          port: Number(adminPort),
+          now: Date.now,
+          called: (call) => sayCalled(say, call),
+        });
+  sayReady(options, opened, {
+    port: server.port,
+    release: released === null ? null : addressesOf(released),
+    admin: administration === null ? null : `${adminDoor.host}:${administration.port}`,
+  });
+  const web = await openWebDoor(opened.router, options);
+  const scraped =
+    metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
+  await aborted(stop);
+  say('info', 'stopping');
+  scraped?.drain(); // a balancer that asks sends nobody here any more
+  await web?.close();
+  await administration?.close(0);
+  await released?.close();
+  await server.close(1000 * options.drainSeconds);
+  await scraped?.close();
+  door.close();
+  adminDoor.close();
+  await opened.close();
+  if (options.json === true) announce({ event: 'stopped' });
+}
+
+type Listening = Readonly<{ port: number; release: ReturnType<typeof addressesOf> | null; admin: string | null }>;
+
+function sayReady({ host, json }: RunOptions, opened: OpenedRouter, { port, release, admin }: Listening): void {
+  if (json === true) {
+    announce({
+      event: 'ready',
+      url: `${host}:${port}`,
+      port,
+      policy: opened.policy,
+      simulated: opened.simulated,
+      contracts: opened.contracts,
+      ...(release === null ? {} : { release }),
+      ...(admin === null ? {} : { admin }),
+    });
+    return;
+  }
+  console.log(`router   ${host}:${port}   policy ${opened.policy}`);
+  if (release !== null) console.log(`key release   ${release.url}   for owners ${release.admin}`);
+  if (admin !== null) console.log(`administration   ${admin}`);
+  if (opened.simulated)
+    console.log('Accepts a SIMULATED vendor (--dangerously-allow-simulated-vendor): for development only.');
+}
+
+/** Who changed something, and who was refused; that somebody looked is not worth a line. */
+function sayCalled(say: Logger, { account, method, code }: AdministrationCall): void {
+  if (code !== null) say('warn', 'administration-refused', { account, method, code });
+  else if (!READS.has(method)) say('info', 'administration', { account, method });
+}
