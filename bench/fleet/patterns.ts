@@ -18,6 +18,8 @@ export type Pattern = Readonly<{
   workers: readonly WorkerTruth[];
   accounts: number;
   requests: number;
+  /** Tokens, of prompts and answers, that the fleet can do in a second where no prompt is cached. */
+  tokensPerSecond: number;
 }>;
 
 export type Shape = Readonly<{
@@ -70,7 +72,11 @@ const TURNS_MAX = 12;
 const THINK_MS = 15_000;
 const CONTEXT_MAX = 60_000;
 
-function fleet(shape: Shape, count: number, random: () => number): WorkerTruth[] {
+export function fleet(
+  shape: Pick<Shape, 'slow' | 'lying' | 'failing'>,
+  count: number,
+  random: () => number,
+): WorkerTruth[] {
   return Array.from({ length: count }, () => {
     const slots = 4 + Math.floor(random() * 13);
     const isSlow = random() < shape.slow;
@@ -100,6 +106,14 @@ function conversation(shape: Shape, at: number, account: number, random: () => n
   return { account, turns };
 }
 
+/** What a fleet does in a second of requests of this mean size, where no prompt is cached. */
+export function requestsPerSecond(workers: readonly WorkerTruth[], tokensIn: number, tokensOut: number): number {
+  return workers.reduce((sum, { slots, prefillPerSecond, secondsPerToken }) => {
+    const decode = slots / (tokensOut * secondsPerToken * CROWD_MEAN);
+    return sum + 1 / (1 / decode + tokensIn / prefillPerSecond);
+  }, 0);
+}
+
 /** @param requests at least this many turns in all */
 export function makePattern(shape: Shape, workers: number, requests: number, seed: number): Pattern {
   const random = seededRandom(seed);
@@ -108,10 +122,7 @@ export function makePattern(shape: Shape, workers: number, requests: number, see
   const mean = (of: (turn: Turn) => number) => sample.reduce((sum, turn) => sum + of(turn), 0) / sample.length;
   const [tokensIn, tokensOut] = [mean((turn) => turn.tokensIn), mean((turn) => turn.tokensOut)];
   const turnsEach = sample.length / 2_000;
-  const perSecond = truths.reduce((sum, { slots, prefillPerSecond, secondsPerToken }) => {
-    const decode = slots / (tokensOut * secondsPerToken * CROWD_MEAN);
-    return sum + 1 / (1 / decode + tokensIn / prefillPerSecond);
-  }, 0);
+  const perSecond = requestsPerSecond(truths, tokensIn, tokensOut);
   const gapMs = (1000 * turnsEach) / (perSecond * shape.load);
   const conversations: Conversation[] = [];
   let made = 0;
@@ -124,7 +135,8 @@ export function makePattern(shape: Shape, workers: number, requests: number, see
     made += next.turns.length;
   }
   const { name, title } = shape;
-  return { name, title, conversations, workers: truths, accounts: ACCOUNTS, requests: made };
+  const tokensPerSecond = perSecond * (tokensIn + tokensOut);
+  return { name, title, conversations, workers: truths, accounts: ACCOUNTS, requests: made, tokensPerSecond };
 }
 
 /** A full batch makes each of its tokens this much slower; `CROWD_MEAN` is what a fleet at work sees on average. */

@@ -1,4 +1,5 @@
-import { type Outcome, PATIENCE_MS, quantileOfOffered } from './simulate.ts';
+import { PATIENCE_MS } from './fairness.ts';
+import { type Outcome, quantileOfOffered } from './simulate.ts';
 
 export type Run = Readonly<{
   pattern: string;
@@ -67,6 +68,7 @@ export type Summary = Readonly<{
     served: number;
     fairness: number;
     worstAccount: number;
+    within: Outcome['within'];
     read: number;
     curve: readonly number[];
   }>[];
@@ -80,21 +82,35 @@ export function summaryOf(run: Run, size: string): Summary {
     served: outcome.servedShare,
     fairness: outcome.fairness,
     worstAccount: outcome.worstAccount,
+    within: outcome.within,
     read: outcome.readShare,
     curve: curveOf(outcome),
   }));
   return { pattern: run.pattern, title: run.title, size, rows };
 }
 
+const COLUMNS: readonly (readonly [head: string, cell: (row: Summary['rows'][number]) => string])[] = [
+  ['p50', ({ p50Ms }) => ms(p50Ms)],
+  ['p99', ({ p99Ms }) => ms(p99Ms)],
+  ['p99 of accounts within their share', ({ within }) => (within === null ? '' : ms(within.p99Ms))],
+  ['slowdown of the worst of those', ({ within }) => within?.slowdownOfWorst.toFixed(1) ?? ''],
+  ['evenness among those (Jain)', ({ within }) => within?.evenness.toFixed(3) ?? ''],
+  [`served in ${PATIENCE_MS / 1000} s`, ({ served }) => percent(served)],
+  ['fairness of what was served (Jain)', ({ fairness }) => fairness.toFixed(3)],
+  ["worst account's part of its fair share", ({ worstAccount }) => percent(worstAccount)],
+  ['prompt tokens read', ({ read }) => percent(read)],
+];
+
 /** The whole report as one page without anything from outside. */
 export function reportOf(summaries: readonly Summary[]): string {
   const sections = summaries.map((summary) => {
     const { title, size, rows } = summary;
-    const lines = rows.map(({ policy, p50Ms, p99Ms, served, fairness, worstAccount, read }) => {
-      const cells = [ms(p50Ms), ms(p99Ms), percent(served), fairness.toFixed(3), percent(worstAccount), percent(read)];
-      return `<tr><th scope="row">${policy}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+    const lines = rows.map((row) => {
+      const cells = COLUMNS.map(([, cell]) => `<td>${cell(row)}</td>`);
+      return `<tr><th scope="row">${row.policy}</th>${cells.join('')}</tr>`;
     });
-    return `<section><h2>${title}</h2><p>${size}</p>${plotOf(summary)}<table><thead><tr><th></th><th>p50</th><th>p99</th><th>served in ${PATIENCE_MS / 1000} s</th><th>fairness (Jain)</th><th>worst account's part of its fair share</th><th>prompt tokens read</th></tr></thead><tbody>${lines.join('')}</tbody></table></section>`;
+    const heads = COLUMNS.map(([head]) => `<th>${head}</th>`);
+    return `<section><h2>${title}</h2><p>${size}</p>${plotOf(summary)}<table><thead><tr><th></th>${heads.join('')}</tr></thead><tbody>${lines.join('')}</tbody></table></section>`;
   });
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Routing policies compared</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{padding:.25rem .5rem;text-align:right;border-bottom:1px solid #8884}th[scope=row],th:first-child{text-align:left}svg{width:100%}</style><h1>Routing policies compared</h1><p>Synthetic patterns in virtual time; requests without a first token in time count with the time they waited.</p>${sections.join('')}</html>\n`;
 }

@@ -1,11 +1,10 @@
 import { VirtualTime } from './events.ts';
+import { jain, maxMinShares, PATIENCE_MS, slowdown, withinShare } from './fairness.ts';
 import type { Conversation, Pattern, Turn } from './patterns.ts';
 import type { MakePolicy } from './policies.ts';
 import { seededRandom } from './random.ts';
 import { SimulatedWorker } from './worker.ts';
 
-/** Whoever waits this long for the first token is gone. */
-export const PATIENCE_MS = 30_000;
 const BACKOFF_MS = { least: 500, most: 8_000 };
 
 export type Outcome = Readonly<{
@@ -18,6 +17,15 @@ export type Outcome = Readonly<{
   fairness: number;
   /** The worst account's part of its fair share. */
   worstAccount: number;
+  /** Of accounts that ask for no more than their share; null where there is none. */
+  within: Readonly<{
+    /** Mean slowdown of the one that has the greatest. */
+    slowdownOfWorst: number;
+    /** Jain's index of one over each one's mean slowdown. */
+    evenness: number;
+    /** 99 % of what they ask has its first token within so many ms. */
+    p99Ms: number;
+  }> | null;
   /** Worker time spent on prompts that were cached elsewhere or again, per prompt token: what a token costs. */
   readShare: number;
 }>;
@@ -31,6 +39,7 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
   const firstTokenMs: number[] = [];
   const offered = new Float64Array(pattern.accounts);
   const served = new Float64Array(pattern.accounts);
+  const waits = new Waits(pattern);
   let [asked, read] = [0, 0];
 
   const start = (conversation: number, account: number, turn: Turn): void => {
@@ -54,6 +63,7 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
               firstToken();
               if (time.now() > deadline) return;
               firstTokenMs.push(time.now() - turn.at);
+              waits.ended(account, turn, time.now() - turn.at);
               served[account] = (served[account] as number) + turn.tokensIn + turn.tokensOut;
             },
             done: (tokensCached) => {
@@ -68,7 +78,10 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
   };
 
   for (const { account, turns } of pattern.conversations) {
-    for (const turn of turns) offered[account] = (offered[account] as number) + turn.tokensIn + turn.tokensOut;
+    for (const turn of turns) {
+      offered[account] = (offered[account] as number) + turn.tokensIn + turn.tokensOut;
+      waits.begun(account, turn);
+    }
   }
   // One arrival makes the next: a million of them at once would be a heap of a million events.
   const arrivals = inOrder(pattern);
@@ -80,13 +93,19 @@ export function simulate(pattern: Pattern, make: MakePolicy, seed: number): Outc
   };
   if (pattern.requests > 0) time.schedule(arrivals(0).turn.at, arrive);
   time.run();
-  const shares = fairShares(offered, served);
+  const fair = maxMinShares(
+    offered,
+    served.reduce((sum, tokens) => sum + tokens, 0),
+  );
+  const shares = [...fair.keys()].filter((account) => (fair[account] as number) > 0);
+  const parts = shares.map((account) => (served[account] as number) / (fair[account] as number));
   return {
     firstTokenMs: Float64Array.from(firstTokenMs).sort(),
     offered: pattern.requests,
     servedShare: firstTokenMs.length / pattern.requests,
-    fairness: jain(shares),
-    worstAccount: Math.min(...shares),
+    fairness: jain(parts),
+    worstAccount: Math.min(...parts),
+    within: waits.summary(),
     readShare: read / asked,
   };
 }
@@ -114,22 +133,54 @@ function inOrder({ conversations, requests }: Pattern): (place: number) => { con
   };
 }
 
-/** What each account got, as a part of its max-min fair share of what was served in all. */
-function fairShares(offered: Float64Array, served: Float64Array): number[] {
-  let left = served.reduce((sum, tokens) => sum + tokens, 0);
-  const order = [...offered.keys()].filter((account) => (offered[account] as number) > 0);
-  order.sort((a, b) => (offered[a] as number) - (offered[b] as number));
-  return order.map((account, place) => {
-    const fair = Math.min(offered[account] as number, left / (order.length - place));
-    left -= fair;
-    return (served[account] as number) / fair;
-  });
-}
+/** How long each account waits, beside what it would wait alone. */
+class Waits {
+  readonly #within: readonly boolean[];
+  readonly #prefillPerMs: number;
+  readonly #slowdowns: Float64Array;
+  readonly #requests: Float64Array;
+  readonly #waitedWithin: number[] = [];
 
-function jain(values: readonly number[]): number {
-  const sum = values.reduce((a, b) => a + b, 0);
-  const squares = values.reduce((a, b) => a + b * b, 0);
-  return sum ** 2 / (values.length * squares);
+  constructor(pattern: Pattern) {
+    this.#within = withinShare(pattern);
+    const rates = pattern.workers.map(({ prefillPerSecond }) => prefillPerSecond).sort((a, b) => a - b);
+    this.#prefillPerMs = (rates[Math.floor(rates.length / 2)] as number) / 1000;
+    this.#slowdowns = new Float64Array(pattern.accounts);
+    this.#requests = new Float64Array(pattern.accounts);
+  }
+
+  /** Until it has a first token, a request counts as one that had none for as long as anybody waits. */
+  begun(account: number, turn: Turn): void {
+    this.#requests[account] = (this.#requests[account] as number) + 1;
+    this.#add(account, slowdown(PATIENCE_MS, this.#alone(turn)));
+  }
+
+  ended(account: number, turn: Turn, waitedMs: number): void {
+    const alone = this.#alone(turn);
+    this.#add(account, slowdown(waitedMs, alone) - slowdown(PATIENCE_MS, alone));
+    if (this.#within[account]) this.#waitedWithin.push(waitedMs);
+  }
+
+  summary(): Outcome['within'] {
+    const accounts = [...this.#within.keys()].filter((account) => this.#within[account]);
+    if (accounts.length === 0) return null;
+    const means = accounts.map((account) => (this.#slowdowns[account] as number) / (this.#requests[account] as number));
+    const asked = accounts.reduce((sum, account) => sum + (this.#requests[account] as number), 0);
+    const waited = Float64Array.from(this.#waitedWithin).sort();
+    return {
+      slowdownOfWorst: Math.max(...means),
+      evenness: jain(means.map((mean) => 1 / mean)),
+      p99Ms: waited[Math.floor(0.99 * asked)] ?? PATIENCE_MS,
+    };
+  }
+
+  #alone({ tokensIn, prefix }: Turn): number {
+    return (tokensIn - prefix) / this.#prefillPerMs;
+  }
+
+  #add(account: number, amount: number): void {
+    this.#slowdowns[account] = (this.#slowdowns[account] as number) + amount;
+  }
 }
 
 /** Over all requests offered; one that got no token in time counts as the time it waited for it. */

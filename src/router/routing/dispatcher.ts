@@ -22,8 +22,8 @@ export type RoutingLimits = Readonly<{
 }>;
 
 export const ROUTING_LIMITS: RoutingLimits = {
-  waitingMax: 4_096,
-  waitingPerAccountMax: 256,
+  waitingMax: 16_384,
+  waitingPerAccountMax: 4_096,
   waitMsMax: 10_000,
   slowStartMs: 10_000,
   reservationMs: 2_000,
@@ -186,7 +186,7 @@ export class Dispatcher<Id> {
     };
     const able = this.#able(entry, now);
     const free = able.filter((id) => this.#isFree(id, now) && (this.#workers.get(id) as Known<Id>).queue.size === 0);
-    const match = this.#matchOf(entry.tags, now);
+    const match = free.length === 0 ? null : this.#matchOf(entry.tags, now);
     const best = this.#fastest(free, entry.work, match, now);
     if (best !== null) {
       this.#place(best, entry, match, now);
@@ -199,7 +199,10 @@ export class Dispatcher<Id> {
       return () => undefined;
     }
     const { admitted, displaced } = this.#waiting.enter(entry);
-    if (displaced !== null) this.#refuse(displaced, 'busy', waitMs);
+    if (displaced !== null) {
+      for (const id of displaced.candidates) this.#workers.get(id)?.queue.shed(displaced.account);
+      this.#refuse(displaced, 'busy', this.#limits.waitMsMax);
+    }
     if (!admitted) {
       this.#refuse(entry, 'busy', waitMs);
       return () => undefined;
@@ -277,7 +280,7 @@ export class Dispatcher<Id> {
     let least = Number.POSITIVE_INFINITY;
     for (const id of ids) {
       const { load, queue } = this.#workers.get(id) as Known<Id>;
-      const turns = queue.ahead(account) / load.slots(now, this.#limits.slowStartMs);
+      const turns = queue.ahead(account, now) / load.slots(now, this.#limits.slowStartMs);
       // What waits here waits with as many other workers: each of them takes its part of the line.
       least = Math.min(least, (turns * this.#serviceMs) / ids.length);
     }

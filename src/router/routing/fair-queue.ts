@@ -1,14 +1,15 @@
 import type { UnixMs } from '../../core/index.ts';
+import { Chain } from './chain.ts';
 
 /** What waits: whose it is, what serving it costs (tokens), how much of a turn its priority is worth, since when. */
 export type Waiting = Readonly<{ account: string; cost: number; weight: number; since: UnixMs }>;
 
-type Line<Item> = { readonly items: Set<Item>; deficit: number; hadTurn: boolean };
+type Line<Item> = { readonly items: Chain<Item>; deficit: number; hadTurn: boolean; isShed: boolean };
 
 /** Tokens that an account of weight 1 may take in a turn. */
 const QUANTUM = 4_096;
 /** A line whose oldest item waits longer than this is longer than its account's share of the workers. */
-const NEWEST_FIRST_AFTER_MS = 1_000;
+const NEWEST_FIRST_AFTER_MS = 7_000;
 
 /**
  * Deficit round robin over accounts (Shreedhar and Varghese, 1995): each account's line is served up to a quantum of
@@ -16,8 +17,9 @@ const NEWEST_FIRST_AFTER_MS = 1_000;
  * that is served from its newest end: as many are served, and those at once, where in order all would be served late.
  */
 export class FairQueue<Item extends Waiting> {
-  /** In the order of their turns. */
   readonly #lines = new Map<string, Line<Item>>();
+  /** In the order of their turns. */
+  readonly #turns = new Chain<Line<Item>>();
   #size = 0;
 
   get size(): number {
@@ -25,17 +27,19 @@ export class FairQueue<Item extends Waiting> {
   }
 
   /** How many are served before an item that this account adds now, if all cost the same. */
-  ahead(account: string): number {
-    const own = this.#lines.get(account)?.items.size ?? 0;
-    const lines = this.#lines.size + (own === 0 ? 1 : 0);
+  ahead(account: string, now: UnixMs): number {
+    const line = this.#lines.get(account);
+    const own = line === undefined || isTooLong(line, now) ? 0 : line.items.size;
+    const lines = this.#lines.size + (line === undefined ? 1 : 0);
     return Math.min(this.#size, (own + 1) * lines - 1);
   }
 
   push(item: Item): void {
     let line = this.#lines.get(item.account);
     if (line === undefined) {
-      line = { items: new Set(), deficit: 0, hadTurn: false };
+      line = { items: new Chain(), deficit: 0, hadTurn: false, isShed: false };
       this.#lines.set(item.account, line);
+      this.#turns.add(line);
     }
     line.items.add(item);
     this.#size += 1;
@@ -46,14 +50,21 @@ export class FairQueue<Item extends Waiting> {
     const line = this.#lines.get(item.account);
     if (line === undefined || !line.items.delete(item)) return;
     this.#size -= 1;
-    if (line.items.size === 0) this.#lines.delete(item.account);
+    if (line.items.size > 0) return;
+    this.#lines.delete(item.account);
+    this.#turns.delete(line);
+  }
+
+  /** Not all that waits for this account can be served: its line is served from its newest end until it is empty. */
+  shed(account: string): void {
+    const line = this.#lines.get(account);
+    if (line !== undefined) line.isShed = true;
   }
 
   /** Takes the next item in fair order, or null. */
   shift(now: UnixMs): Item | null {
-    for (const [account, line] of this.#lines) {
-      const oldest = line.items.values().next().value as Item;
-      const item = now - oldest.since > NEWEST_FIRST_AFTER_MS ? ([...line.items].at(-1) as Item) : oldest;
+    for (let line = this.#turns.first; line !== null; line = this.#turns.first) {
+      const item = (isTooLong(line, now) ? line.items.last : line.items.first) as Item;
       if (!line.hadTurn) {
         line.deficit += QUANTUM * item.weight;
         line.hadTurn = true;
@@ -63,11 +74,15 @@ export class FairQueue<Item extends Waiting> {
         this.remove(item);
         return item;
       }
-      // To the end of the round: the loop comes by again, since a map is walked in the order of insertion.
       line.hadTurn = false;
-      this.#lines.delete(account);
-      this.#lines.set(account, line);
+      this.#turns.delete(line);
+      this.#turns.add(line);
     }
     return null;
   }
+}
+
+/** Not all of it can be served in time: it is served from its newest end. */
+function isTooLong({ items: { first }, isShed }: Line<Waiting>, now: UnixMs): boolean {
+  return isShed || (first !== null && now - first.since > NEWEST_FIRST_AFTER_MS);
 }

@@ -1,12 +1,22 @@
+import { Chain } from './chain.ts';
+
+type Account<Item> = Readonly<{ items: Chain<Item> }>;
+
 /**
- * Who waits, within bounds: a number for one account and a number for all. When all places are taken, an account that has
- * fewer waiting than another takes the newest place of the one that has most: a crowd of one account keeps nobody out.
+ * Who waits, within bounds: a number for one account and a number for all. An account that has as many as it may gives up
+ * the place of its oldest; when all places are taken, an account that has fewer waiting than another takes the oldest
+ * place of one that has most. So a crowd of one account keeps nobody out, and where not all can be served, those who
+ * came last are.
  */
 export class WaitingRoom<Item extends Readonly<{ account: string }>> {
-  readonly #accounts = new Map<string, Set<Item>>();
+  readonly #accounts = new Map<string, Account<Item>>();
+  /** Accounts by how many wait for them. */
+  readonly #bySize: Chain<Account<Item>>[] = [];
   readonly #most: number;
   readonly #perAccount: number;
   #size = 0;
+  /** Of the account that has most. */
+  #largest = 0;
 
   constructor(most: number, perAccount: number) {
     this.#most = most;
@@ -18,36 +28,48 @@ export class WaitingRoom<Item extends Readonly<{ account: string }>> {
   }
 
   *all(): Iterable<Item> {
-    for (const items of this.#accounts.values()) yield* items;
+    for (const { items } of this.#accounts.values()) yield* items;
   }
 
   enter(item: Item): Readonly<{ admitted: boolean; displaced: Item | null }> {
-    const own = this.#accounts.get(item.account) ?? new Set<Item>();
-    if (own.size >= this.#perAccount) return { admitted: false, displaced: null };
-    let displaced: Item | null = null;
-    if (this.#size >= this.#most) {
-      displaced = this.#newestOfLargest(own.size + 1);
-      if (displaced === null) return { admitted: false, displaced: null };
-      this.leave(displaced);
-    }
-    own.add(item);
-    this.#accounts.set(item.account, own);
+    const own = this.#accounts.get(item.account)?.items ?? null;
+    const displaced = this.#inTheWay(own);
+    if (displaced === undefined) return { admitted: false, displaced: null };
+    if (displaced !== null) this.leave(displaced);
+    const account = this.#accounts.get(item.account) ?? { items: new Chain<Item>() };
+    this.#accounts.set(item.account, account);
+    this.#resize(account, () => account.items.add(item));
     this.#size += 1;
     return { admitted: true, displaced };
   }
 
   leave(item: Item): void {
-    const own = this.#accounts.get(item.account);
-    if (own === undefined || !own.delete(item)) return;
-    this.#size -= 1;
-    if (own.size === 0) this.#accounts.delete(item.account);
+    const account = this.#accounts.get(item.account);
+    if (account === undefined) return;
+    const before = account.items.size;
+    this.#resize(account, () => account.items.delete(item));
+    this.#size -= before - account.items.size;
+    if (account.items.size === 0) this.#accounts.delete(item.account);
   }
 
-  #newestOfLargest(moreThan: number): Item | null {
-    let largest: Set<Item> | null = null;
-    for (const items of this.#accounts.values()) {
-      if (items.size > Math.max(moreThan, largest?.size ?? 0)) largest = items;
+  /** Who has to leave so that one more comes in: null for nobody, undefined where nobody does. */
+  #inTheWay(own: Chain<Item> | null): Item | null | undefined {
+    if (own !== null && own.size >= this.#perAccount) return own.first;
+    if (this.#size < this.#most) return null;
+    if (own !== null && own.size + 1 >= this.#largest) return own.first;
+    if (this.#largest <= 1) return undefined;
+    return this.#bySize[this.#largest]?.first?.items.first;
+  }
+
+  #resize(account: Account<Item>, change: () => void): void {
+    this.#bySize[account.items.size]?.delete(account);
+    change();
+    const { size } = account.items;
+    if (size > 0) {
+      this.#bySize[size] ??= new Chain();
+      this.#bySize[size].add(account);
     }
-    return largest === null ? null : ([...largest].at(-1) ?? null);
+    this.#largest = Math.max(this.#largest, size);
+    while (this.#largest > 0 && (this.#bySize[this.#largest]?.size ?? 0) === 0) this.#largest -= 1;
   }
 }

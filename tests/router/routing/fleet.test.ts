@@ -23,6 +23,11 @@ describe.each(SHAPES)('$name', (shape) => {
         expect(quantileOfOffered(ours, 0.5), other).toBeLessThan(quantileOfOffered(of(other), 0.5));
         expect(quantileOfOffered(ours, 0.99), other).toBeLessThanOrEqual(quantileOfOffered(of(other), 0.99));
         expect(ours.fairness, other).toBeGreaterThanOrEqual(of(other).fairness - 0.001);
+        const [own, theirs] = [ours.within, of(other).within];
+        if (own === null || theirs === null) throw new Error('nobody is within their share');
+        expect(own.slowdownOfWorst, other).toBeLessThan(theirs.slowdownOfWorst);
+        // Where one account takes everything, a rule that makes all wait as long as they can bear is even too.
+        if (shape.greedy === 0) expect(own.evenness, other).toBeGreaterThan(theirs.evenness - 0.001);
       }
       expect(ours.fairness).toBeGreaterThan(0.95);
       expect(ours.worstAccount).toBeGreaterThan(0.9);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Buckets } from '../../../src/router/routing/buckets.ts';
+import { Chain } from '../../../src/router/routing/chain.ts';
 import { FairQueue, type Waiting } from '../../../src/router/routing/fair-queue.ts';
 import { WaitingRoom } from '../../../src/router/routing/waiting-room.ts';
 
@@ -45,8 +46,47 @@ test('a line that has grown too long is served from its newest end', () => {
   const queue = new FairQueue<Waiting>();
   const items = Array.from({ length: 5 }, (_, i) => item('a', 10, 1, i));
   for (const one of items) queue.push(one);
-  expect(queue.shift(500)).toBe(items[0]);
-  expect(queue.shift(5_000)).toBe(items[4]);
+  expect(queue.shift(6_000)).toBe(items[0]);
+  expect(queue.ahead('a', 6_000)).toBe(4);
+  expect(queue.shift(8_000)).toBe(items[4]);
+  expect(queue.ahead('a', 8_000)).toBe(0);
+});
+
+test('so is a line that somebody had to leave, until nobody is left in it; other lines are not', () => {
+  const queue = new FairQueue<Waiting>();
+  const items = Array.from({ length: 4 }, (_, i) => item('a', 10, 1, i));
+  const other = Array.from({ length: 2 }, (_, i) => item('b', 10, 1, i));
+  for (const one of [...items.slice(0, 3), ...other]) queue.push(one);
+  queue.shed('a');
+  const first = [queue.shift(10), queue.shift(10), queue.shift(10)];
+  expect(first.filter((one) => one?.account === 'a')).toEqual([items[2], items[1], items[0]]);
+  expect([queue.shift(10), queue.shift(10)]).toEqual(other);
+  const [again, newer] = [item('a', 10, 1, 20), item('a', 10, 1, 21)];
+  queue.push(again);
+  queue.push(newer);
+  expect(queue.shift(30)).toBe(again);
+});
+
+test('a chain keeps the order of coming, whatever leaves it', () => {
+  const step = fc.record({ add: fc.boolean(), item: fc.nat(20) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const chain = new Chain<number>();
+      const same = new Set<number>();
+      for (const { add, item: one } of steps) {
+        if (add) {
+          chain.add(one);
+          same.add(one);
+        } else expect(chain.delete(one)).toBe(same.delete(one));
+        expect([...chain]).toEqual([...same]);
+        expect([chain.size, chain.first, chain.last]).toEqual([
+          same.size,
+          [...same][0] ?? null,
+          [...same].at(-1) ?? null,
+        ]);
+      }
+    }),
+  );
 });
 
 test('everything that goes in comes out once, whatever is taken out between', () => {
@@ -83,30 +123,53 @@ test('everything that goes in comes out once, whatever is taken out between', ()
   );
 });
 
-test('a full room makes place for an account that has fewer waiting, at the cost of the one that has most', () => {
+test('a full room makes place for an account that has fewer waiting, at the cost of the one that has most: its oldest', () => {
   const room = new WaitingRoom<Waiting>(6, 5);
   const crowd = Array.from({ length: 5 }, () => item('crowd'));
   for (const one of crowd) expect(room.enter(one)).toEqual({ admitted: true, displaced: null });
-  expect(room.enter(item('crowd'))).toEqual({ admitted: false, displaced: null });
-  expect(room.enter(item('a')).admitted).toBe(true);
-  expect(room.enter(item('b'))).toEqual({ admitted: true, displaced: crowd[4] });
+  const sixth = item('crowd');
+  expect(room.enter(sixth)).toEqual({ admitted: true, displaced: crowd[0] });
+  expect(room.enter(item('a'))).toEqual({ admitted: true, displaced: null });
+  expect(room.enter(item('b'))).toEqual({ admitted: true, displaced: crowd[1] });
   expect(room.size).toBe(6);
 });
 
-test('a room stays within its bounds, and whoever is turned away has at least as many waiting as anybody', () => {
+test('where each account has one place, nobody is displaced', () => {
+  const room = new WaitingRoom<Waiting>(2, 2);
+  for (const account of ['a', 'b']) expect(room.enter(item(account)).admitted).toBe(true);
+  expect(room.enter(item('c'))).toEqual({ admitted: false, displaced: null });
+});
+
+test('a room stays within its bounds, and whoever has to leave it is the oldest of an account that has most', () => {
+  const step = fc.record({ account: fc.constantFrom('a', 'b', 'c', 'd'), leaves: fc.boolean() });
   fc.assert(
-    fc.property(fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 100 }), (accounts) => {
+    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
       const room = new WaitingRoom<Waiting>(12, 8);
-      const counts = new Map<string, number>();
-      for (const account of accounts) {
-        const { admitted, displaced } = room.enter(item(account));
-        if (displaced !== null) counts.set(displaced.account, (counts.get(displaced.account) ?? 0) - 1);
-        if (admitted) counts.set(account, (counts.get(account) ?? 0) + 1);
-        const own = counts.get(account) ?? 0;
-        if (!admitted && own < 8) expect(Math.max(...counts.values())).toBeLessThanOrEqual(own + 1);
-        expect(room.size).toBe([...counts.values()].reduce((sum, count) => sum + count, 0));
-        expect(room.size).toBeLessThanOrEqual(12);
-        expect(own).toBeLessThanOrEqual(8);
+      const inside: Waiting[] = [];
+      const count = (account: string) => inside.filter((one) => one.account === account).length;
+      for (const { account, leaves } of steps) {
+        if (leaves) {
+          const gone = inside.find((one) => one.account === account);
+          if (gone === undefined) continue;
+          room.leave(gone);
+          inside.splice(inside.indexOf(gone), 1);
+          expect(room.size).toBe(inside.length);
+          continue;
+        }
+        const most = Math.max(...['a', 'b', 'c', 'd'].map(count));
+        const one = item(account);
+        const { admitted, displaced } = room.enter(one);
+        if (displaced !== null) {
+          expect(displaced).toBe(inside.find((other) => other.account === displaced.account));
+          if (displaced.account !== account) expect(count(displaced.account)).toBe(most);
+          else expect(count(account) >= 8 || count(account) + 1 >= most).toBe(true);
+          inside.splice(inside.indexOf(displaced), 1);
+        }
+        if (admitted) inside.push(one);
+        else expect(most).toBeLessThanOrEqual(1);
+        expect(room.size).toBe(inside.length);
+        expect(inside.length).toBeLessThanOrEqual(12);
+        expect(count(account)).toBeLessThanOrEqual(8);
       }
     }),
   );
