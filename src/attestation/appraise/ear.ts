@@ -7,7 +7,8 @@ import { type Policy, policyDigest } from './policy.ts';
 
 /** Trustworthiness claims of AR4SI (draft-ietf-rats-ar4si, section 2.3): how far, and in which respect. */
 const TIER = { none: 0, affirming: 2, warning: 32, contraindicated: 96 } as const;
-type Claim = 'instance-identity' | 'configuration' | 'executables' | 'hardware' | 'runtime-opaque';
+const CLAIMS = ['instance-identity', 'configuration', 'executables', 'hardware', 'runtime-opaque'] as const;
+type Claim = (typeof CLAIMS)[number];
 
 /** Which checks speak of what; a check of ours that is none of these is of the whole and of no single claim. */
 const OF_CPU: Readonly<Record<Claim, readonly RegExp[]>> = {
@@ -40,13 +41,38 @@ function flattened(groups: AppraisalGroups): [name: string, check: Check][] {
   );
 }
 
+/** Names come again with each appraisal; those of a policy's own rules are as many as its author likes. */
+const NAMES_HELD_MAX = 1024;
+
+/** Which claims a check speaks of, by its name. */
+function claimsByName(claims: Readonly<Record<Claim, readonly RegExp[]>>): (name: string) => readonly Claim[] {
+  const rows = Object.entries(claims) as [Claim, readonly RegExp[]][];
+  const held = new Map<string, readonly Claim[]>();
+  return (name) => {
+    const known = held.get(name);
+    if (known !== undefined) return known;
+    const found = rows.filter(([, patterns]) => patterns.some((pattern) => pattern.test(name))).map(([claim]) => claim);
+    if (held.size < NAMES_HELD_MAX) held.set(name, found);
+    return found;
+  };
+}
+
+const CLAIMS_OF_CPU = claimsByName(OF_CPU);
+const CLAIMS_OF_GPU = claimsByName(OF_GPU);
+
 /** The worst of the checks behind each claim: contraindicated where one failed, a warning where one was not run. */
-function vectorOf(checks: readonly [string, Check][], claims: Readonly<Record<Claim, readonly RegExp[]>>): Json {
-  const rows = Object.entries(claims).map(([claim, patterns]) => {
-    const found = checks.filter(([name]) => patterns.some((pattern) => pattern.test(name)));
-    const has = (outcome: Check['outcome']) => found.some(([, check]) => check.outcome === outcome);
+function vectorOf(checks: readonly [string, Check][], claimsOf: (name: string) => readonly Claim[]): Json {
+  const outcomes = new Map(CLAIMS.map((claim) => [claim, new Set<Check['outcome']>()]));
+  for (const [name, { outcome }] of checks) for (const claim of claimsOf(name)) outcomes.get(claim)?.add(outcome);
+  const rows = [...outcomes].map(([claim, found]) => {
     const tier =
-      found.length === 0 ? 'none' : has('failed') ? 'contraindicated' : has('notRun') ? 'warning' : 'affirming';
+      found.size === 0
+        ? 'none'
+        : found.has('failed')
+          ? 'contraindicated'
+          : found.has('notRun')
+            ? 'warning'
+            : 'affirming';
     return [claim, TIER[tier]];
   });
   return Object.fromEntries(rows) as Json;
@@ -71,7 +97,7 @@ export function earOf(appraisal: Appraisal, policy: Policy, now: UnixMs): EarCla
   };
   const cpu = {
     ...judged,
-    'ear.trustworthiness-vector': vectorOf(checks, OF_CPU),
+    'ear.trustworthiness-vector': vectorOf(checks, CLAIMS_OF_CPU),
     'chrysalis.tee': appraisal.tee,
     'chrysalis.tcb-status': appraisal.tcbStatus,
     'chrysalis.identity-binding': appraisal.identityBinding,
@@ -79,7 +105,7 @@ export function earOf(appraisal: Appraisal, policy: Policy, now: UnixMs): EarCla
   };
   const gpu = {
     ...judged,
-    'ear.trustworthiness-vector': vectorOf(checks, OF_GPU),
+    'ear.trustworthiness-vector': vectorOf(checks, CLAIMS_OF_GPU),
     'chrysalis.gpu-binding': appraisal.gpuBinding,
     'chrysalis.devices': appraisal.devices.map((device) => ({ ...device })),
   };

@@ -104,7 +104,16 @@ export function loadPolicy(text: string): Policy {
       .map((issue) => `${issue.path.join('.') || 'policy'}: ${issue.message}`);
     throw new CodedError('POLICY_INVALID', problems.join('; '), { problems: read.error.issues.length });
   }
-  return deepFreeze(read.data) as Policy;
+  const policy = deepFreeze(read.data) as Policy;
+  digests.set(policy, digestOf(policy));
+  return policy;
+}
+
+/** Of policies that were loaded, which are frozen: every appraisal names its policy. */
+const digests = new WeakMap<Policy, Bytes>();
+
+function digestOf(policy: Policy): Bytes {
+  return sha256(canonicalJsonBytes(policy as unknown as Json));
 }
 
 function deepFreeze<T>(value: T): T {
@@ -117,7 +126,7 @@ function deepFreeze<T>(value: T): T {
 
 /** SHA-256 over the canonical JSON (RFC 8785) of the policy, 32 bytes: the digest that a Hello commits to. */
 export function policyDigest(policy: Policy): Bytes {
-  return sha256(canonicalJsonBytes(policy as unknown as Json));
+  return Uint8Array.from(digests.get(policy) ?? digestOf(policy));
 }
 
 /** JSON Schema (draft 2020-12) of a policy document, for editors; {@link loadPolicy} alone decides. */

@@ -77,8 +77,8 @@ const SPKI_OF_CURVE = {
   'P-384': { prefix: Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex'), point: 97, hash: 'sha384' },
 } as const;
 
-/** Roots, CAs and signers come again and again, and importing a key costs a fifth of a verification. */
-const EC_KEYS_HELD_MAX = 256;
+/** Roots, signers and two keys of each host come again and again, and importing one costs a fifth of a verification. */
+const EC_KEYS_HELD_MAX = 1024;
 const ecKeysHeld = new Map<string, crypto.KeyObject>();
 
 /** @throws where the point is not on the curve; such a key is never held */
