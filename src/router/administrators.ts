@@ -10,6 +10,9 @@ export const ROLES_OF = {
   GetStatus: ADMINISTRATOR_ROLES,
   GetPolicy: ADMINISTRATOR_ROLES,
   DrainWorker: ['operator'],
+  ProposePolicy: ['policy-author'],
+  ApprovePolicy: ['approver'],
+  GetProposal: ['policy-author', 'approver', 'auditor'],
 } as const satisfies Record<string, readonly AdministratorRole[]>;
 export type AdministrationMethod = keyof typeof ROLES_OF;
 

@@ -30,6 +30,12 @@ export type {
 export type { Meter } from './meter.ts';
 export { createPayouts, type PayoutLimits } from './payouts.ts';
 export type { AccountLimits } from './placing.ts';
+export {
+  createPolicyDesk,
+  type KeptProposal,
+  type PolicyDesk,
+  type PolicyProposal,
+} from './policy-desk.ts';
 export type {
   AnchoredLogPort,
   AnchorPort,

@@ -4,6 +4,7 @@ import { ask } from './client-transport.ts';
 import { v1 } from './package.ts';
 import { type ClientTls, clientDoor } from './tls.ts';
 import type { GetStatusResponse__Output } from './wire/chrysalis/v1/GetStatusResponse.ts';
+import type { PolicyProposal__Output } from './wire/chrysalis/v1/PolicyProposal.ts';
 
 const DEADLINE_MS = 15_000;
 
@@ -17,16 +18,25 @@ export type AdministrationLink = ReturnType<typeof connectToAdministration>;
 export function connectToAdministration(address: string, now: () => UnixMs, tls?: ClientTls) {
   const { credentials, options } = clientDoor(address, tls);
   const stub = new v1.Administration(address, credentials, options);
-  const { DrainWorker, GetPolicy, GetStatus } = v1.Administration.service;
+  const { ApprovePolicy, DrainWorker, GetPolicy, GetProposal, GetStatus, ProposePolicy } = v1.Administration.service;
   const until = (ms = DEADLINE_MS) => ({ deadline: now() + ms });
   return {
     async drainWorker(workerId: Uint8Array, reason: string): Promise<void> {
       await ask(stub, DrainWorker, { workerId: Buffer.from(workerId), reason }, until());
     },
     policy: async () => (await ask(stub, GetPolicy, {}, until())).policy,
+    propose: async (policy: string, approvals: Uint8Array) =>
+      proposalFromWire(await ask(stub, ProposePolicy, { policy, approvals: Buffer.from(approvals) }, until())),
+    approve: async (approvals: Uint8Array) =>
+      proposalFromWire(await ask(stub, ApprovePolicy, { approvals: Buffer.from(approvals) }, until())),
+    proposal: async () => proposalFromWire(await ask(stub, GetProposal, {}, until())),
     status: async (withinMs?: number) => statusFromWire(await ask(stub, GetStatus, {}, until(withinMs))),
     close: () => stub.close(),
   };
+}
+
+function proposalFromWire({ policyDigest, approvals, ...wire }: PolicyProposal__Output) {
+  return { ...wire, digest: toHex(bytesOf(policyDigest)), approvals: bytesOf(approvals) };
 }
 
 function statusFromWire(wire: GetStatusResponse__Output) {

@@ -1,13 +1,22 @@
 import type * as grpc from '@grpc/grpc-js';
-import { asCodedError, type Clock, type ErrorCode } from '../core/index.ts';
-import type { AdministrationMethod, Administrators, RouterService, RouterStatus } from '../router/index.ts';
+import { asCodedError, type Clock, CodedError, type ErrorCode } from '../core/index.ts';
+import type {
+  AdministrationMethod,
+  Administrators,
+  PolicyDesk,
+  PolicyProposal,
+  RouterService,
+  RouterStatus,
+} from '../router/index.ts';
 import { bytesOf } from './bytes.ts';
 import { type GrpcLimits, GrpcServer } from './grpc/server.ts';
 import { KEEPALIVE_MS, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, v1 } from './package.ts';
 import { type RouterServer, unary } from './router-server.ts';
 import { toServiceError } from './status.ts';
 import { type ServerTls, serverTlsOptions } from './tls.ts';
+import type { ApprovePolicyRequest__Output } from './wire/chrysalis/v1/ApprovePolicyRequest.ts';
 import type { GetStatusResponse } from './wire/chrysalis/v1/GetStatusResponse.ts';
+import type { ProposePolicyRequest__Output } from './wire/chrysalis/v1/ProposePolicyRequest.ts';
 
 /** One call of somebody with a role: who (null where nobody is asked who he is), what, and what came of it. */
 export type AdministrationCall = Readonly<{
@@ -24,13 +33,27 @@ export type AdministrationOptions = Readonly<{
   tls?: ServerTls;
   /** Who may do what; null for whoever reaches the port, which is for loopback alone. */
   administrators: Administrators | null;
+  /** Null where nobody is named who may sign policies. */
+  policies: PolicyDesk | null;
   /** Told of each call that was answered or refused. */
   called: (call: AdministrationCall) => void;
 }>;
 
 /** By the method's name on the wire: one without its roles does not compile. */
-function methodsOf(router: RouterService): Record<AdministrationMethod, (ask: never) => unknown> {
+function methodsOf(
+  router: RouterService,
+  policies: PolicyDesk | null,
+): Record<AdministrationMethod, (ask: never) => unknown> {
+  const desk = (): PolicyDesk => {
+    if (policies !== null) return policies;
+    throw new CodedError('REQUEST_UNSUPPORTED', 'this router was given no --policy-approvers: nobody can sign here');
+  };
   return {
+    ProposePolicy: async (ask: ProposePolicyRequest__Output) =>
+      proposalToWire(await desk().propose(ask.policy, bytesOf(ask.approvals))),
+    ApprovePolicy: async (ask: ApprovePolicyRequest__Output) =>
+      proposalToWire(await desk().approve(bytesOf(ask.approvals))),
+    GetProposal: async () => proposalToWire(await desk().proposal()),
     ListWorkers: () => ({
       workers: router
         .listWorkers()
@@ -78,6 +101,10 @@ function guarded(
   };
 }
 
+function proposalToWire({ text, approvals, digest, missing, ...rest }: PolicyProposal) {
+  return { ...rest, policy: text, approvals, policyDigest: digest, missing: [...missing] };
+}
+
 function statusToWire({ firstToken, workers, queues, ended, ...status }: RouterStatus): GetStatusResponse {
   return {
     ...status,
@@ -114,7 +141,7 @@ export async function serveAdministration(
   options: AdministrationOptions,
 ): Promise<RouterServer> {
   const server = new GrpcServer(LIMITS, options.now);
-  const handlers = Object.entries(methodsOf(router)).map(([name, run]) => [
+  const handlers = Object.entries(methodsOf(router, options.policies)).map(([name, run]) => [
     name,
     guarded(name as AdministrationMethod, run, options),
   ]);

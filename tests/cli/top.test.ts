@@ -21,6 +21,7 @@ beforeAll(async () => {
     port: 0,
     now: Date.now,
     administrators: null,
+    policies: null,
     called: () => undefined,
   });
   admin = `127.0.0.1:${administration.port}`;

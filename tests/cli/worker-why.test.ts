@@ -138,6 +138,7 @@ test('`worker drain` over the administration: the worker ends by itself, and `wh
     port: 0,
     now: Date.now,
     administrators: null,
+    policies: null,
     called: () => undefined,
   });
   try {

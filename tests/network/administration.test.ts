@@ -1,9 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ed25519Key } from '#crypto';
 import { openAdminDoor, rolesOf } from '../../src/cli/compose/admin-door.ts';
 import { clientTls } from '../../src/cli/compose/client-tls.ts';
+import { secretOf } from '../../src/cli/compose/files.ts';
+import { openPolicyDesk } from '../../src/cli/compose/policy-desk.ts';
+import { toHex } from '../../src/core/index.ts';
 import { type AdministrationMethod, type AdministratorRole, ROLES_OF } from '../../src/router/index.ts';
 import { ask } from '../../src/rpc/client-transport.ts';
 import {
@@ -78,8 +82,22 @@ const CALLS: Readonly<Record<AdministrationMethod, [Call, string]>> = {
   ListWorkers: [(_, name) => listWorkers(name), 'done'],
   GetStatus: [(link) => link.status(), 'done'],
   GetPolicy: [(link) => link.policy(), 'done'],
+  GetProposal: [(link) => link.proposal(), 'NOT_FOUND'],
+  ProposePolicy: [(link) => link.propose('{}', new Uint8Array(0)), 'POLICY_INVALID'],
+  ApprovePolicy: [(link) => link.approve(new Uint8Array(0)), 'NOT_FOUND'],
   DrainWorker: [(link) => link.drainWorker(Buffer.from(REFUSED_ID, 'hex'), 'a test'), 'NOT_FOUND'],
 };
+
+/** Paul writes policies, Anna approves them: each with a key of her own beside the certificate. */
+function deskOptions() {
+  const named = ['paul', 'anna'].map((name) => [
+    name,
+    toHex(ed25519Key(secretOf(inFolder('people'), `policy-${name}`)).publicKey),
+  ]);
+  writeFileSync(inFolder('people.json'), JSON.stringify(Object.fromEntries(named)));
+  const policy = inFolder('policy.json');
+  return { data: inFolder('data'), name: 'router-test', policy, policyApprovers: inFolder('people.json') };
+}
 
 beforeAll(async () => {
   await keys('ca', '--name', 'Example Ltd');
@@ -96,7 +114,8 @@ beforeAll(async () => {
   };
   door = await openAdminDoor(options, () => undefined);
   const called_ = (call: AdministrationCall) => void called.push(call);
-  server = await serveAdministration(network.router, { ...door, port: 0, now: Date.now, called: called_ });
+  const policies = openPolicyDesk(deskOptions(), () => ({ id: 'production-tdx', number: 1 }));
+  server = await serveAdministration(network.router, { ...door, policies, port: 0, now: Date.now, called: called_ });
   address = `127.0.0.1:${server.port}`;
 }, 60_000);
 
@@ -120,7 +139,7 @@ test('each method answers its roles and refuses every other one', async () => {
     expect(await codeOf('nora', call), `${method} by somebody unknown`).toBe('IDENTITY_REFUSED');
     expect(await codeOf(null, call), `${method} without a certificate`).toBe('IDENTITY_REFUSED');
   }
-  expect([...seen].sort()).toEqual(['NOT_FOUND', 'ROLE_REFUSED', 'done']);
+  expect([...seen].sort()).toEqual(['NOT_FOUND', 'POLICY_INVALID', 'ROLE_REFUSED', 'done']);
 }, 30_000);
 
 test('in clear nobody is answered', async () => {
@@ -163,6 +182,30 @@ test('the commands show a certificate: `top` for an auditor, `worker drain` for 
   const evicted = async () => (await network.entries()).find(({ type }) => type === 'evicted')?.body;
   await expect.poll(evicted, { timeout: 20_000 }).toMatchObject({ cause: 'operator', by: 'router-test' });
 }, 60_000);
+
+test('a policy is proposed by its author, read and approved by another, each over the wire', async () => {
+  const text = readFileSync(join(import.meta.dirname, '../../attestation-policies/production-tdx.json'), 'utf8');
+  const next = JSON.stringify({ ...JSON.parse(text), number: 2 });
+  const [draft, copy] = [inFolder('draft/next.json'), inFolder('copy/next.json')];
+  mkdirSync(inFolder('draft'));
+  writeFileSync(draft, next);
+  const run = async (...args: string[]) => {
+    const { code, out } = await runHere('policy', ...args, '--json');
+    return { code, said: JSON.parse(out) };
+  };
+  const sign = (file: string, name: string, role: string) =>
+    run('sign', file, '--as', name, '--role', role, '--keys', inFolder('people'));
+  await sign(draft, 'paul', 'author');
+  expect((await run('propose', draft, ...flagsOf('olga'))).said.error.code).toBe('ROLE_REFUSED');
+  await keys('issue', '--account', 'paul', '--out', folder);
+  expect((await run('propose', draft, ...flagsOf('paul'))).said).toMatchObject({ number: 2, handedOver: false });
+  expect((await run('proposed', ...flagsOf('anna'), '--out', copy)).said.missing).toHaveLength(1);
+  expect(readFileSync(copy, 'utf8')).toBe(next);
+  await sign(copy, 'anna', 'approver');
+  expect((await run('approve', copy, ...flagsOf('paul'))).said.error.code).toBe('ROLE_REFUSED');
+  expect((await run('approve', copy, ...flagsOf('anna'))).said).toMatchObject({ number: 2, handedOver: true });
+  expect(readFileSync(inFolder('policy.json'), 'utf8')).toBe(next);
+}, 30_000);
 
 test('options that do not go together, and files that are none, start nothing', async () => {
   const at = (more: object) =>

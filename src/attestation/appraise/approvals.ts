@@ -146,6 +146,23 @@ export async function approvalProblems(
   if (toHex(statement.policyDigest) !== toHex(policy.digest) || statement.number !== policy.number) {
     return [`the signatures are of another policy, #${statement.number}`];
   }
+  const { people, problems } = await signersOf({ statement, signatures }, approvers);
+  if (people.size < APPROVALS_LEAST) problems.push(`${people.size} of ${APPROVALS_LEAST} people signed it`);
+  const roles = [...people.values()];
+  for (const role of ['author', 'approver'] as const) {
+    if (people.size >= APPROVALS_LEAST && !roles.includes(role)) problems.push(`nobody signed it as its ${role}`);
+  }
+  return problems;
+}
+
+/**
+ * Who of those named signed the statement, by key and with the role, and what is wrong with their signatures. Those of
+ * keys that nobody named are left out.
+ */
+export async function signersOf(
+  { statement, signatures }: Approvals,
+  approvers: Approvers,
+): Promise<Readonly<{ people: ReadonlyMap<string, ApprovalRole>; problems: string[] }>> {
   const named = new Map([...approvers].map(([name, key]) => [approverKid(key), { name, key }]));
   const problems: string[] = [];
   const people = new Map<string, ApprovalRole>();
@@ -158,10 +175,5 @@ export async function approvalProblems(
     else if (people.has(kid)) problems.push(`${name} signed twice`);
     else people.set(kid, role);
   }
-  if (people.size < APPROVALS_LEAST) problems.push(`${people.size} of ${APPROVALS_LEAST} people signed it`);
-  const roles = [...people.values()];
-  for (const role of ['author', 'approver'] as const) {
-    if (people.size >= APPROVALS_LEAST && !roles.includes(role)) problems.push(`nobody signed it as its ${role}`);
-  }
-  return problems;
+  return { people, problems };
 }

@@ -1,16 +1,19 @@
 import { type Command, Option } from 'commander';
+import type { approve, propose, proposed } from '../policy/desk.ts';
 import type { sign } from '../policy/documents.ts';
 import type { RecordedOptions } from '../policy/recorded.ts';
+import { addDoorOptions } from './client-options.ts';
 import { whole } from './whole.ts';
 
 type Json = { json?: boolean };
+
+const example = (line: string) => `\nExample:\n  $ npx chrysalis policy ${line}`;
 
 /** `chrysalis policy`: what is accepted, looked at before it comes into force. */
 export function registerPolicy(program: Command): void {
   const policy = program
     .command('policy')
     .description('appraisal policies: read one in words, compare two, sign one, try one on recorded evidence');
-  const example = (line: string) => `\nExample:\n  $ npx chrysalis policy ${line}`;
   policy
     .command('lint <file>')
     .description('whether it is a policy, what it leaves open, and with --approvers whether two people signed it')
@@ -64,4 +67,33 @@ export function registerPolicy(program: Command): void {
     .action(async (file: string, options: RecordedOptions) => {
       process.exitCode = await (await import('../policy/recorded.ts')).testRecorded(file, options);
     });
+  registerDesk(policy);
+}
+
+/** Policies that are proposed and approved over a router's administration. */
+function registerDesk(policy: Command): void {
+  const desk = (command: Command) =>
+    addDoorOptions(command)
+      .requiredOption('--admin <address>', 'host:port of the router’s administration (router --admin-port)')
+      .option('--json', 'one JSON document on stdout');
+  const signatures = 'the signatures to hand in (default: beside the policy, .approvals.json)';
+  desk(policy.command('propose <file>'))
+    .description('hand a router a policy that you signed as its author (role policy-author)')
+    .option('--approvals <file>', signatures)
+    .addHelpText('after', example('propose production-8.json --admin router.example:8446 …'))
+    .action(async (file: string, options: Parameters<typeof propose>[1]) =>
+      (await import('../policy/desk.ts')).propose(file, options),
+    );
+  desk(policy.command('proposed'))
+    .description('what a router was proposed, and who has not signed it yet')
+    .option('--out <file>', 'write the policy there, to read and to sign')
+    .addHelpText('after', example('proposed --admin router.example:8446 --out production-8.json …'))
+    .action(async (options: Parameters<typeof proposed>[0]) => (await import('../policy/desk.ts')).proposed(options));
+  desk(policy.command('approve <file>'))
+    .description('hand a router your signature as approver of what was proposed (role approver)')
+    .option('--approvals <file>', signatures)
+    .addHelpText('after', example('approve production-8.json --admin router.example:8446 …'))
+    .action(async (file: string, options: Parameters<typeof approve>[1]) =>
+      (await import('../policy/desk.ts')).approve(file, options),
+    );
 }

@@ -11,6 +11,7 @@ import {
   type KeyRelease,
   type LogPort,
   type Meter,
+  type PolicyDesk,
   type RouterService,
   sharedDevices,
 } from '../../router/index.ts';
@@ -21,6 +22,7 @@ import { beaconOf } from './beacon.ts';
 import { chainPort, type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness } from './files.ts';
+import { finishHandOver, openPolicyDesk } from './policy-desk.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
 import { DEFAULT_PRICES, parsePriceFile, priceSheetsIn } from './prices.ts';
 import { openKeyRelease, type ReleaseParts } from './release.ts';
@@ -47,6 +49,8 @@ export type RouterOptions = PolicyOptions &
 export type OpenedRouter = Readonly<{
   router: RouterService & Readonly<{ close(): Promise<void> }>;
   policy: string;
+  /** Null where nobody is named who may sign policies. */
+  policies: PolicyDesk | null;
   simulated: boolean;
   contracts: SettlementContracts;
   /** Where it releases keys too. */
@@ -62,6 +66,7 @@ const WALLET_TRIES_MAX = 480;
 export async function openRouter(options: RouterOptions, say: Logger, meter?: Meter): Promise<OpenedRouter> {
   // Nothing of it is lost: the next round tries again.
   const failed = (what: string, error: unknown) => say('error', 'failed', { what, ...faultOf(error) });
+  finishHandOver(options);
   const atStart = loadTrust(options);
   const collateral = await openCollateral(options, atStart.trust.trustAnchors);
   const chain = await openChain(options.chain, secretOf(options.data, 'wallet'), options.chainQuorum);
@@ -115,6 +120,7 @@ export async function openRouter(options: RouterOptions, say: Logger, meter?: Me
   return {
     router,
     contracts: settlement.contracts,
+    policies: openPolicyDesk(options, () => policy.current().policy),
     policy: `${atStart.policy.id} #${atStart.policy.number}`,
     simulated: options.dangerouslyAllowSimulatedVendor !== undefined,
     release,

@@ -24,7 +24,12 @@ export type RunOptions = RouterOptions &
     supervised?: boolean;
   }>;
 
-const READS: ReadonlySet<AdministrationCall['method']> = new Set(['ListWorkers', 'GetStatus', 'GetPolicy']);
+const READS: ReadonlySet<AdministrationCall['method']> = new Set([
+  'ListWorkers',
+  'GetStatus',
+  'GetPolicy',
+  'GetProposal',
+]);
 
 /** Runs a router until it is told to stop; then it takes nothing new and lets what runs end. */
 export async function runRouter(options: RunOptions): Promise<void> {
@@ -51,6 +56,7 @@ export async function runRouter(options: RunOptions): Promise<void> {
       ? null
       : await serveAdministration(opened.router, {
           ...adminDoor,
+          policies: opened.policies,
           port: Number(adminPort),
           now: Date.now,
           called: (call) => sayCalled(say, call),

@@ -2,15 +2,19 @@ import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { AdministrationClient as _chrysalis_v1_AdministrationClient, AdministrationDefinition as _chrysalis_v1_AdministrationDefinition } from './chrysalis/v1/Administration.ts';
+import type { ApprovePolicyRequest as _chrysalis_v1_ApprovePolicyRequest, ApprovePolicyRequest__Output as _chrysalis_v1_ApprovePolicyRequest__Output } from './chrysalis/v1/ApprovePolicyRequest.ts';
 import type { DrainWorkerRequest as _chrysalis_v1_DrainWorkerRequest, DrainWorkerRequest__Output as _chrysalis_v1_DrainWorkerRequest__Output } from './chrysalis/v1/DrainWorkerRequest.ts';
 import type { DrainWorkerResponse as _chrysalis_v1_DrainWorkerResponse, DrainWorkerResponse__Output as _chrysalis_v1_DrainWorkerResponse__Output } from './chrysalis/v1/DrainWorkerResponse.ts';
 import type { EndedCount as _chrysalis_v1_EndedCount, EndedCount__Output as _chrysalis_v1_EndedCount__Output } from './chrysalis/v1/EndedCount.ts';
 import type { GetPolicyRequest as _chrysalis_v1_GetPolicyRequest, GetPolicyRequest__Output as _chrysalis_v1_GetPolicyRequest__Output } from './chrysalis/v1/GetPolicyRequest.ts';
 import type { GetPolicyResponse as _chrysalis_v1_GetPolicyResponse, GetPolicyResponse__Output as _chrysalis_v1_GetPolicyResponse__Output } from './chrysalis/v1/GetPolicyResponse.ts';
+import type { GetProposalRequest as _chrysalis_v1_GetProposalRequest, GetProposalRequest__Output as _chrysalis_v1_GetProposalRequest__Output } from './chrysalis/v1/GetProposalRequest.ts';
 import type { GetStatusRequest as _chrysalis_v1_GetStatusRequest, GetStatusRequest__Output as _chrysalis_v1_GetStatusRequest__Output } from './chrysalis/v1/GetStatusRequest.ts';
 import type { GetStatusResponse as _chrysalis_v1_GetStatusResponse, GetStatusResponse__Output as _chrysalis_v1_GetStatusResponse__Output } from './chrysalis/v1/GetStatusResponse.ts';
 import type { ListWorkersRequest as _chrysalis_v1_ListWorkersRequest, ListWorkersRequest__Output as _chrysalis_v1_ListWorkersRequest__Output } from './chrysalis/v1/ListWorkersRequest.ts';
 import type { ListWorkersResponse as _chrysalis_v1_ListWorkersResponse, ListWorkersResponse__Output as _chrysalis_v1_ListWorkersResponse__Output } from './chrysalis/v1/ListWorkersResponse.ts';
+import type { PolicyProposal as _chrysalis_v1_PolicyProposal, PolicyProposal__Output as _chrysalis_v1_PolicyProposal__Output } from './chrysalis/v1/PolicyProposal.ts';
+import type { ProposePolicyRequest as _chrysalis_v1_ProposePolicyRequest, ProposePolicyRequest__Output as _chrysalis_v1_ProposePolicyRequest__Output } from './chrysalis/v1/ProposePolicyRequest.ts';
 import type { QueueState as _chrysalis_v1_QueueState, QueueState__Output as _chrysalis_v1_QueueState__Output } from './chrysalis/v1/QueueState.ts';
 import type { WorkerLoad as _chrysalis_v1_WorkerLoad, WorkerLoad__Output as _chrysalis_v1_WorkerLoad__Output } from './chrysalis/v1/WorkerLoad.ts';
 import type { WorkerState as _chrysalis_v1_WorkerState, WorkerState__Output as _chrysalis_v1_WorkerState__Output } from './chrysalis/v1/WorkerState.ts';
@@ -23,15 +27,19 @@ export interface ProtoGrpcType {
   chrysalis: {
     v1: {
       Administration: SubtypeConstructor<typeof grpc.Client, _chrysalis_v1_AdministrationClient> & { service: _chrysalis_v1_AdministrationDefinition }
+      ApprovePolicyRequest: MessageTypeDefinition<_chrysalis_v1_ApprovePolicyRequest, _chrysalis_v1_ApprovePolicyRequest__Output>
       DrainWorkerRequest: MessageTypeDefinition<_chrysalis_v1_DrainWorkerRequest, _chrysalis_v1_DrainWorkerRequest__Output>
       DrainWorkerResponse: MessageTypeDefinition<_chrysalis_v1_DrainWorkerResponse, _chrysalis_v1_DrainWorkerResponse__Output>
       EndedCount: MessageTypeDefinition<_chrysalis_v1_EndedCount, _chrysalis_v1_EndedCount__Output>
       GetPolicyRequest: MessageTypeDefinition<_chrysalis_v1_GetPolicyRequest, _chrysalis_v1_GetPolicyRequest__Output>
       GetPolicyResponse: MessageTypeDefinition<_chrysalis_v1_GetPolicyResponse, _chrysalis_v1_GetPolicyResponse__Output>
+      GetProposalRequest: MessageTypeDefinition<_chrysalis_v1_GetProposalRequest, _chrysalis_v1_GetProposalRequest__Output>
       GetStatusRequest: MessageTypeDefinition<_chrysalis_v1_GetStatusRequest, _chrysalis_v1_GetStatusRequest__Output>
       GetStatusResponse: MessageTypeDefinition<_chrysalis_v1_GetStatusResponse, _chrysalis_v1_GetStatusResponse__Output>
       ListWorkersRequest: MessageTypeDefinition<_chrysalis_v1_ListWorkersRequest, _chrysalis_v1_ListWorkersRequest__Output>
       ListWorkersResponse: MessageTypeDefinition<_chrysalis_v1_ListWorkersResponse, _chrysalis_v1_ListWorkersResponse__Output>
+      PolicyProposal: MessageTypeDefinition<_chrysalis_v1_PolicyProposal, _chrysalis_v1_PolicyProposal__Output>
+      ProposePolicyRequest: MessageTypeDefinition<_chrysalis_v1_ProposePolicyRequest, _chrysalis_v1_ProposePolicyRequest__Output>
       QueueState: MessageTypeDefinition<_chrysalis_v1_QueueState, _chrysalis_v1_QueueState__Output>
       WorkerLoad: MessageTypeDefinition<_chrysalis_v1_WorkerLoad, _chrysalis_v1_WorkerLoad__Output>
       WorkerState: MessageTypeDefinition<_chrysalis_v1_WorkerState, _chrysalis_v1_WorkerState__Output>
