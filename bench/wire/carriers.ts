@@ -9,6 +9,7 @@ import { type Admission, Fleet, Worker } from '../../src/router/fleet.ts';
 import type { RouterService } from '../../src/router/index.ts';
 import { NO_METER } from '../../src/router/meter.ts';
 import { createPlacing } from '../../src/router/placing.ts';
+import { NO_WATCH } from '../../src/router/request-watch.ts';
 import { createRequests } from '../../src/router/requests.ts';
 import { Dispatcher } from '../../src/router/routing/index.ts';
 import { serveRouter } from '../../src/rpc/index.ts';
@@ -147,7 +148,7 @@ async function dataPath(certificates: readonly Bytes[], lease: Bytes): Promise<n
     onServed: () => undefined,
   });
   const router = {
-    infer: (open, deadline, client) => requests.infer(open, deadline, client, () => undefined),
+    infer: (open, deadline, client) => requests.infer(open, deadline, client, NO_WATCH),
     park: (named, link) => fleet.byLease(named)?.park(link) ?? false,
   } satisfies Partial<RouterService> as unknown as RouterService;
   return (await serveRouter(router, () => ({}), { host: '127.0.0.1', port: 0, now: Date.now })).port;

@@ -2,7 +2,7 @@ import { asCodedError, type Clock } from '../core/index.ts';
 import { printable } from './output.ts';
 
 /** Everything that a line may say beside its time, level and event: what is not here does not compile. */
-type Field = 'account' | 'code' | 'message' | 'method' | 'what';
+type Field = 'account' | 'code' | 'count' | 'message' | 'method' | 'what';
 export type LogFields = Readonly<Partial<Record<Field, string | number | null>>>;
 export type Level = 'info' | 'warn' | 'error';
 

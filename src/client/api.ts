@@ -85,6 +85,10 @@ export type AskOptions = Readonly<{
   padding?: Padding;
   /** Of several who share this client: nobody outside it learns that prompts begin alike, nor does their timing show it. */
   cacheScope?: string;
+  /** W3C `traceparent` of the caller's own span; no router ever hears of it. */
+  parentTrace?: string;
+  /** What the router is told instead: a trace drawn for this request alone (`tracedClient`). */
+  routerTrace?: string;
 }>;
 
 export type Usage = Readonly<{ tokensIn: number; tokensCached: number; tokensOut: number }>;

@@ -260,7 +260,7 @@ export function createClient(deps: ClientDeps): Client {
     const deadline = now() + (options.deadlineMs ?? DEADLINE_DEFAULT_MS);
     return {
       stop,
-      call: { deadline, signal: cut.signal, stop: stop.signal } as const,
+      call: { deadline, signal: cut.signal, stop: stop.signal, ...traceOf(options) },
       unary: { deadline, signal: stop.signal } as const,
       over: () => options.signal?.removeEventListener('abort', leave),
     };
@@ -349,6 +349,8 @@ export function createClient(deps: ClientDeps): Client {
     },
   };
 }
+
+const traceOf = ({ routerTrace: traceparent }: AskOptions) => (traceparent === undefined ? {} : { traceparent });
 
 /**
  * The router's prices by model. Each was signed for its model by the key that the router signs dispatches with.

@@ -2,8 +2,16 @@ import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/signed/
 import type { Bytes, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, ResponsePart, SealedOpen } from '../session/index.ts';
 
-/** `stop`, of a request under way: ends the answer, and its end and receipt still come; `signal` cuts it. */
-export type CallOptions = Readonly<{ deadline: UnixMs; signal?: AbortSignal; stop?: AbortSignal }>;
+/**
+ * `stop`, of a request under way: ends the answer, and its end and receipt still come; `signal` cuts it. `traceparent` is
+ * told the router, which may trace: it is random, and of this request alone.
+ */
+export type CallOptions = Readonly<{
+  deadline: UnixMs;
+  signal?: AbortSignal;
+  stop?: AbortSignal;
+  traceparent?: string;
+}>;
 
 /** A price sheet (AIS/1 section 8), signed by the router's dispatch key for a model. */
 export type OfferedPrice = Readonly<{ model: Bytes; priceSheet: Bytes; signature: Bytes }>;

@@ -14,6 +14,7 @@ export * from './merkle.ts';
 export * from './objects.ts';
 export * from './strict-json.ts';
 export * from './time.ts';
+export * from './tracing.ts';
 export * from './x509/certificate.ts';
 export * from './x509/crl.ts';
 export * from './x509/extensions.ts';

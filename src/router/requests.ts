@@ -16,6 +16,7 @@ import type { InferClient, InferInput } from './links.ts';
 import type { Placing, Taken } from './placing.ts';
 import type { KeptReceipts } from './receipts.ts';
 import { Relay, type RelayedRequest, type RelayTimes } from './relay.ts';
+import type { RequestWatch } from './request-watch.ts';
 import type { Served } from './session-batches.ts';
 
 export type RequestLimits = RelayTimes &
@@ -127,21 +128,25 @@ export function createRequests(
     const tried = new Set<Worker>();
     let last: CodedError | null = null;
     for (let number = 1; number <= header.dispatchesMax; number++) {
-      const to = await deps.placing.take(header, channel, end, tried, under.cut);
+      const waited = under.watch.waits();
+      const to = await deps.placing.take(header, channel, end, tried, under.cut).finally(waited);
       if (under.cut.error !== null) {
         to?.giveBack();
         throw under.cut.error;
       }
       if (to === null) break;
       tried.add(to.worker);
+      const asked = under.watch.asks(to.worker, number);
       try {
         const ended = await answerOf(sealed, to, number, channel, under);
-        if (ended === 'answered') return;
+        if (ended === 'answered') return asked(null);
         last =
           ended === 'BUSY'
             ? new CodedError('ROUTER_BUSY', 'the worker has no room: try again', { retryAfterMs: RETRY_AFTER_MS })
             : new CodedError(ended, `the worker answered ${ended}`);
+        asked(last);
       } catch (error) {
+        asked(error);
         // After its first part an answer is never tried again elsewhere (AIS/1 section 7).
         const isFinal = under.begun || under.cut.error !== null;
         if (isFinal || !(error instanceof CodedError) || error.code !== 'WORKER_GONE') throw error;
@@ -161,13 +166,17 @@ export function createRequests(
       times: limits,
       cut: under.cut,
       client: under.client,
-      keepReceipt: (signed, chain) =>
-        deps.receipts.keep(signed, { request, header: sealed.header, worker: to.worker, channel }, chain),
+      keepReceipt: async (signed, chain) => {
+        const of = { request, header: sealed.header, worker: to.worker, channel };
+        const usage = await deps.receipts.keep(signed, of, chain);
+        if (usage !== null) under.watch.counted(usage);
+        return usage;
+      },
       begun: () => {
         under.begun = true;
         sealed.intake.forget();
       },
-      firstFrame: under.firstFrame,
+      firstFrame: under.watch.firstFrame,
       served: (startedAt) => {
         const { sessionId, sealedBytes } = sealed.header;
         deps.onServed({ worker: to.worker, sessionId, channel, sealedBytes, startedAt, endedAt: deps.now() });
@@ -232,9 +241,9 @@ export function createRequests(
 
   return {
     /** Takes a request over; it ends by the deadline at the latest. */
-    infer(open: SealedOpen, deadline: UnixMs, client: InferClient, firstFrame: () => void): InferInput {
+    infer(open: SealedOpen, deadline: UnixMs, client: InferClient, watch: RequestWatch): InferInput {
       const cut = new Cut();
-      const under: UnderWay = { cut, client, firstFrame, running: null, begun: false, stopped: false };
+      const under: UnderWay = { cut, client, watch, running: null, begun: false, stopped: false };
       let intake: Intake;
       try {
         intake = begin(open, deadline, under);
@@ -264,7 +273,7 @@ const cancelled = (message: string) => new CodedError('REQUEST_CANCELLED', messa
 type UnderWay = {
   readonly cut: Cut;
   readonly client: InferClient;
-  readonly firstFrame: () => void;
+  readonly watch: RequestWatch;
   /** The worker that is being asked. */
   running: Relay | null;
   begun: boolean;

@@ -1,6 +1,14 @@
 import type { SigningKey } from '#crypto';
 import { encodeWorkerVoucher, voucherChannel as rawAddress, signWorkerVoucher } from '../chain/index.ts';
-import { type Bytes, CodedError, type MonotonicClock, type Randomness, toHex, type UnixMs } from '../core/index.ts';
+import {
+  type Bytes,
+  CodedError,
+  type MonotonicClock,
+  type Randomness,
+  type Tracer,
+  toHex,
+  type UnixMs,
+} from '../core/index.ts';
 import {
   epochCertificateDigest,
   modelAlias,
@@ -24,12 +32,13 @@ import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
 import { createHolds } from './holds.ts';
 import { leftOver } from './left-over.ts';
 import type { WorkerControl } from './links.ts';
-import { type Meter, metered, NO_METER, timedAppraisal } from './meter.ts';
+import { type Meter, NO_METER, timedAppraisal } from './meter.ts';
 import { type AccountLimits, createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
 import { createPrices, type ModelPrice } from './prices.ts';
 import { printable } from './printable.ts';
 import { createReceipts } from './receipts.ts';
+import { watched } from './request-watch.ts';
 import { createRequests, requestSignatures } from './requests.ts';
 import { every } from './rounds.ts';
 import { Dispatcher, type Work } from './routing/index.ts';
@@ -51,6 +60,8 @@ export type RouterDeps = Readonly<{
   policy: () => Readonly<{ text: string; number: number; digest: Bytes }>;
   monotonic: MonotonicClock;
   meter?: Meter;
+  /** Of spans without content; nobody traces where absent. */
+  tracer?: Tracer;
   /** Told of what went wrong beside requests; it is tried again. */
   failed: (what: string, error: unknown) => void;
   dispatchKey: SigningKey;
@@ -277,9 +288,9 @@ export function createRouter(
       const offers = await Promise.all(asked.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
       return offers.filter((offer) => offer !== null);
     },
-    infer: (open, deadline, client) => {
-      const timed = metered(client, meter, seconds);
-      return requests.infer(open, deadline, timed.client, timed.firstFrame);
+    infer: (open, deadline, client, parent = null) => {
+      const seen = watched(client, { meter, tracer: deps.tracer ?? null, seconds }, parent);
+      return requests.infer(open, deadline, seen.client, seen.watch);
     },
     async getEvidence(evidenceDigest) {
       const bundle = fleet.bundle(evidenceDigest);

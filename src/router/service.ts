@@ -1,5 +1,5 @@
 import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.ts';
-import type { Bytes, UnixMs } from '../core/index.ts';
+import type { Bytes, SpanContext, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, SealedOpen, WorkerToRouter } from '../session/index.ts';
 import type { InferClient, InferInput, ServeLink, WorkerControl } from './links.ts';
 import type { SignedPrice } from './prices.ts';
@@ -35,8 +35,8 @@ export type Terms = Readonly<{
 export type RouterService = Readonly<{
   listModels(): readonly Readonly<{ modelDigest: Bytes; name: string; workers: number; contextTokensMax: number }>[];
   getOffers(hello: Bytes, offersMax: number, deadline: UnixMs): Promise<readonly OfferEntry[]>;
-  /** Answers go to the client given, which is told the end in any case; the rest of the request comes to what is returned. */
-  infer(open: SealedOpen, deadline: UnixMs, client: InferClient): InferInput;
+  /** Answers go to the client given, which is told the end in any case; the rest of the request comes to what is returned. @param parent of its span, as the client says */
+  infer(open: SealedOpen, deadline: UnixMs, client: InferClient, parent?: SpanContext | null): InferInput;
   getEvidence(evidenceDigest: Bytes): Promise<Readonly<{ bundle: Bytes; collateral: string }>>;
   getAdmission(workerId: Bytes): Promise<LoggedEntry>;
   /** How a worker stands here, for its owner. @throws CodedError NOT_FOUND */

@@ -1,4 +1,4 @@
-import type * as grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import type { RouterTransport } from '../client/index.ts';
 import { CodedError } from '../core/index.ts';
 import type { ResponsePart } from '../session/index.ts';
@@ -139,11 +139,17 @@ export function connectToRouter(address: string, tls?: ClientTls): RouterTranspo
   };
 }
 
+function metadataOf({ traceparent }: Options): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  if (traceparent !== undefined) metadata.set('traceparent', traceparent);
+  return metadata;
+}
+
 async function* infer(
   inference: InstanceType<typeof v1.Inference>,
   ...[open, frames, options]: Parameters<RouterTransport['infer']>
 ): AsyncGenerator<ResponsePart> {
-  const call = inference.infer({ deadline: options.deadline });
+  const call = inference.infer(metadataOf(options), { deadline: options.deadline });
   const cancel = () => call.cancel();
   options.signal?.addEventListener('abort', cancel, { once: true });
   if (options.signal?.aborted) cancel();

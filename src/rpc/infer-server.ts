@@ -1,4 +1,4 @@
-import { type Clock, CodedError, type UnixMs } from '../core/index.ts';
+import { type Clock, CodedError, parseTraceparent, type UnixMs } from '../core/index.ts';
 import type { InferInput, RouterService } from '../router/index.ts';
 import type { SealedOpen } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
@@ -86,12 +86,17 @@ export function inferHandler(router: RouterService, now: Clock): CallHandler {
 }
 
 function start(router: RouterService, call: Call, open: SealedOpen, now: UnixMs): InferInput {
-  return router.infer(open, deadlineOf(call, now), {
-    write: (wire) => call.write(wire),
-    finish: (error) => call.end(error),
-    pause: () => call.pause(),
-    resume: () => call.resume(),
-  });
+  return router.infer(
+    open,
+    deadlineOf(call, now),
+    {
+      write: (wire) => call.write(wire),
+      finish: (error) => call.end(error),
+      pause: () => call.pause(),
+      resume: () => call.resume(),
+    },
+    parseTraceparent(call.traceparent),
+  );
 }
 
 function deadlineOf(call: Call, now: UnixMs): UnixMs {

@@ -7,6 +7,7 @@ import { CodedError } from '../../core/index.ts';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { secretOf } from '../compose/files.ts';
 import { openKeyRing } from '../compose/gateway-keys.ts';
+import type { OpenedTraces } from '../compose/traces.ts';
 import { codedFromSystem, ton } from '../output.ts';
 import { VERSION } from '../version.ts';
 import { addClientOptions, type ClientOptions, policyName } from './client-options.ts';
@@ -18,6 +19,7 @@ type GatewayOptions = ClientOptions & {
   candidates?: 1 | 2 | 3;
   padding?: 'off' | 'bucket' | 'tick';
   quote?: boolean;
+  traces?: string;
   json?: boolean;
   supervised?: boolean;
 };
@@ -57,6 +59,10 @@ export function registerGateway(program: Command): void {
     .addOption(
       new Option('--padding <kind>', 'of answers: tick also hides when tokens came').choices(['bucket', 'tick', 'off']),
     )
+    .option(
+      '--traces <url>',
+      'OTLP/HTTP collector that gets a span for each request, without its content; none without it',
+    )
     .option('--quote', 'ask each worker for evidence made for this very session (mode 2)')
     .option('--data <folder>', 'where its keys, vouchers and receipts are kept', '.chrysalis/gateway');
   registerGatewayKey(command);
@@ -73,11 +79,13 @@ export function registerGateway(program: Command): void {
 async function runGateway(options: GatewayOptions): Promise<void> {
   const stop = stopSignal(options);
   const { createClientFromOptions } = await import('../compose/client.ts');
-  const { createGateway, GATEWAY_LIMITS } = await import('../../client/index.ts');
+  const { createGateway, GATEWAY_LIMITS, tracedClient } = await import('../../client/index.ts');
   const { createEarSigner } = await import('../../attestation/index.ts');
   const policy = policyName(options.policy);
   const simulated = options.dangerouslyAllowSimulatedVendor !== undefined;
-  const client = await createClientFromOptions(options);
+  const traces = await openTracesOf(options);
+  const made = await createClientFromOptions(options);
+  const client = traces === null ? made : tracedClient(made, traces.tracer);
   try {
     const app = createGateway(
       {
@@ -104,8 +112,19 @@ async function runGateway(options: GatewayOptions): Promise<void> {
     await close(server);
   } finally {
     await client.close();
+    await traces?.close();
   }
   if (options.json === true) announce({ event: 'stopped' });
+}
+
+async function openTracesOf({ traces: url, json }: GatewayOptions): Promise<OpenedTraces | null> {
+  if (url === undefined) return null;
+  const [{ openTraces }, { createLogger }] = await Promise.all([
+    import('../compose/traces.ts'),
+    import('../logger.ts'),
+  ]);
+  const write = (line: string) => void process.stderr.write(line);
+  return openTraces(url, 'chrysalis-gateway', createLogger({ json: json === true, write, now: Date.now }));
 }
 
 /** Said once when a key's budget is nearly used up, and once when it is. */

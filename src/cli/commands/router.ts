@@ -57,6 +57,7 @@ export function registerRouter(program: Command): void {
     .option('--admin-ca <file>', 'by certificates of this CA (PEM; default: --client-ca)')
     .option('--admin-crl <file>', 'less those that it revoked (PEM; default: --client-crl)')
     .option('--metrics-port <number>', 'Prometheus metrics, /healthz and /readyz on 127.0.0.1; none without it')
+    .option('--traces <url>', 'OTLP/HTTP collector that gets spans of requests, without content; none without it')
     .option('--data <folder>', 'where its keys are kept, and its ledger', '.chrysalis/router')
     .option(
       '--database <url>',

@@ -33,6 +33,12 @@ export function createRouterMetrics(): RouterMetrics {
     buckets: LATENCY_BUCKETS,
     registers,
   });
+  const dispatch = new Histogram({
+    name: 'router_dispatch_seconds',
+    help: 'From when a request asks for a slot of a worker until it has one, or has none',
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
   const judged = new Histogram({
     name: 'attestation_verify_seconds',
     help: 'Appraisals of evidence, by what came of them',
@@ -72,6 +78,7 @@ export function createRouterMetrics(): RouterMetrics {
         if (error !== null) rejected.inc({ reason: error });
       },
       firstFrame: (seconds) => firstToken.observe(seconds),
+      waited: (seconds) => dispatch.observe(seconds),
       answered: ({ tokensIn, tokensCached, tokensOut }) => {
         tokens.observe({ gen_ai_token_type: 'input' }, tokensIn + tokensCached);
         tokens.observe({ gen_ai_token_type: 'output' }, tokensOut);

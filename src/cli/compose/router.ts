@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ed25519Key } from '#crypto';
 import { parseEvidenceBundle } from '../../attestation/index.ts';
 import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
-import { type Bytes, CodedError } from '../../core/index.ts';
+import { type Bytes, CodedError, type Tracer } from '../../core/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import {
   type BeaconSource,
@@ -63,7 +63,11 @@ const WALLET_POLL_MS = 250;
 const WALLET_TRIES_MAX = 480;
 
 /** The router's parts put together: real clock, randomness, disk, chain and log. */
-export async function openRouter(options: RouterOptions, say: Logger, meter?: Meter): Promise<OpenedRouter> {
+export async function openRouter(
+  options: RouterOptions,
+  say: Logger,
+  { meter, tracer }: Readonly<{ meter: Meter; tracer: Tracer | null }>,
+): Promise<OpenedRouter> {
   // Nothing of it is lost: the next round tries again.
   const failed = (what: string, error: unknown) => say('error', 'failed', { what, ...faultOf(error) });
   finishHandOver(options);
@@ -112,7 +116,8 @@ export async function openRouter(options: RouterOptions, say: Logger, meter?: Me
     source: options.name,
     now: Date.now,
     monotonic: () => performance.now(),
-    ...(meter === undefined ? {} : { meter }),
+    meter,
+    ...(tracer === null ? {} : { tracer }),
     randomness: systemRandomness,
   });
   const release = releaseOf(options, { log, beacon, appraiser, anchors: atStart.trust.trustAnchors });

@@ -4,6 +4,7 @@ import { type AdminDoorOptions, openAdminDoor } from '../compose/admin-door.ts';
 import { createRouterMetrics, serveMetrics } from '../compose/metrics.ts';
 import { type OpenedRouter, openRouter, type RouterOptions } from '../compose/router.ts';
 import { openRouterTls } from '../compose/router-tls.ts';
+import { openTraces } from '../compose/traces.ts';
 import { openWebDoor, type WebDoorOptions } from '../compose/web-door.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { addressesOf, serveRelease } from '../release/serving.ts';
@@ -20,6 +21,8 @@ export type RunOptions = RouterOptions &
     releaseAdminPort: string;
     /** How long running answers may go on after SIGTERM. */
     drainSeconds: number;
+    /** Of a collector of traces; nobody traces where absent. */
+    traces?: string;
     json?: boolean;
     supervised?: boolean;
   }>;
@@ -43,7 +46,8 @@ export async function runRouter(options: RunOptions): Promise<void> {
   const report = (message: string) => say('error', 'file-not-taken', { message });
   const door = await openRouterTls(options, report);
   const adminDoor = await openAdminDoor(options, report);
-  const opened = await openRouter(options, say, metrics.meter);
+  const traces = options.traces === undefined ? null : openTraces(options.traces, 'chrysalis-router', say);
+  const opened = await openRouter(options, say, { meter: metrics.meter, tracer: traces?.tracer ?? null });
   const { host, adminPort, metricsPort } = options;
   const listening = { host, port: Number(options.port), now: Date.now, ...door };
   const server = await serveRouter(opened.router, paymentHandlers, listening);
@@ -80,6 +84,7 @@ export async function runRouter(options: RunOptions): Promise<void> {
   door.close();
   adminDoor.close();
   await opened.close();
+  await traces?.close();
   if (options.json === true) announce({ event: 'stopped' });
 }
 

@@ -103,14 +103,15 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
   for (const [path, door] of Object.entries(DOORS)) {
     app.post(path, limited, async (c) => {
       const opened = door(parseJson(await jsonBody(c)));
-      return gate(c, (ticket) => answer(deps, limits, opened, ticket, c.req.raw.signal));
+      return gate(c, (ticket) => answer(deps, limits, opened, ticket, c.req.raw));
     });
   }
   app.post('/v1/embeddings', limited, async (c) => {
     const { request, base64 } = parseEmbeddingsBody(parseJson(await jsonBody(c)));
     return gate(c, async (ticket) => {
       const model = await modelFor(deps.client, request.model);
-      const options = { ...deps.carry, signal: c.req.raw.signal, deadlineMs: limits.answerDeadlineMs };
+      const { signal } = c.req.raw;
+      const options = { ...deps.carry, ...traceOf(c.req.raw), signal, deadlineMs: limits.answerDeadlineMs };
       const embedded = await deps.client.embed({ ...request, model }, options);
       ticket?.spend(embedded.receipt.amount);
       const headers = { ...workerHeaders(embedded.worker), 'x-chrysalis-receipt': embedded.receipt.id };
@@ -171,12 +172,13 @@ async function answer(
   limits: GatewayLimits,
   { asked, prefix, shape }: ReturnType<Door>,
   ticket: Ticket | null,
-  signal: AbortSignal,
+  caller: Request,
 ): Promise<Answering> {
+  const { signal } = caller;
   const model = await modelFor(deps.client, asked.request.model);
   const spend = (amount: bigint) => ticket?.spend(amount);
   const scope = ticket === null ? {} : { cacheScope: ticket.id };
-  const options = { ...deps.carry, ...scope, deadlineMs: limits.answerDeadlineMs };
+  const options = { ...deps.carry, ...scope, ...traceOf(caller), deadlineMs: limits.answerDeadlineMs };
   const talk = new Conversation(deps.client, { ...asked.request, model }, options, spend);
   const leave = () => talk.cancel();
   if (signal.aborted) leave();
@@ -191,6 +193,12 @@ async function answer(
   await talk.settle();
   const headers = { ...workerHeaders(talk.worker), 'x-chrysalis-receipt': done.receipt.id };
   return { response: Response.json(of.whole(talk.worker, done), { headers }), finished: Promise.resolve() };
+}
+
+/** Where the caller's own span goes on, for a gateway that traces; the router is not told. */
+function traceOf({ headers }: Request): Pick<AskOptions, 'parentTrace'> {
+  const parentTrace = headers.get('traceparent');
+  return parentTrace === null ? {} : { parentTrace };
 }
 
 /** Server-sent events, one text at a time as the reader takes them. */

@@ -65,6 +65,8 @@ export function leave(stream: ServerHttp2Stream): void {
 /** One gRPC call as its server has it: messages as bytes, with HTTP/2's flow control in both directions. */
 export class Call {
   readonly deadline: UnixMs;
+  /** Of W3C Trace Context, as it came. */
+  readonly traceparent: string | null;
   readonly #stream: ServerHttp2Stream;
   readonly #reader: MessageReader;
   #listener: CallListener | null = null;
@@ -78,6 +80,7 @@ export class Call {
     this.#stream = stream;
     this.#reader = new MessageReader(messageBytesMax);
     this.deadline = deadlineOf(headers['grpc-timeout'], now);
+    this.traceparent = typeof headers.traceparent === 'string' ? headers.traceparent : null;
   }
 
   /** Set once, at once. */

@@ -15,7 +15,7 @@ import type {
   PrefixCacheOptions,
   RouterTransport,
 } from '../../../src/client/index.ts';
-import type { Bytes } from '../../../src/core/index.ts';
+import type { Bytes, Tracer } from '../../../src/core/index.ts';
 import type { Leaf } from '../../../src/log/index.ts';
 import type { AccountLimits, createRouter, Meter, ModelPrice } from '../../../src/router/index.ts';
 import type { ClientTls, serveRouter } from '../../../src/rpc/index.ts';
@@ -41,6 +41,8 @@ export type InProcessOptions = Readonly<{
   modelPrices?: readonly ModelPrice[];
   /** Counts what the router does. */
   meter?: Meter;
+  /** Traces what it does. */
+  tracer?: Tracer;
   /** Requests that each worker runs at the same time. */
   slots?: number;
   /** Of every worker, or of each its own. */

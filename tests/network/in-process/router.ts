@@ -102,6 +102,7 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts) {
     ...(options.accountLimits === undefined ? {} : { accountLimits: options.accountLimits }),
     ...(options.modelPrices === undefined ? {} : { modelPrices: options.modelPrices }),
     ...(options.meter === undefined ? {} : { meter: options.meter }),
+    ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     randomness,
   });
   return { router, ledger, dispatchKey };
