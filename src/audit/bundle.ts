@@ -60,6 +60,11 @@ export function blobPath(digest: Digest): string {
   return `blobs/sha256/${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex}`;
 }
 
+/** Where the time stamp over the checkpoint of a size lies. */
+export function stampPath(size: number): string {
+  return `timestamps/${size}.tsr`;
+}
+
 /** Most bytes a file of a bundle may have, by its name; null for a name that has no place in one. */
 export function bytesMaxOf(path: string): number | null {
   if (path === MANIFEST) return MANIFEST_BYTES_MAX;

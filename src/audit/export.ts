@@ -15,7 +15,16 @@ import {
   type VerifiedCheckpoint,
   verifyCheckpoint,
 } from '../log/index.ts';
-import { BUNDLE_FORMAT, blobPath, type ListedFile, MANIFEST, MANIFEST_NOTE, RANGE, README } from './bundle.ts';
+import {
+  BUNDLE_FORMAT,
+  blobPath,
+  type ListedFile,
+  MANIFEST,
+  MANIFEST_NOTE,
+  RANGE,
+  README,
+  stampPath,
+} from './bundle.ts';
 import { type Exporter, signManifest } from './manifest-note.ts';
 import { entriesOf, type LogSource, mustTile, tilesCovering } from './source.ts';
 import { type TarFile, tarEnd, tarFile } from './tar.ts';
@@ -32,6 +41,8 @@ export type ExportOptions = Readonly<{
   tool: string;
   /** Signs for the manifest. */
   exporter?: Exporter;
+  /** RFC 3161 time stamps (application/timestamp-reply) of kept checkpoints, by the size of the checkpoint. */
+  timestamps?: ReadonlyMap<number, Bytes>;
   progress?: (done: number, of: number) => void;
 }>;
 
@@ -71,6 +82,7 @@ export async function* exportFiles(source: LogSource, options: ExportOptions): A
     return file;
   };
   const rangeFile = { path: RANGE, bytes: range };
+  const stamps = stampFiles(checkpoints, options.timestamps ?? new Map());
   yield list({ path: README, bytes: utf8(README_TEXT) });
   for (const [done, digest] of blobs.entries()) {
     const bytes = await source.blob(digest);
@@ -83,7 +95,7 @@ export async function* exportFiles(source: LogSource, options: ExportOptions): A
   for (const tile of tilesCovering(from, to.size)) paths.set(`log/${tilePath(tile)}`, () => mustTile(source, tile));
   for (const path of [...paths.keys()].sort())
     yield list({ path, bytes: await (paths.get(path) as () => Promise<Bytes>)() });
-  listed.push({ path: RANGE, bytes: range.length, sha256: toHex(sha256(range)) });
+  for (const file of [rangeFile, ...stamps]) list(file);
   const manifest = {
     format: BUNDLE_FORMAT,
     origin: to.origin,
@@ -101,6 +113,21 @@ export async function* exportFiles(source: LogSource, options: ExportOptions): A
     yield { path: MANIFEST_NOTE, bytes: await signManifest(manifest, bytes, options.exporter) };
   }
   yield rangeFile;
+  yield* stamps;
+}
+
+/** @throws CodedError AUDIT_RANGE_INVALID for one of a checkpoint that is not in the bundle */
+function stampFiles(checkpoints: Plan['checkpoints'], timestamps: ReadonlyMap<number, Bytes>): TarFile[] {
+  const files = [...timestamps].map(([size, bytes]) => {
+    if (!checkpoints.has(size)) {
+      throw new CodedError('AUDIT_RANGE_INVALID', `a time stamp is of size ${size}, which no kept checkpoint has`, {
+        size,
+        todo: 'stamp checkpoints that the log keeps: it answers them under /cosigned/ENTRY',
+      });
+    }
+    return { path: stampPath(size), bytes };
+  });
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 async function makePlan(source: LogSource, options: ExportOptions): Promise<Plan> {

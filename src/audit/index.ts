@@ -18,6 +18,8 @@ export * from './report/packs.ts';
 export * from './source.ts';
 export * from './state.ts';
 export * from './tar.ts';
+export { type StampVerdict, verifyTimeStamp } from './timestamp/authority.ts';
+export { TOKEN_BYTES_MAX } from './timestamp/token.ts';
 export * from './today.ts';
 export * from './verify.ts';
 export * from './view.ts';

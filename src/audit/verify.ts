@@ -1,6 +1,6 @@
 import { sha256 } from '#crypto';
 import type { Approvers, TrustAnchor } from '../attestation/index.ts';
-import { asCodedError, type Bytes, equalBytes, leafHash, toHex } from '../core/index.ts';
+import { asCodedError, type Bytes, equalBytes, leafHash, toHex, type X509Certificate } from '../core/index.ts';
 import { CompactRange, type LogPolicy, type VerifierKey } from '../log/index.ts';
 import {
   type BundleFiles,
@@ -28,6 +28,7 @@ import { checkManifestNote } from './manifest-note.ts';
 import type { Reappraise } from './reappraise.ts';
 import { SideBySide } from './side-by-side.ts';
 import { entriesOf, type LogSource, verifyTiles } from './source.ts';
+import { rootName } from './timestamp/authority.ts';
 import { verifyTimestamps } from './timestamps.ts';
 
 /** What the auditor brings; nothing of it comes from the bundle. */
@@ -40,6 +41,8 @@ export type AuditTrust = Readonly<{
   signers: Approvers | null;
   /** Keys of those who may make bundles; where any are given, one of them must have signed for the manifest. */
   exporters?: readonly VerifierKey[];
+  /** Roots of authorities that stamp times (RFC 3161); without them who signed a time stamp is not checked. */
+  stampRoots?: readonly X509Certificate[];
 }>;
 
 /** The newest head that a log's anchor on chain holds. @property address raw, of the contract */
@@ -73,7 +76,12 @@ export type AuditReport = Readonly<{
   findings: readonly Finding[];
   counts: Readonly<Record<string, number>>;
   /** Digests of what the auditor brought. */
-  trust: Readonly<{ logKeys: readonly string[]; witnesses: readonly string[]; anchors: readonly string[] }>;
+  trust: Readonly<{
+    logKeys: readonly string[];
+    witnesses: readonly string[];
+    anchors: readonly string[];
+    stampRoots: readonly string[];
+  }>;
 }>;
 export type Audited = Readonly<{ report: AuditReport; history: History; source: LogSource }>;
 
@@ -95,7 +103,7 @@ export async function verifyBundle(files: BundleFiles, trust: AuditTrust, deps: 
     { source, manifest, seen: to === null ? seen : [...seen, to], trust, deps },
     tallies,
   );
-  await verifyTimestamps(files, tallies.V16);
+  await verifyTimestamps(files, source, manifest, trust.stampRoots ?? null, tallies.V16);
   const checks = Object.values(tallies).map((tally) => tally.result());
   const report: AuditReport = {
     verdict: verdictOf(checks),
@@ -113,6 +121,7 @@ export async function verifyBundle(files: BundleFiles, trust: AuditTrust, deps: 
       logKeys: trust.policy.logs.map(({ key }) => `${key.name}+${key.keyId}`),
       witnesses: [...trust.policy.witnesses.values()].map(({ key }) => `${key.name}+${key.keyId}`),
       anchors: trust.anchors.map(({ name, kind, spkiSha256 }) => `${name} (${kind}) ${toHex(spkiSha256)}`),
+      stampRoots: (trust.stampRoots ?? []).map(rootName),
     },
   };
   return { report, history, source };

@@ -15,7 +15,6 @@ const shown = (result: unknown): string => {
   if (result instanceof Uint8Array) return toHex(result);
   return typeof result === 'string' ? result : String(result);
 };
-type Hash = 'sha256' | 'sha384';
 
 /** Each function of `#crypto` from plain arguments to one text. What draws at random answers lengths. */
 const CALLS = {
@@ -56,7 +55,7 @@ const CALLS = {
       bytes(point),
       bytes(message),
       bytes(signature),
-      ...(hash === undefined ? [] : [hash as Hash]),
+      ...(hash === undefined ? [] : [hash as crypto.SignatureHash]),
     ),
   rsaPssVerify: ([spki, hash, salt, message, signature]) =>
     crypto.rsaPssVerify(bytes(spki), hash as crypto.RsaHash, salt as number, bytes(message), bytes(signature)),

@@ -66,6 +66,8 @@ export function hostileEcdsa({ curve, point, sign }: EcKey, message: Uint8Array)
     valid: ask(point, signature),
     twin: ask(point, withS(n - s)),
     otherHash: ask(point, sign(message, other), other),
+    longHash: ask(point, sign(message, 'sha512'), 'sha512'),
+    wrongLongHash: ask(point, signature, 'sha512'),
     ownHashNamed: ask(point, signature, CURVES[curve].hash),
     wrongHash: ask(point, signature, other),
     rZero: ask(point, withR(0n)),

@@ -75,6 +75,7 @@ describe.skipIf(WITHOUT_BROWSER)(
           'valid',
           'twin',
           'otherHash',
+          'longHash',
           'ownHashNamed',
         ]);
       }

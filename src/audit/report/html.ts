@@ -47,6 +47,11 @@ function packTable(report: AuditReport, { title, controls }: Pack): string {
 <tbody>${rows.join('\n')}</tbody></table>`;
 }
 
+/** Where some were brought. */
+function stampRoots({ trust }: AuditReport): string {
+  return trust.stampRoots.length === 0 ? '' : `<dt>time stamp roots</dt><dd>${list(trust.stampRoots)}</dd>`;
+}
+
 /**
  * One file that needs nothing else: no script, no request; prints well. It reports what was checked, and holds the
  * report as JSON for those who want to read it by machine.
@@ -72,7 +77,7 @@ export function htmlReport(report: AuditReport, madeAt: string, packs: readonly 
 <dt>report made</dt><dd>${escapeHtml(madeAt)}</dd></dl>
 <h2>What was relied on</h2><p>Brought by whoever ran the audit, not taken from the bundle.</p>
 <dl><dt>log keys</dt><dd>${list(report.trust.logKeys)}</dd><dt>witnesses</dt><dd>${list(report.trust.witnesses)}</dd>
-<dt>vendor roots</dt><dd>${list(report.trust.anchors)}</dd></dl>
+<dt>vendor roots</dt><dd>${list(report.trust.anchors)}</dd>${stampRoots(report)}</dl>
 <h2>Checks</h2><table><thead><tr><th>Id</th><th>What</th><th>Looked at</th><th>Outcome</th></tr></thead>
 <tbody>${report.checks.map(checkRow).join('\n')}</tbody></table>
 <h2>Findings</h2>${findings.length === 0 ? '<p>None.</p>' : `<table><thead><tr><th>Rule</th><th>Severity</th><th>Entry</th><th>What</th></tr></thead><tbody>${findings.join('\n')}</tbody></table>`}

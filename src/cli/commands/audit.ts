@@ -39,6 +39,7 @@ function registerExport(audit: Command): void {
     .option('--purpose <text>', 'what it is made for', 'audit')
     .option('--sign-as <name>', 'sign for the bundle under this name, with --key')
     .option('--key <file>', 'your Ed25519 key, NAME.secret (32 bytes in hex); made where there is none')
+    .option('--timestamps <folder>', 'take along RFC 3161 time stamps over kept checkpoints, SIZE.tsr each')
     .option('--json', 'one JSON document on stdout')
     .addHelpText(
       'after',
@@ -54,6 +55,7 @@ function withTrust(command: Command): Command {
     .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
     .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
     .option('--exporter <vkey...>', 'keys of those who may make bundles: one of them must have signed for this one')
+    .option('--tsa-roots <file>', 'PEM: roots of the authorities whose RFC 3161 time stamps you believe')
     .option('--chain <url>', 'look at the anchors on this chain (toncenter API); everything else stays offline')
     .option('--anchor <file>', 'configuration of the log’s anchor contract, as JSON')
     .option(

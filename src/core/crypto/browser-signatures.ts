@@ -2,7 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { type Bytes, own, withSubtle } from './browser-subtle.ts';
 import { isHonestPoint } from './ed25519-point.ts';
 import { rsaModulusBytes } from './rsa-spki.ts';
-import type { EcdsaCurve, RsaHash, Where } from './shapes.ts';
+import type { EcdsaCurve, RsaHash, SignatureHash, Where } from './shapes.ts';
 
 const ED25519_PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20);
 
@@ -59,7 +59,7 @@ export async function ecdsaVerify(
   point: Uint8Array,
   message: Uint8Array,
   signature: Uint8Array,
-  hash: 'sha256' | 'sha384' = CURVE[curve].hash,
+  hash: SignatureHash = CURVE[curve].hash,
 ): Promise<boolean> {
   const { pointBytes } = CURVE[curve];
   if (point.length !== pointBytes || point[0] !== 4 || signature.length !== pointBytes - 1) return false;

@@ -2,7 +2,7 @@ import * as crypto from 'node:crypto';
 import { isHonestPoint } from './ed25519-point.ts';
 import { type Bytes, bytes, sameMemory } from './node-buffer.ts';
 import { rsaModulusBytes } from './rsa-spki.ts';
-import type { EcdsaCurve, RsaHash, Where } from './shapes.ts';
+import type { EcdsaCurve, RsaHash, SignatureHash, Where } from './shapes.ts';
 
 const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -111,7 +111,7 @@ export async function ecdsaVerify(
   point: Uint8Array,
   message: Uint8Array,
   signature: Uint8Array,
-  hash: 'sha256' | 'sha384' = SPKI_OF_CURVE[curve].hash,
+  hash: SignatureHash = SPKI_OF_CURVE[curve].hash,
 ): Promise<boolean> {
   const { point: pointLength } = SPKI_OF_CURVE[curve];
   if (point.length !== pointLength || point[0] !== 4 || signature.length !== pointLength - 1) return false;

@@ -5,7 +5,8 @@
 export type Where = 'here' | 'aside';
 
 export type EcdsaCurve = 'P-256' | 'P-384';
-export type RsaHash = 'sha256' | 'sha384' | 'sha512';
+export type SignatureHash = 'sha256' | 'sha384' | 'sha512';
+export type RsaHash = SignatureHash;
 /** KEMs by their HPKE id: X-Wing (X25519 with ML-KEM-768) and DHKEM(X25519, HKDF-SHA256). */
 export type KemId = 0x647a | 0x0020;
 
