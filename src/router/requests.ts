@@ -1,5 +1,5 @@
-import type { SigningKey } from '#crypto';
-import { type Bytes, CodedError, equalBytes, toHex, type UnixMs } from '../core/index.ts';
+import type { SigningKey, Where } from '#crypto';
+import { type Bytes, CodedError, equalBytes, type MonotonicClock, toHex, type UnixMs } from '../core/index.ts';
 import {
   type Header,
   headerHash,
@@ -51,11 +51,28 @@ export type RequestSignatures = Readonly<{
   dispatch(of: Parameters<typeof signDispatch>[1]): Promise<Bytes>;
 }>;
 
-/** Computed beside the event loop: meanwhile it carries other answers. */
-export function requestSignatures(dispatchKey: SigningKey): RequestSignatures {
+/** Requests whose signatures are computed at once come no closer to each other: at most a twentieth of the event loop. */
+const APART_MS = 2;
+
+/**
+ * Beside the event loop, which meanwhile carries other answers; where none came a moment ago, at once: the way to another
+ * thread and back takes longer than a signature does.
+ */
+export function requestSignatures(dispatchKey: SigningKey, monotonic: MonotonicClock): RequestSignatures {
+  const where = () => {
+    let last = Number.NEGATIVE_INFINITY;
+    return (): Where => {
+      const now = monotonic();
+      if (now - last < APART_MS) return 'aside';
+      last = now;
+      return 'here';
+    };
+  };
+  const [authorizing, dispatching] = [where(), where()];
   return {
-    authorizes: (header, hash, authorization) => verifyAuthorization(header.sessionKey, hash, authorization, 'aside'),
-    dispatch: (of) => signDispatch(dispatchKey, of, 'aside'),
+    authorizes: (header, hash, authorization) =>
+      verifyAuthorization(header.sessionKey, hash, authorization, authorizing()),
+    dispatch: (of) => signDispatch(dispatchKey, of, dispatching()),
   };
 }
 

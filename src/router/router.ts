@@ -171,7 +171,7 @@ export function createRouter(
     if (payee !== null) void promise(worker, payee).catch(() => undefined);
   };
   const receipts = createReceipts({ placing, ledger, priceOf: prices.sheetOf, now, onReceipt });
-  const signatures = requestSignatures(deps.dispatchKey);
+  const signatures = requestSignatures(deps.dispatchKey, deps.monotonic);
   const requests = createRequests({ placing, accounts, receipts, signatures, now, onServed: sessions.served });
   batches.notify(); // what a crash left unlogged
   const reviewAll = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import { CodedError, toHex, type UnixMs } from '../core/index.ts';
+import { ask, openChannel } from './ask.ts';
 import { bytesOf } from './bytes.ts';
-import { ask } from './client-transport.ts';
 import { v1 } from './package.ts';
 import { type ClientTls, clientDoor } from './tls.ts';
 import type { GetStatusResponse__Output } from './wire/chrysalis/v1/GetStatusResponse.ts';
@@ -16,22 +16,21 @@ export type AdministrationLink = ReturnType<typeof connectToAdministration>;
 
 /** @param address `host:port` @throws CodedError CONFIG_INVALID */
 export function connectToAdministration(address: string, now: () => UnixMs, tls?: ClientTls) {
-  const { credentials, options } = clientDoor(address, tls);
-  const stub = new v1.Administration(address, credentials, options);
+  const router = openChannel(clientDoor(address, tls), now);
   const { ApprovePolicy, DrainWorker, GetPolicy, GetProposal, GetStatus, ProposePolicy } = v1.Administration.service;
   const until = (ms = DEADLINE_MS) => ({ deadline: now() + ms });
   return {
     async drainWorker(workerId: Uint8Array, reason: string): Promise<void> {
-      await ask(stub, DrainWorker, { workerId: Buffer.from(workerId), reason }, until());
+      await ask(router, DrainWorker, { workerId: Buffer.from(workerId), reason }, until());
     },
-    policy: async () => (await ask(stub, GetPolicy, {}, until())).policy,
+    policy: async () => (await ask(router, GetPolicy, {}, until())).policy,
     propose: async (policy: string, approvals: Uint8Array) =>
-      proposalFromWire(await ask(stub, ProposePolicy, { policy, approvals: Buffer.from(approvals) }, until())),
+      proposalFromWire(await ask(router, ProposePolicy, { policy, approvals: Buffer.from(approvals) }, until())),
     approve: async (approvals: Uint8Array) =>
-      proposalFromWire(await ask(stub, ApprovePolicy, { approvals: Buffer.from(approvals) }, until())),
-    proposal: async () => proposalFromWire(await ask(stub, GetProposal, {}, until())),
-    status: async (withinMs?: number) => statusFromWire(await ask(stub, GetStatus, {}, until(withinMs))),
-    close: () => stub.close(),
+      proposalFromWire(await ask(router, ApprovePolicy, { approvals: Buffer.from(approvals) }, until())),
+    proposal: async () => proposalFromWire(await ask(router, GetProposal, {}, until())),
+    status: async (withinMs?: number) => statusFromWire(await ask(router, GetStatus, {}, until(withinMs))),
+    close: () => router.close(),
   };
 }
 

@@ -2,21 +2,15 @@ import type { Bytes, CodedError, UnixMs } from '../core/index.ts';
 import type { RouterService } from '../router/index.ts';
 import type { ResponsePart, SealedOpen } from '../session/index.ts';
 import { MessageReader } from './grpc/framing.ts';
-import { FRAME_OF_REQUEST } from './infer-server.ts';
+import { frameWire } from './infer-wire.ts';
 import { MESSAGE_BYTES_MAX } from './package.ts';
-import { partOf, startMessage } from './serve-messages.ts';
+import { partOf } from './serve-messages.ts';
 
 /** `cancelled`: nobody reads any more. `stop`: the client wants the end and its receipt. */
 export type InferSignals = Readonly<{ cancelled: AbortSignal; stop: AbortSignal }>;
 
 /** Parts that wait to be read before the worker is held up. */
 const WAITING_MAX = 16;
-
-function wireOf(frame: Uint8Array): Buffer {
-  const { whole } = startMessage(FRAME_OF_REQUEST, frame.length);
-  whole.set(frame, whole.length - frame.length);
-  return whole;
-}
 
 /** What is waited for again and again: `ring` wakes whoever waits, or the next one to do so. */
 class Bell {
@@ -77,7 +71,7 @@ export async function* inferParts(
     for await (const frame of frames) {
       while (isHeld && end === null) await mayGoOn.next();
       if (end !== null) return;
-      input.frame(frame, wireOf(frame));
+      input.frame(frame, frameWire(frame));
     }
     input.halfClosed();
   };

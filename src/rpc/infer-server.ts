@@ -5,6 +5,7 @@ import { bytesOf } from './bytes.ts';
 import type { Call, CallHandler } from './grpc/call.ts';
 import { onlyOne, readFields, readOneField } from './grpc/fields.ts';
 import { PREFIX_BYTES } from './grpc/framing.ts';
+import { CANDIDATE, INFER_REQUEST, OPEN, STOP_MESSAGE } from './infer-wire.ts';
 
 /** A request without a gRPC deadline gets this one: nothing waits for ever. */
 export const DEADLINE_DEFAULT_MS = 120_000;
@@ -12,14 +13,8 @@ export const DEADLINE_DEFAULT_MS = 120_000;
 /** Whoever opens a stream has something to say by then. */
 const OPEN_WAIT_MS = 30_000;
 
-const INFER_REQUEST = { open: 1, frame: 2 } as const;
-export const FRAME_OF_REQUEST = INFER_REQUEST.frame;
-const OPEN = { header: 1, authorization: 2, commit: 3, candidate: 4, hello: 5 } as const;
-const CANDIDATE = { wrap: 1, enc: 2 } as const;
 /** Of `Open`: four fields that stand once, and at most three candidates. */
 const OPEN_FIELDS_MAX = 7;
-/** `stop` set to true, whole. */
-const STOP = Buffer.of(0x18, 1);
 
 /** @throws CodedError REQUEST_MALFORMED */
 function openOf(whole: Buffer): SealedOpen {
@@ -53,7 +48,7 @@ export function inferHandler(router: RouterService, now: Clock): CallHandler {
         input = start(router, call, openOf(whole), now());
         return;
       }
-      if (whole[PREFIX_BYTES] === STOP[0] && whole.subarray(PREFIX_BYTES).equals(STOP)) {
+      if (whole[PREFIX_BYTES] === STOP_MESSAGE[0] && whole.subarray(PREFIX_BYTES).equals(STOP_MESSAGE)) {
         input.stop();
         return;
       }

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import type { ChannelLimits } from './grpc/channel.ts';
 import type { ProtoGrpcType as AdminTypes } from './wire/admin.ts';
 import type { ProtoGrpcType as InferenceTypes } from './wire/inference.ts';
 import type { ProtoGrpcType as PaymentsTypes } from './wire/payments.ts';
@@ -39,6 +40,17 @@ export const MESSAGE_BYTES_MAX = 2 * 1024 * 1024;
 /** A peer that vanished without a FIN is noticed within twice this. */
 export const KEEPALIVE_MS = 10_000;
 export const METADATA_BYTES_MAX = 16 * 1024;
+
+/** Of a connection, its streams and what waits on them: a gateway may have thousands under way. */
+export const CONNECTION_MIB_MAX = 512;
+
+/** Of a client's or a worker's connection to a router. */
+export const CHANNEL_LIMITS: ChannelLimits = {
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  metadataBytesMax: METADATA_BYTES_MAX,
+  connectionMiBMax: CONNECTION_MIB_MAX,
+  keepaliveMs: KEEPALIVE_MS,
+};
 
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,

@@ -1,10 +1,10 @@
-import * as grpc from '@grpc/grpc-js';
 import { CodedError, toHex, type UnixMs } from '../core/index.ts';
 import type { Registration, SecretState } from '../router/index.ts';
 import type { ReleaseLink } from '../worker/index.ts';
+import { ask, openChannel } from './ask.ts';
 import { bytesOf } from './bytes.ts';
-import { ask } from './client-transport.ts';
-import { CHANNEL_OPTIONS, v1 } from './package.ts';
+
+import { v1 } from './package.ts';
 import type { SecretState__Output } from './wire/chrysalis/v1/SecretState.ts';
 
 /** An appraisal may have to wait for a vendor's collateral. */
@@ -13,16 +13,16 @@ const DEADLINE_MS = 60_000;
 /** A worker's connection to a release service. @param address `host:port` */
 export function connectToKeyRelease(address: string, now: () => UnixMs): ReleaseLink {
   const options = () => ({ deadline: now() + DEADLINE_MS });
-  const stub = new v1.KeyRelease(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+  const service = openChannel({ address, tls: null }, now);
   const { GetReleaseChallenge, ReleaseKey } = v1.KeyRelease.service;
   return {
     challenge: async (secret) => {
-      const { nonce, beacon } = await ask(stub, GetReleaseChallenge, { secret }, options());
+      const { nonce, beacon } = await ask(service, GetReleaseChallenge, { secret }, options());
       return { nonce: bytesOf(nonce), beacon: bytesOf(beacon) };
     },
     release: async ({ certificates, ...request }) => {
       const { released, refused } = await ask(
-        stub,
+        service,
         ReleaseKey,
         { ...request, certificates: certificates.map((der) => Buffer.from(der)) },
         options(),
@@ -38,7 +38,7 @@ export function connectToKeyRelease(address: string, now: () => UnixMs): Release
         logIndex: Number(logIndex),
       };
     },
-    close: () => stub.close(),
+    close: () => service.close(),
   };
 }
 
@@ -56,17 +56,17 @@ const reportOf = (wire: SecretState__Output): SecretReport => ({
 /** An owner's, or the operator's, connection to the administration of a release service. */
 export function connectToKeyReleaseAdministration(address: string, now: () => UnixMs) {
   const options = () => ({ deadline: now() + DEADLINE_MS });
-  const stub = new v1.KeyReleaseAdministration(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+  const service = openChannel({ address, tls: null }, now);
   const { RegisterSecret, RevokeSecret, ListSecrets } = v1.KeyReleaseAdministration.service;
   return {
     register: async ({ policyText: policy, secret, ...rest }: Registration): Promise<SecretReport> =>
-      reportOf(await ask(stub, RegisterSecret, { ...rest, policy, secret: Buffer.from(secret) }, options())),
+      reportOf(await ask(service, RegisterSecret, { ...rest, policy, secret: Buffer.from(secret) }, options())),
     revoke: async (what: Readonly<{ name: string } | { policyDigest: Uint8Array }>): Promise<readonly string[]> => {
       const request = 'name' in what ? what : { policyDigest: Buffer.from(what.policyDigest) };
-      return (await ask(stub, RevokeSecret, request, options())).revoked;
+      return (await ask(service, RevokeSecret, request, options())).revoked;
     },
     list: async (): Promise<readonly SecretReport[]> =>
-      (await ask(stub, ListSecrets, {}, options())).secrets.map(reportOf),
-    close: () => stub.close(),
+      (await ask(service, ListSecrets, {}, options())).secrets.map(reportOf),
+    close: () => service.close(),
   };
 }

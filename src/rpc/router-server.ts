@@ -7,7 +7,14 @@ import { bytesOf } from './bytes.ts';
 import { type GrpcLimits, GrpcServer } from './grpc/server.ts';
 import { identified, identifiedCall } from './identified.ts';
 import { DEADLINE_DEFAULT_MS, inferHandler } from './infer-server.ts';
-import { KEEPALIVE_MS, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, packageDefinition, v1 } from './package.ts';
+import {
+  CONNECTION_MIB_MAX,
+  KEEPALIVE_MS,
+  MESSAGE_BYTES_MAX,
+  METADATA_BYTES_MAX,
+  packageDefinition,
+  v1,
+} from './package.ts';
 import { toServiceError } from './status.ts';
 import { type ServerTls, serverTlsOptions } from './tls.ts';
 import { serveAttachment } from './worker-server.ts';
@@ -57,7 +64,7 @@ const LIMITS: GrpcLimits = {
   connectionsMax: 16_384,
   // One worker may carry as many answers, and one gateway ask for them.
   streamsMax: 32_768,
-  connectionMiBMax: 512,
+  connectionMiBMax: CONNECTION_MIB_MAX,
 };
 
 export type RouterServer = Readonly<{ port: number; close(graceMs: number): Promise<void> }>;

@@ -12,7 +12,7 @@ export const SERVE_FROM_WORKER = { preface: 1, frame: 2, receipt: 3, lease: 4, r
 export const DONE = Buffer.of(0x30, 1);
 const RECEIPT = { receipt: 1, signature: 2 } as const;
 const OPEN = { header: 1, authorization: 2, commit: 3, wrap: 4, enc: 5, hello: 6, timeLeftMs: 7 } as const;
-const SERVE_FROM_ROUTER = { open: 1, dispatch: 3 } as const;
+export const SERVE_FROM_ROUTER = { open: 1, frame: 2, dispatch: 3 } as const;
 const DISPATCH = { dispatch: 1, signature: 2 } as const;
 export const STOP = framed(Buffer.of(0x20, 1));
 
@@ -57,6 +57,27 @@ export function requestWire({ open, frames, dispatch, signature }: ServeRequest)
   const tail = startMessage(SERVE_FROM_ROUTER.dispatch, dispatchBytes);
   tail.writer.uint(DISPATCH.dispatch, dispatch).bytes(DISPATCH.signature, signature);
   return Buffer.concat([head.whole, ...frames, tail.whole]);
+}
+
+/** What a worker says, as one message. */
+export function partWire(part: FromServe): Buffer {
+  if (part.kind === 'preface') return oneField(SERVE_FROM_WORKER.preface, part.preface);
+  if (part.kind === 'frame') return oneField(SERVE_FROM_WORKER.frame, part.frame);
+  if (part.kind === 'refused') return oneField(SERVE_FROM_WORKER.refused, Buffer.from(part.reason, 'latin1'));
+  const { receipt, signature } = part.receipt;
+  const { whole, writer } = startMessage(
+    SERVE_FROM_WORKER.receipt,
+    FieldWriter.sizeOf(receipt.length) + FieldWriter.sizeOf(signature.length),
+  );
+  writer.bytes(RECEIPT.receipt, receipt).bytes(RECEIPT.signature, signature);
+  return whole;
+}
+
+/** A gRPC message of one field of bytes. */
+export function oneField(number: number, bytes: Uint8Array): Buffer {
+  const { whole } = startMessage(number, bytes.length);
+  whole.set(bytes, whole.length - bytes.length);
+  return whole;
 }
 
 /** A gRPC message with one field of this many bytes, to be written by the writer. */

@@ -1,7 +1,7 @@
 import { CodedError, type UnixMs } from '../core/index.ts';
 import type { Standing, StandingState } from '../router/index.ts';
+import { ask, openChannel } from './ask.ts';
 import { bytesOf } from './bytes.ts';
-import { ask } from './client-transport.ts';
 import { v1 } from './package.ts';
 import { amountFromWire } from './payments-server.ts';
 import { type ClientTls, clientDoor } from './tls.ts';
@@ -23,11 +23,10 @@ export async function askStanding(
   now: UnixMs,
   tls?: ClientTls,
 ): Promise<Standing> {
-  const { credentials, options } = clientDoor(address, tls);
-  const stub = new v1.WorkerAttachment(address, credentials, options);
+  const router = openChannel(clientDoor(address, tls), () => now);
   try {
     const request = { workerId: Buffer.from(workerId) };
-    const wire = await ask(stub, v1.WorkerAttachment.service.GetStanding, request, {
+    const wire = await ask(router, v1.WorkerAttachment.service.GetStanding, request, {
       deadline: now + DEADLINE_MS,
     });
     if (!STATES.has(wire.state)) throw new CodedError('ROUTER_UNREACHABLE', 'the router broke the protocol');
@@ -47,6 +46,6 @@ export async function askStanding(
       earned: wire.earned === '' ? null : amountFromWire(wire.earned, 'earned'),
     };
   } finally {
-    stub.close();
+    router.close();
   }
 }

@@ -55,19 +55,32 @@ function isServiceError(thrown: unknown): thrown is Partial<ServiceError> {
 }
 
 /**
- * What a peer's gRPC error means here. A code of ours is taken over; anything else is an outage of that peer.
+ * What the status of a call means here: null for OK. A code of ours is taken over; anything else is an outage of that peer.
+ * @param trailers of the call: `grpc-status` and what stands beside it
  * @param unreachable code for "the peer is not there"
  */
-export function fromServiceError(error: unknown, unreachable: ErrorCode): CodedError {
-  if (error instanceof CodedError) return error;
-  const { code, details, metadata } = error as Partial<ServiceError>;
-  const match = /^([A-Z][A-Z0-9_]+): (.*)$/s.exec(details ?? '');
+export function fromStatus(
+  trailers: Readonly<Record<string, string | string[] | undefined>>,
+  unreachable: ErrorCode,
+): CodedError | null {
+  const { 'grpc-status': text, 'grpc-message': message, [PUSHBACK]: pushback } = trailers;
+  if (text === '0') return null;
+  const match = /^([A-Z][A-Z0-9_]+): (.*)$/s.exec(typeof message === 'string' ? decoded(message) : '');
   if (match !== null && Object.hasOwn(KIND_OF_CODE, match[1] as string)) {
-    const retryAfterMs = Number(metadata?.get(PUSHBACK)[0] ?? Number.NaN);
+    const retryAfterMs = Number(pushback ?? Number.NaN);
     return new CodedError(match[1] as ErrorCode, match[2] as string, retryAfterMs > 0 ? { retryAfterMs } : {});
   }
+  const code = Number(text);
   if (code === status.DEADLINE_EXCEEDED) return new CodedError('DEADLINE_EXCEEDED', 'no answer before the deadline');
   if (code === status.CANCELLED) return new CodedError('REQUEST_CANCELLED', 'the request was cancelled');
-  const why = code === undefined ? 'no gRPC status' : (status[code] ?? String(code));
-  return new CodedError(unreachable, `the connection to the peer failed (${why})`, {}, { cause: error });
+  return new CodedError(unreachable, `the call failed at the peer (${status[code] ?? 'no gRPC status'})`);
+}
+
+/** gRPC's `Status-Message`; as it came where it is not encoded as it should be. */
+function decoded(message: string): string {
+  try {
+    return decodeURIComponent(message);
+  } catch {
+    return message;
+  }
 }

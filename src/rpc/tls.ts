@@ -1,8 +1,6 @@
-import { isIP } from 'node:net';
-import { checkServerIdentity, createSecureContext, type TlsOptions } from 'node:tls';
-import * as grpc from '@grpc/grpc-js';
+import { createSecureContext, type TlsOptions } from 'node:tls';
 import { CodedError } from '../core/index.ts';
-import { CHANNEL_OPTIONS } from './package.ts';
+import type { ChannelDoor } from './grpc/channel.ts';
 
 /** How a router shows itself, and whose certificates it asks clients for; PEM. */
 export type ServerTls = Readonly<{ key: Buffer; certificate: Buffer; clientAuthority?: Buffer }>;
@@ -32,15 +30,12 @@ export function serverTlsOptions(tls: ServerTls | undefined): TlsOptions | null 
   return { key, cert, minVersion: LEAST, rejectUnauthorized: false, ...asked };
 }
 
-/** Credentials and options of a client's connection. */
-export type ClientDoor = Readonly<{ credentials: grpc.ChannelCredentials; options: grpc.ChannelOptions }>;
-
 /**
- * @param address `host:port`
+ * @param address `host:port`; TLS checks the certificate for this host, name or address
  * @throws CodedError CONFIG_INVALID for files that cannot be read as what they should be
  */
-export function clientDoor(address: string, tls: ClientTls | undefined): ClientDoor {
-  if (tls === undefined) return { credentials: grpc.credentials.createInsecure(), options: CHANNEL_OPTIONS };
+export function clientDoor(address: string, tls: ClientTls | undefined): ChannelDoor {
+  if (tls === undefined) return { address, tls: null };
   const { rootCertificates: ca, certificate: cert, key, pkcs12: pfx, passphrase } = tls;
   const context = readable(() =>
     createSecureContext({
@@ -50,19 +45,8 @@ export function clientDoor(address: string, tls: ClientTls | undefined): ClientD
       ...(pfx === undefined ? {} : { pfx, passphrase }),
     }),
   );
-  const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
-  if (isIP(host) === 0)
-    return { credentials: grpc.credentials.createFromSecureContext(context), options: CHANNEL_OPTIONS };
-  // TLS names no address as a server's name, and Node refuses one: the certificate is checked for the address here.
-  return {
-    credentials: grpc.credentials.createFromSecureContext(context, {
-      checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
-    }),
-    options: { ...CHANNEL_OPTIONS, 'grpc.ssl_target_name_override': NAMELESS },
-  };
+  return { address, tls: context };
 }
-
-const NAMELESS = 'address.invalid';
 
 function readable<Value>(make: () => Value): Value {
   try {

@@ -20,7 +20,7 @@ export function connect(options: ConnectOptions): Promise<Session> {
   const { router, tls } = options;
   return openSession((now, randomness) => {
     if (typeof router !== 'string') return router;
-    const routers = router.split(',').map((address) => connectToRouter(address, tls));
+    const routers = router.split(',').map((address) => connectToRouter(address, now, tls));
     return severalRouters(routers, randomness(1)[0] as number, now);
   }, options);
 }

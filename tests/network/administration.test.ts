@@ -9,7 +9,7 @@ import { secretOf } from '../../src/cli/compose/files.ts';
 import { openPolicyDesk } from '../../src/cli/compose/policy-desk.ts';
 import { toHex } from '../../src/core/index.ts';
 import { type AdministrationMethod, type AdministratorRole, ROLES_OF } from '../../src/router/index.ts';
-import { ask } from '../../src/rpc/client-transport.ts';
+import { ask, openChannel } from '../../src/rpc/ask.ts';
 import {
   type AdministrationCall,
   type AdministrationLink,
@@ -62,12 +62,11 @@ async function linked<Answer>(
 }
 /** No command asks for it: it is for tools of others. */
 async function listWorkers(name: string | null): Promise<unknown> {
-  const door = clientDoor(address, tlsOf(name));
-  const stub = new v1.Administration(address, door.credentials, door.options);
+  const router = openChannel(clientDoor(address, tlsOf(name)), Date.now);
   try {
-    return await ask(stub, v1.Administration.service.ListWorkers, {}, { deadline: Date.now() + 10_000 });
+    return await ask(router, v1.Administration.service.ListWorkers, {}, { deadline: Date.now() + 10_000 });
   } finally {
-    stub.close();
+    router.close();
   }
 }
 const codeOf = (name: string | null, use: Call): Promise<string> =>

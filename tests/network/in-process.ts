@@ -50,7 +50,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   for (const i of hosts.machines.keys()) if (options.late?.includes(i) !== true) workers.start(i);
   const clients: Client[] = [];
   const newClient: InProcess['newClient'] = (tamper, pays = true, endorsementsFor = null) => {
-    const transport = connectToRouter(address, door?.client);
+    const transport = connectToRouter(address, Date.now, door?.client);
     const client = createClient({
       transport: tamper === undefined ? transport : tamper(transport),
       policy,
@@ -81,7 +81,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     entries: async () => (await log.entries(0, log.head().size)).map(({ entry }) => parseLeaf(entry).leaf as Leaf),
     blob: async (digest) => (await log.blobs.get(digest as `sha256:${string}`)) as Bytes,
     audit: () => auditOf(log, logPolicyText, hosts.trustAnchors),
-    transport: () => connectToRouter(address),
+    transport: () => connectToRouter(address, Date.now),
     relying: { policyText: text, trust, collateralOf: hosts.collateralOf },
     router,
     logKey: log.vkey,

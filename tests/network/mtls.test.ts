@@ -74,8 +74,8 @@ afterAll(async () => {
 });
 
 /** What a client of this door hears when it asks for the models. */
-async function heard(tls: Parameters<typeof connectToRouter>[1]): Promise<string> {
-  const transport = connectToRouter(network.address, tls);
+async function heard(tls: Parameters<typeof connectToRouter>[2]): Promise<string> {
+  const transport = connectToRouter(network.address, Date.now, tls);
   try {
     return await transport.listModels({ deadline: Date.now() + 10_000 }).then(
       (models) => `${models.length} model`,
@@ -107,9 +107,9 @@ test('an account asks and pays over mTLS; the worker has no certificate and is a
 test('an RSA key in a PKCS#12 bundle opens the same door, and only with its passphrase', async () => {
   const bundle = { clientPkcs12: inFolder('carol.p12'), clientPassphraseFile: inFolder('passphrase') };
   expect(await heard(door(bundle))).toBe('1 model');
-  expect(() => connectToRouter(network.address, { ...door(bundle)!, passphrase: 'another passphrase' })).toThrow(
-    expect.objectContaining({ code: 'CONFIG_INVALID' }),
-  );
+  expect(() =>
+    connectToRouter(network.address, Date.now, { ...door(bundle)!, passphrase: 'another passphrase' }),
+  ).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
 });
 
 test('without a certificate, or with one that names no known account: refused', async () => {
@@ -118,7 +118,7 @@ test('without a certificate, or with one that names no known account: refused', 
 });
 
 test('without a certificate nothing that clients use is answered, inference last of all', async () => {
-  const transport = connectToRouter(network.address, door({}));
+  const transport = connectToRouter(network.address, Date.now, door({}));
   const call = { deadline: Date.now() + 10_000 };
   const nothing = new Uint8Array(0);
   const infer = async () => {
@@ -142,7 +142,7 @@ test('without a certificate nothing that clients use is answered, inference last
 test('a channel of another account is refused, whatever is asked of it', async () => {
   const terms = network.payments().terms;
   const channel = addressOfTerms(terms).raw;
-  const transport = connectToRouter(network.address, withKey('bob'));
+  const transport = connectToRouter(network.address, Date.now, withKey('bob'));
   const call = { deadline: Date.now() + 10_000 };
   const bytes = (length: number) => new Uint8Array(length);
   const asks = [
@@ -163,7 +163,7 @@ test('a channel of another account is refused, whatever is asked of it', async (
 });
 
 test('revoked: refused on a connection that is open, as soon as the router has the list', async () => {
-  const transport = connectToRouter(network.address, withKey('eve'));
+  const transport = connectToRouter(network.address, Date.now, withKey('eve'));
   accounts = new Map([...accounts, ['eve', { channels: 'any' }]]);
   const call = { deadline: Date.now() + 10_000 };
   expect((await transport.listModels(call)).length).toBe(1);

@@ -55,7 +55,7 @@ async function payeeOf(router: string | undefined, door: RouterDoorOptions): Pro
     import('../../rpc/index.ts'),
     import('../compose/client-tls.ts'),
   ]);
-  const transport = connectToRouter(router, clientTls(door));
+  const transport = connectToRouter(router, Date.now, clientTls(door));
   try {
     return (await transport.getTerms({ deadline: Date.now() + 10_000 })).payee;
   } finally {

@@ -49,7 +49,7 @@ export async function createClientFromOptions(options: ClientOptions): Promise<C
   const isGiven = options.collateral !== undefined || options.collateralUrl !== undefined;
   const collateral = isGiven ? await openCollateral(options, trust.trustAnchors) : null;
   const transport = severalRouters(
-    options.router.split(',').map((address) => connectToRouter(address, clientTls(options))),
+    options.router.split(',').map((address) => connectToRouter(address, Date.now, clientTls(options))),
     systemRandomness(1)[0] as number,
     Date.now,
   );

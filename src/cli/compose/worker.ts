@@ -226,7 +226,7 @@ export async function openWorker(
     {
       boot: options.keepEvidence === undefined ? boot : keepingEvidence(boot, options.keepEvidence),
       engine,
-      routers: options.router.split(',').map((address) => () => attachToRouter(address, door)),
+      routers: options.router.split(',').map((address) => () => attachToRouter(address, Date.now, door)),
       ...deps,
       monotonic: () => performance.now(),
       releaseMemory: collector(),

@@ -90,7 +90,7 @@ export class Workers {
 
   #linkOf(number: number): RouterLink {
     const { door, park, misbehave } = this.#options;
-    const link = attachToRouter(this.#address, door?.worker);
+    const link = attachToRouter(this.#address, Date.now, door?.worker);
     return {
       ...link,
       serve: (lease: Bytes, spare, serve) => {
