@@ -203,6 +203,11 @@ export function ton(nano: bigint): string {
   return `${sign}${size / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
+/** `1 entry`, `2 entries`, `0 entries`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }

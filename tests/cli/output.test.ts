@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   codedFromSystem,
+  counted,
   exitCodeOf,
   painter,
   printable,
@@ -114,4 +115,9 @@ test('--ports takes auto, default, or the first of five', () => {
   for (const bad of ['', '0', '65532', '9000x', '-1', '1e3']) {
     expect(() => parsePorts(bad)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   }
+});
+
+test('one of a thing is named as one', () => {
+  expect([0, 1, 2].map((count) => counted(count, 'entry', 'entries'))).toEqual(['0 entries', '1 entry', '2 entries']);
+  expect([counted(1, 'worker'), counted(100_000, 'worker')]).toEqual(['1 worker', '100000 workers']);
 });

@@ -25,7 +25,7 @@ import {
 import { type Leaf, parseLeaf, parseSessionRecords, type SessionRecord, sessionRoot } from '../../log/index.ts';
 import { readText } from '../compose/files.ts';
 import { readLogPolicy } from '../log/keys.ts';
-import { EXIT, type ExitCode, labelled, printable, table } from '../output.ts';
+import { counted, EXIT, type ExitCode, labelled, printable, table } from '../output.ts';
 import { openBundle } from './open-bundle.ts';
 
 export type LookOptions = Readonly<{ log?: string; bundle?: string; policy: string; json?: boolean }>;
@@ -98,7 +98,7 @@ export function runState(at: number, options: LookOptions): Promise<void> {
       `since entry ${since}`,
     ]);
     const lines = [
-      `${rfc3339(Math.floor(at / 1000))}: ${workers.length} workers in, from all ${view.checkpoint.size} entries`,
+      `${rfc3339(Math.floor(at / 1000))}: ${counted(workers.length, 'worker')} in, from a log of ${counted(view.checkpoint.size, 'entry', 'entries')}`,
       ...policies.map(({ src, id, number, index }) => `  in force at ${src}: ${id} #${number} (entry ${index})`),
       ...images.map(({ name, index }) => `  registered: ${name.replace(/@(.{12}).*/, '@$1…')} (entry ${index})`),
       rows.length === 0 ? '  no worker was in' : table(rows, width()),

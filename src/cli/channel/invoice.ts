@@ -1,6 +1,6 @@
 import type { AnswerReceipt } from '../../client/index.ts';
 import { CodedError, toHex, type UnixMs } from '../../core/index.ts';
-import { ton } from '../output.ts';
+import { counted, ton } from '../output.ts';
 
 /** One signed receipt as a line of a bill. Amounts in the currency's smallest unit. */
 export type InvoiceLine = Readonly<{
@@ -98,6 +98,7 @@ export function invoiceText({ from, to, lines, totals }: Invoice): string {
   const sums = Object.entries(totals).map(([currency, amount]) =>
     currency.startsWith('TON/') ? `${ton(BigInt(amount))} TON (network ${currency.slice(4)})` : `${amount} ${currency}`,
   );
-  const what = lines.length === 0 ? 'nothing was answered' : `${sums.join(', ')} for ${lines.length} receipts`;
+  const what =
+    lines.length === 0 ? 'nothing was answered' : `${sums.join(', ')} for ${counted(lines.length, 'receipt')}`;
   return `${from} to ${to}: ${what}\n`;
 }

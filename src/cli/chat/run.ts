@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { type ChatMessage, type Client, checkCounts, type VerifiedWorker } from '../../client/index.ts';
 import { asCodedError, toHex } from '../../core/index.ts';
 import {
+  counted,
   EXIT,
   type ExitCode,
   labelled,
@@ -84,7 +85,7 @@ async function ask(client: Client, messages: readonly ChatMessage[], say: (text:
       turn.answer += event.text;
       say(printable(event.text));
     } else if (event.kind === 'done') {
-      cost = `${event.usage.tokensIn} tokens in, ${event.usage.tokensOut} out · ${ton(event.receipt.amount)} TON`;
+      cost = `${counted(event.usage.tokensIn, 'token')} in, ${event.usage.tokensOut} out · ${ton(event.receipt.amount)} TON`;
     } else if (event.kind === 'paid') left = ` · ${ton(event.payment.deposited - event.payment.vouchered)} TON left`;
   }
   const worker = turn.worker;
@@ -121,7 +122,7 @@ function receipt(client: Client): string {
   if (last === undefined) return 'No receipt yet: ask something first.';
   return [
     labelled('receipt', last.id, 100),
-    labelled('billed', `${last.tokensIn} tokens in, ${last.tokensOut} out, ${ton(last.amount)} TON`, 100),
+    labelled('billed', `${counted(last.tokensIn, 'token')} in, ${last.tokensOut} out, ${ton(last.amount)} TON`, 100),
     labelled('frames', `${last.frames} sealed frames`, 100),
     labelled('checks', last.checks.map((check) => `${check.name} ${check.outcome}`).join(', '), 100),
   ].join('\n');

@@ -1,6 +1,6 @@
 import type { DocumentState } from '../../attestation/collateral/index.ts';
 import { rfc3339, type UnixSeconds } from '../../core/index.ts';
-import { type Paint, table } from '../output.ts';
+import { counted, type Paint, table } from '../output.ts';
 
 const DAY = 86_400;
 
@@ -35,7 +35,7 @@ export function formatDocuments(
 ): string {
   if (documents.length === 0) return 'No collateral is kept here.\n';
   const word = ({ isCurrent, until }: DocumentState) =>
-    isCurrent ? `${Math.floor((until - now) / DAY)} days left` : until < now ? 'ENDED' : 'NOT YET VALID';
+    isCurrent ? `${counted(Math.floor((until - now) / DAY), 'day')} left` : until < now ? 'ENDED' : 'NOT YET VALID';
   const rows = documents.map((one) => [shortened(one.id), rfc3339(one.until), word(one)]);
   const ended = documents.filter(({ isCurrent }) => !isCurrent).length;
   const first =

@@ -6,7 +6,7 @@ import { CodedError } from '../../core/index.ts';
 import type { OpenedChain } from '../compose/chain.ts';
 import type { ClientChannel } from '../compose/channel.ts';
 import type { RouterDoorOptions } from '../compose/client-tls.ts';
-import { ton } from '../output.ts';
+import { counted, ton } from '../output.ts';
 import { addDoorOptions } from './client-options.ts';
 
 const LABEL_WIDTH = 12;
@@ -94,7 +94,7 @@ async function show(options: Options, channel: ClientChannel, view: ChannelView 
   line('pays', payee);
   line('state', facts.state === 'absent' ? 'not opened yet: chrysalis channel open --deposit 1' : facts.state);
   line('deposited', `${ton(BigInt(facts.deposited))} TON`);
-  line('signed', `${ton(cumulative)} TON for ${leaves.length} receipts`);
+  line('signed', `${ton(cumulative)} TON for ${counted(leaves.length, 'receipt')}`);
   line('claimed', `${ton(BigInt(facts.claimed))} TON`);
   line('left', `${ton(left)} TON${low ? ': low, chrysalis channel top-up adds to it' : ''}`);
   if (view?.state === 'closing') {

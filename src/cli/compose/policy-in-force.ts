@@ -4,6 +4,7 @@ import { type Policy, policyDigest, policyImages } from '../../attestation/index
 import { CodedError, KIND_OF_CODE, toHex, utf8 } from '../../core/index.ts';
 import { isDigest, parseCheckpoint, parseLeaf, parseNote } from '../../log/index.ts';
 import type { LogPort } from '../../router/index.ts';
+import { counted } from '../output.ts';
 import { approvalsBeside } from '../policy/documents.ts';
 import { readIfThere, writeDurably } from './files.ts';
 import { type Followed, followFile } from './followed-file.ts';
@@ -145,7 +146,7 @@ export async function registerImages(
 async function requireEntries(log: LogPort, { id, number }: Policy, least: number): Promise<void> {
   const { size } = parseCheckpoint(parseNote(utf8(await log.checkpoint())).text);
   if (size >= least) return;
-  const why = `${id} #${number} is effective from log index ${least}, and the log has ${size} entries`;
+  const why = `${id} #${number} is effective from log index ${least}, and the log has ${counted(size, 'entry', 'entries')}`;
   throw new CodedError('POLICY_NOT_YET_EFFECTIVE', why, { least, size });
 }
 

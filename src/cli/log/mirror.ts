@@ -6,6 +6,7 @@ import { formatVkey, type LogPolicy } from '../../log/index.ts';
 import { openWitnessStore } from '../../log/witness/index.ts';
 import { createMirrorDoor, openMirror, startMirrorServer } from '../../log/writer/index.ts';
 import { aborted, announce, stopSignal } from '../child.ts';
+import { counted } from '../output.ts';
 import { cosignersIn, readLogPolicy } from './keys.ts';
 import { sleepUntil } from './waiting.ts';
 
@@ -32,7 +33,10 @@ export async function runMirror(options: MirrorOptions): Promise<void> {
   const source = httpSource(options.from, fetch);
   const sync = async () => {
     const { size, added, missingBlobs } = await mirror.sync(source, Math.floor(Date.now() / 1000));
-    if (added > 0) console.error(`mirror: ${added} entries more, ${size} in all, ${missingBlobs} files missing`);
+    if (added > 0)
+      console.error(
+        `mirror: ${counted(added, 'entry', 'entries')} more, ${size} in all, ${counted(missingBlobs, 'file')} missing`,
+      );
     return { size, added, missingBlobs };
   };
   try {

@@ -9,7 +9,7 @@ import { loadAuditTrust, type TrustOptions } from '../audit/trust.ts';
 import { announce, stopSignal } from '../child.ts';
 import { openCollateral } from '../compose/collateral.ts';
 import { readIfThere, writeDurably } from '../compose/files.ts';
-import { EXIT, type ExitCode, printable, processSink } from '../output.ts';
+import { counted, EXIT, type ExitCode, printable, processSink } from '../output.ts';
 import { sleepUntil } from './waiting.ts';
 
 export type MonitorOptions = TrustOptions &
@@ -83,7 +83,8 @@ async function watch(
       const findings = await monitor.poll();
       for (const one of findings) await tell(one, options);
       if (options.once === true) {
-        if (options.json !== true && findings.length === 0) console.log(`no finding in ${monitor.size()} entries`);
+        if (options.json !== true && findings.length === 0)
+          console.log(`no finding in ${counted(monitor.size(), 'entry', 'entries')}`);
         return findings.some(({ severity }) => severity !== 'warning') ? EXIT.refused : EXIT.accepted;
       }
     } catch (thrown) {

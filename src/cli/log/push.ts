@@ -3,6 +3,7 @@ import { asCodedError, KIND_OF_CODE } from '../../core/index.ts';
 import { parseVkey } from '../../log/index.ts';
 import { pushToMirror } from '../../log/writer/index.ts';
 import { announce, stopSignal } from '../child.ts';
+import { counted } from '../output.ts';
 import { readLogPolicy } from './keys.ts';
 import { sleepUntil } from './waiting.ts';
 
@@ -31,7 +32,7 @@ export async function runPush(options: PushOptions): Promise<void> {
         console.log(
           options.json === true
             ? JSON.stringify({ event: 'pushed', size, uploaded, line })
-            : `the mirror holds ${size} entries and says so (${uploaded} were sent now)`,
+            : `the mirror holds ${counted(size, 'entry', 'entries')} and says so (${uploaded} were sent now)`,
         );
       }
       last = size;

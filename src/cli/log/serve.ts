@@ -18,6 +18,7 @@ import {
 } from '../../log/writer/index.ts';
 import { aborted, announce, stopSignal } from '../child.ts';
 import { readText, systemRandomness } from '../compose/files.ts';
+import { counted } from '../output.ts';
 import { consolePage } from './console.ts';
 import { logVkeyIn, readLogPolicy } from './keys.ts';
 import { SNAPSHOTS, startSnapshots } from './snapshots.ts';
@@ -75,7 +76,7 @@ function startRetention(log: Log, path: string): () => void {
   const run = () =>
     runRetention(log, readText(path), Date.now()).then(
       (removed) => {
-        if (removed > 0) console.error(`retention: ${removed} files removed, as an entry says`);
+        if (removed > 0) console.error(`retention: ${counted(removed, 'file')} removed, as an entry says`);
       },
       (thrown: unknown) => console.error(`retention: ${asCodedError(thrown).message}`),
     );
@@ -177,7 +178,9 @@ function announceReady(options: ServeOptions, log: Log, url: string, witnesses: 
     announce({ event: 'ready', url, vkey, origin, size, witnesses });
     return;
   }
-  console.log(`transparency log   ${url}   origin ${origin}, ${size} entries, data in ${options.data}`);
+  console.log(
+    `transparency log   ${url}   origin ${origin}, ${counted(size, 'entry', 'entries')}, data in ${options.data}`,
+  );
   console.log(`log key            ${vkey}`);
   if (witnesses === 0)
     console.log('No witness: what this log shows one reader, nobody compares with what it shows another.');

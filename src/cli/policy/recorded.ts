@@ -16,7 +16,7 @@ import { openBundle } from '../audit/open-bundle.ts';
 import { readText } from '../compose/files.ts';
 import { auditAnchors } from '../compose/trust.ts';
 import { readLogPolicy } from '../log/keys.ts';
-import { EXIT, type ExitCode, printable, table } from '../output.ts';
+import { counted, EXIT, type ExitCode, printable, table } from '../output.ts';
 
 export type RecordedOptions = Readonly<{
   log?: string;
@@ -49,7 +49,7 @@ export async function testRecorded(path: string, options: RecordedOptions): Prom
     `entry ${index}`,
     because.join(', '),
   ]);
-  const summary = `${id} #${number}: ${rows.length - dropped.length} of ${rows.length} workers stay`;
+  const summary = `${id} #${number}: ${rows.length - dropped.length} of ${counted(rows.length, 'worker')} stay`;
   const text =
     rows.length === 0
       ? `${id} #${number}: no worker was admitted in this log\n`

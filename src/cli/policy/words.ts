@@ -1,4 +1,5 @@
 import type { Policy } from '../../attestation/index.ts';
+import { counted } from '../output.ts';
 
 const count = (list: 'any' | readonly unknown[], what: string) =>
   list === 'any'
@@ -49,7 +50,10 @@ export function explained(policy: Policy): [matter: string, words: string][] {
     ['GPU revocation', gpu.revocation === 'require' ? 'must be known' : 'judged where it is known'],
     ['GPU devices', count(gpu.devices, 'device')],
     ['age of evidence', `at most ${freshness.evidenceAgeSecondsMax} s`],
-    ['sessions', `mode ${session.leastMode} or fresher, at most ${session.candidatesMax} workers read a request`],
+    [
+      'sessions',
+      `mode ${session.leastMode} or fresher, at most ${counted(session.candidatesMax, 'worker')} may read a request`,
+    ],
   );
   for (const { name, acceptedUntil } of [...tdx.images, ...sevSnp.images]) {
     if (acceptedUntil !== undefined) rows.push([`image ${name}`, `accepted until ${acceptedUntil}`]);

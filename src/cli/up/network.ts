@@ -5,7 +5,7 @@ import { DEVELOPMENT_NETWORK, walletAddress } from '../../chain/index.ts';
 import { type Clock, CodedError, fromHex, type Randomness, toHex } from '../../core/index.ts';
 import { formatVkey } from '../../log/index.ts';
 import type { SettlementContracts } from '../compose/settlement.ts';
-import { codedFromSystem } from '../output.ts';
+import { codedFromSystem, counted } from '../output.ts';
 import type { Ports } from './ports.ts';
 import { readSettlement, type SettlementReader, type SettlementSources } from './settled.ts';
 import { type Layout, readOrMake, writeLogAnchor, writeLogPolicy } from './state.ts';
@@ -179,7 +179,10 @@ export class Network {
     this.#log = await this.#child('transparency log', 'log', [...args, '--token-file', this.#token()]).start();
     const size = optional(this.#log, 'size');
     const origin = text(this.#log, 'origin', 'transparency log');
-    return { where: `127.0.0.1:${ports.log}`, what: `origin ${origin}${size === '' ? '' : `, ${size} entries`}` };
+    return {
+      where: `127.0.0.1:${ports.log}`,
+      what: `origin ${origin}${size === '' ? '' : `, ${counted(Number(size), 'entry', 'entries')}`}`,
+    };
   }
 
   async #startRouter(): Promise<StepResult> {

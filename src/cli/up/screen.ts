@@ -1,5 +1,5 @@
 import { type CheckGroups, checkCounts } from '../../client/index.ts';
-import { labelled, type Paint, printable, seconds, table, ton, wrap } from '../output.ts';
+import { counted, labelled, type Paint, printable, seconds, table, ton, wrap } from '../output.ts';
 import type { Step, StepResult, Urls } from './network.ts';
 import type { TourDocument, TourScreen } from './tour.ts';
 
@@ -68,10 +68,17 @@ export function createScreen(deps: ScreenDeps): Screen {
       const cost = receipt.currency.toLowerCase().includes('ton')
         ? `${ton(BigInt(receipt.amount))} TON`
         : receipt.amount;
-      fact('receipt', `${receipt.id}  billed ${tokens.in} tokens in, ${tokens.out} out (rounded up), ${cost}`);
-      fact('', `signed by the worker, its chain of ${frames} sealed frames matches what arrived`);
+      fact(
+        'receipt',
+        `${receipt.id}  billed ${counted(tokens.in, 'token')} in, ${tokens.out} out (rounded up), ${cost}`,
+      );
+      fact('', `signed by the worker, its chain of ${counted(frames, 'sealed frame')} matches what arrived`);
     },
-    proved: (proof) => fact('proof', `entry ${proof.index} is in the log of ${proof.size} entries (${proof.origin})`),
+    proved: (proof) =>
+      fact(
+        'proof',
+        `entry ${proof.index} is in the log of ${counted(proof.size, 'entry', 'entries')} (${proof.origin})`,
+      ),
     paid(payment) {
       const [claimed, deposited] = [ton(BigInt(payment.claimed)), ton(BigInt(payment.deposited))];
       fact('paid', `${claimed} of ${deposited} TON claimed on chain, channel ${payment.channel}`);
@@ -79,7 +86,10 @@ export function createScreen(deps: ScreenDeps): Screen {
     settled(payout, anchor) {
       const worker = `${ton(BigInt(payout.paid))} TON to ${payout.payee}, root ${payout.epoch} of pool ${payout.pool}`;
       fact('worker', `paid ${worker}`);
-      fact('anchor', `entry is under the log's head of ${anchor.size} entries on chain, block ${anchor.block}`);
+      fact(
+        'anchor',
+        `entry is under the log's head of ${counted(anchor.size, 'entry', 'entries')} on chain, block ${anchor.block}`,
+      );
     },
     finished: (totalMs) => line(`\n${paint.dim(`every step held, ${seconds(totalMs)} in all; stopping`)}`),
     next: (urls, tour, totalMs) => printNext(line, urls, tour, totalMs, paint),

@@ -1,4 +1,4 @@
-import { labelled, printable, table } from '../output.ts';
+import { counted, labelled, printable, table } from '../output.ts';
 import type { VerifyResponse } from './response.ts';
 import type { NextSetDocument, TcbPartDocument, TdxTcbDocument } from './tdx-tcb.ts';
 import type { Advice } from './words.ts';
@@ -76,7 +76,8 @@ export function tdNotes({ claims }: VerifyResponse): string[] {
     notes.push('a service TD, or a migration, can read this TD: it is in the trusted base');
   const reserved = [claims.reservedTdAttributeBits, claims.reservedXfamBits].flat().join(', ');
   if (reserved !== '') notes.push(`reserved bits of TDATTRIBUTES or XFAM are set: ${reserved}`);
-  if (claims.trailingAllZero === false) notes.push(`${String(claims.trailingBytes)} bytes follow that nothing signs`);
+  if (claims.trailingAllZero === false)
+    notes.push(`nothing signs the last ${counted(Number(claims.trailingBytes), 'byte')}`);
   return notes;
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { CodedError, type Json, parseStrictJson } from '../../../core/index.ts';
 import { readText } from '../../compose/files.ts';
-import { codedFromSystem, EXIT, labelled, seconds, wantsColour } from '../../output.ts';
+import { codedFromSystem, counted, EXIT, labelled, seconds, wantsColour } from '../../output.ts';
 import { ROOT, WORKER_IMAGE } from '../../paths.ts';
 import { type BuiltImage, buildImage, definitionIn, lockIn, VARIANTS } from './build.ts';
 import { fetchPackages, lockPackages } from './packages.ts';
@@ -86,8 +86,8 @@ export function build(flags: BuildFlags): void {
     const rows = [
       ['image', `${definition.name} with ${basename(model)}, in ${flags.out}`],
       ['packages', `${downloaded.length} downloaded, all as the lock pins them`],
-      ['root', `${image.root.rootHash} over ${image.root.dataBlocks} blocks`],
-      ['model', `${image.model.rootHash} over ${image.model.dataBlocks} blocks`],
+      ['root', `${image.root.rootHash} over ${counted(image.root.dataBlocks, 'block')}`],
+      ['model', `${image.model.rootHash} over ${counted(image.model.dataBlocks, 'block')}`],
       ['reference', `values ${describe(changed, flags.updateReference === true)}`],
       ['took', seconds(performance.now() - started)],
     ] as const;
