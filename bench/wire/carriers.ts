@@ -122,9 +122,11 @@ async function router(): Promise<InProcess & { lease: Bytes }> {
  * signatures, accounts and ledger, which the proxies do not have either.
  */
 async function dataPath(certificates: readonly Bytes[], lease: Bytes): Promise<number> {
-  const fleet = new Fleet();
+  const knowledge = { policyDigest: new Uint8Array(32), collateral: 0 };
+  const fleet = new Fleet(() => knowledge);
   const worker = new Worker({ send: () => undefined, close: () => undefined });
   worker.state = 'admitted';
+  worker.judgedBy = knowledge;
   worker.admission = { lease, expiresAt: Number.POSITIVE_INFINITY } as Admission;
   for (const digest of certificates) worker.knowCertificate(digest);
   fleet.add(worker);
@@ -137,7 +139,8 @@ async function dataPath(certificates: readonly Bytes[], lease: Bytes): Promise<n
     },
   });
   dispatcher.add(worker, SLOTS);
-  const placing = createPlacing({ fleet, dispatcher, now: Date.now, meter: NO_METER }, 5_000, UNLIMITED);
+  const reviews = { wait: async () => undefined };
+  const placing = createPlacing({ fleet, dispatcher, reviews, now: Date.now, meter: NO_METER }, 5_000, UNLIMITED);
   const signature = new Uint8Array(64);
   const requests = createRequests({
     placing,

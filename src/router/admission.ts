@@ -29,7 +29,6 @@ import {
 import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
 import { type LoggedAdmission, logAffirmed, logRejected } from './admission-entries.ts';
 import type { Worker } from './fleet.ts';
-import { judgedUnder } from './holds.ts';
 import { perMinute } from './per-minute.ts';
 import type { BeaconSource } from './ports.ts';
 import { openChecks } from './standings.ts';
@@ -37,6 +36,8 @@ import { createUnlogged } from './unlogged.ts';
 
 type PolicyNow = ReturnType<AdmissionDeps['policy']>;
 type Affirmed = JudgedEvidence & Readonly<{ appraisal: AffirmingAppraisal }>;
+/** @property isSettled whether it was found out; @property rest is left to do, and may wait for the log */
+export type Reviewed = Readonly<{ isSettled: boolean; rest: (() => Promise<void>) | null }>;
 export type Admissions = ReturnType<typeof createAdmission>;
 
 /** Of the key that signed a quote: old and new, where a host's firmware has just been updated, and room. */
@@ -114,6 +115,15 @@ export function createAdmission(deps: AdmissionDeps) {
     await deps.evictions.written();
   };
 
+  /** Judges evidence under one policy, and says which: where another came into force meanwhile, under that one. */
+  const judge = async (...asked: Parameters<AdmissionDeps['appraise']>) => {
+    for (;;) {
+      const [policy, knowledge] = [deps.policy(), deps.fleet.knowledge()];
+      const judged = await deps.appraise(...asked);
+      if (equalBytes(deps.policy().digest, policy.digest)) return { judged, policy, knowledge };
+    }
+  };
+
   const challenge = async (worker: Worker): Promise<void> => {
     const last = challengedAt.get(worker);
     if (last !== undefined && deps.now() - last < CHALLENGE_PAUSE_MS) return;
@@ -188,17 +198,19 @@ export function createAdmission(deps: AdmissionDeps) {
     }
     const signer = await signerOf(message);
     if (signer !== null) identified.set(worker, signer);
-    const policy = deps.policy();
-    const judged = await deps.appraise(message, nonce, asked.source);
+    const { judged, policy, knowledge } = await judge(message, nonce, asked.source);
     const { appraisal } = judged;
     if (appraisal.status !== 'affirming') {
       const failed = appraisal.because;
+      // At once: nothing new goes to it while the log is waited for.
+      const out = appraisal.status === 'unavailable' ? null : evict(worker, 'refused at renewal', failed);
+      out?.catch(() => undefined);
       if (rejections.take(deps.now())) await logRejected(deps, policy, judged, message.bundle, failed);
       else unlogged.count('tooMany');
       const retry = appraisal.status === 'unavailable' ? RETRY_AFTER_MS : 0;
       const { groups } = appraisal;
       const word = appraisal.status === 'unavailable' ? 'could not be judged' : 'was refused';
-      if (appraisal.status !== 'unavailable') await evict(worker, 'refused at renewal', failed);
+      await out;
       refuse(
         worker,
         'ADMISSION_REFUSED',
@@ -248,6 +260,7 @@ export function createAdmission(deps: AdmissionDeps) {
       keyset: appraisal.keyset,
       keysetDigest: appraisal.keysetDigest,
       evidenceDigest: appraisal.evidenceDigest,
+      bundle: message.bundle,
       lease: previous?.lease ?? deps.randomness(16),
       expiresAt,
       logIndex,
@@ -276,7 +289,7 @@ export function createAdmission(deps: AdmissionDeps) {
       policyDigest: policy.digest,
       entry,
     });
-    judgedUnder(worker, policy.digest);
+    worker.judgedBy = knowledge;
     if (worker.state !== 'draining' && worker.state !== 'admitted') {
       worker.state = 'admitted';
       deps.onAdmitted(worker);
@@ -289,37 +302,55 @@ export function createAdmission(deps: AdmissionDeps) {
   };
 
   /**
-   * Judges a worker that serves again, with the evidence it was admitted with, where policy or collateral has changed
-   * since. What could not be found out changes nothing before the lease ends.
-   * @returns what is left to do, which may wait for the log: from here on nothing new goes to a worker that is out
+   * Judges a worker that is in again, with the evidence it was admitted with, where policy or collateral has changed
+   * since. What could not be found out changes nothing before the lease ends; but where it is not even known what to judge
+   * by, nobody serves on the word of an older policy. From here on nothing new goes to a worker that is out.
    */
-  const review = async (worker: Worker): Promise<(() => Promise<void>) | null> => {
+  const review = async (worker: Worker): Promise<Reviewed> => {
     const last = held.get(worker);
-    if (last === undefined || worker.state !== 'admitted') return null;
-    const policy = deps.policy();
-    const text = await deps.collateral(last.evidence.bundle);
-    if (equalBytes(policy.digest, last.policyDigest) && equalBytes(utf8(text), last.collateral)) return null;
-    const judged = await deps.appraise(last.evidence, last.nonce, last.source);
+    if (last === undefined || worker.state !== 'admitted') return { isSettled: true, rest: null };
+    const knowledge = deps.fleet.knowledge();
+    const isSamePolicy = equalBytes(knowledge.policyDigest, last.policyDigest);
+    const text = await deps.collateral(last.evidence.bundle).catch((error: unknown) => {
+      if (!isSamePolicy || !isUnavailable(error)) throw error;
+      return null;
+    });
+    if (isSamePolicy && (text === null || equalBytes(utf8(text), last.collateral))) {
+      if (held.get(worker) === last) worker.judgedBy = knowledge;
+      return { isSettled: text !== null, rest: null };
+    }
+    const { judged, policy, knowledge: by } = await judge(last.evidence, last.nonce, last.source);
     const { appraisal } = judged;
-    if (held.get(worker) !== last || worker.admission === null) return null; // renewed, or gone, meanwhile
-    judgedUnder(worker, policy.digest);
-    if (appraisal.status === 'unavailable') return null;
-    if (appraisal.status === 'affirming') return () => affirm(worker, last, policy, { ...judged, appraisal });
+    // Admitted anew, or gone, meanwhile.
+    if (held.get(worker)?.evidence !== last.evidence || worker.admission === null)
+      return { isSettled: true, rest: null };
+    worker.judgedBy = by;
+    if (appraisal.status === 'unavailable') return { isSettled: false, rest: null };
+    if (appraisal.status === 'affirming') {
+      return { isSettled: true, rest: () => affirm(worker, last.evidence, policy, { ...judged, appraisal }) };
+    }
     const failed = appraisal.because;
     const out = evict(worker, 'no longer accepted under what is known now', failed);
     out.catch(() => undefined); // whoever waits for it hears of it
-    return async () => {
+    const rest = async (): Promise<void> => {
       await out;
       const message = `no longer accepted: ${failed.slice(0, 3).join(', ')}`;
       refuse(worker, 'ADMISSION_REFUSED', message, failed, RETRY_AFTER_MS, appraisal.groups);
     };
+    return { isSettled: true, rest };
   };
 
   /** Enters into the log that a worker is still accepted, and lets it serve under what is known now. */
-  const affirm = async (worker: Worker, last: Held, policy: PolicyNow, judged: Affirmed): Promise<void> => {
+  const affirm = async (
+    worker: Worker,
+    evidence: EvidenceMessage,
+    policy: PolicyNow,
+    judged: Affirmed,
+  ): Promise<void> => {
     const { appraisal, collateral } = judged;
     const { admission } = worker;
-    if (held.get(worker) !== last || admission === null) return;
+    const last = held.get(worker);
+    if (last === undefined || last.evidence !== evidence || admission === null) return;
     const expiresAt = Math.min(admission.expiresAt, appraisal.expiresAt);
     const until = { leaseUntil: expiresAt, before: last.entry };
     const entry = await logAffirmed(deps, policy, judged, last.evidence.bundle, until);
@@ -392,3 +423,5 @@ const isGone = ({ state }: Worker) => state === 'gone';
 /** Since it had the state `was`; its eviction may stand before the entry that was written meanwhile, so it needs another. */
 const wasPutOut = (worker: Worker, was: Worker['state']) =>
   isGone(worker) || (worker.state === 'quarantined' && was !== 'quarantined');
+
+const isUnavailable = (error: unknown) => error instanceof CodedError && KIND_OF_CODE[error.code] === 'unavailable';

@@ -2,11 +2,10 @@ import { fromHex } from '../core/index.ts';
 import type { Admissions } from './admission.ts';
 import type { Devices } from './devices.ts';
 import type { Evictions } from './evictions.ts';
-import type { Admission, Worker } from './fleet.ts';
+import { type Admission, WORKERS_MAX, type Worker } from './fleet.ts';
 import { every } from './rounds.ts';
 
 const LOOK_SECONDS = 1;
-const LEAVING_MAX = 4_096;
 
 /**
  * Workers that leave this router, and those that routers which are gone have left in: their devices may back others once
@@ -48,7 +47,7 @@ export function createDepartures(
         leaving.delete(leave);
         if (isGone && last !== null) evictions.add(last.workerId, last.logIndex, { cause });
       };
-      if (leaving.size < LEAVING_MAX) leaving.add(leave);
+      if (leaving.size < WORKERS_MAX) leaving.add(leave);
       void leave().catch(() => undefined); // the store is away: tried again
     },
     close: looking.close,

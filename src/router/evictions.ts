@@ -1,10 +1,11 @@
 import { type Bytes, toHex } from '../core/index.ts';
+import { WORKERS_MAX } from './fleet.ts';
 import type { LeftOver } from './left-over.ts';
 import type { LogPort } from './ports.ts';
 
 const RETRY_MS = 2_000;
-/** More workers than that leave together only where the router itself is going. */
-const WAITING_MAX = 4_096;
+/** A policy may put out everybody there is, and whoever comes next may be put out before the log has heard of it. */
+const WAITING_MAX = 2 * WORKERS_MAX;
 /** Entries on their way to the log. */
 const AT_ONCE = 32;
 

@@ -4,6 +4,7 @@ import type { Cut } from './cut.ts';
 import { type Fleet, keepNewest, type Worker } from './fleet.ts';
 import type { ServeLink } from './links.ts';
 import type { Meter } from './meter.ts';
+import type { Reviews } from './reviews.ts';
 import {
   Buckets,
   type Dispatcher,
@@ -27,6 +28,8 @@ const BYTES_PER_TOKEN = 4;
 /** Of the output limit, before an account's receipts say better. */
 const OUTPUT_SHARE_AT_FIRST = 0.5;
 const WEIGHT_OF_NEWEST = 0.2;
+/** A request waits so long at most until one of its workers has been judged again. */
+const REVIEW_WAIT_MS = 5_000;
 
 /** A slot at a candidate, and an idle stream to it. `place` is its position among the header's candidates. */
 export type Taken = Readonly<{
@@ -39,7 +42,13 @@ export type Taken = Readonly<{
 }>;
 export type Placing = ReturnType<typeof createPlacing>;
 
-type PlacingDeps = Readonly<{ fleet: Fleet; dispatcher: Dispatcher<Worker>; now: () => UnixMs; meter: Meter }>;
+type PlacingDeps = Readonly<{
+  fleet: Fleet;
+  dispatcher: Dispatcher<Worker>;
+  reviews: Pick<Reviews, 'wait'>;
+  now: () => UnixMs;
+  meter: Meter;
+}>;
 
 /** Who may ask now, and which worker runs it: account limits in front of the dispatcher. */
 export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: AccountLimits = ACCOUNT_LIMITS) {
@@ -76,6 +85,35 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
       });
     });
 
+  /**
+   * Candidates that may have the request, with their places in its header. Where all that are in have to be judged first,
+   * they are, before others. @throws CodedError ROUTER_BUSY where that could not be done
+   */
+  const candidatesOf = async (
+    header: Header,
+    deadline: UnixMs,
+    tried: ReadonlySet<Worker>,
+    cut: Cut,
+  ): Promise<ReadonlyMap<Worker, number>> => {
+    const places = new Map<Worker, number>();
+    for (const [place, { certificateDigest }] of header.candidates.entries()) {
+      const worker = deps.fleet.byCertificate(certificateDigest);
+      if (worker?.isIn(now()) && !tried.has(worker)) places.set(worker, place);
+    }
+    const serving = () => new Map([...places].filter(([worker]) => deps.fleet.serves(worker, now())));
+    const atOnce = serving();
+    if (atOnce.size > 0 || places.size === 0) return atOnce;
+    const waitMs = Math.max(1, Math.min(deadline - now(), REVIEW_WAIT_MS));
+    await deps.reviews.wait([...places.keys()], 'one', waitMs, cut);
+    const judged = serving();
+    if (judged.size > 0 || cut.error !== null || ![...places.keys()].some((worker) => worker.isIn(now())))
+      return judged;
+    const retryAfterMs = REVIEW_WAIT_MS;
+    throw new CodedError('ROUTER_BUSY', 'the workers of this request are judged again first: try again', {
+      retryAfterMs,
+    });
+  };
+
   return {
     /** Takes one request out of its account's limits. @throws CodedError TOO_MANY_REQUESTS with `retryAfterMs` */
     admit(header: Header, account: string): void {
@@ -94,6 +132,9 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
       keepNewest(outputShares, account, known + WEIGHT_OF_NEWEST * (share - known), ACCOUNTS_MAX);
     },
 
+    /** Whether what was taken may still be begun: a worker may have gone out, or have to be judged again, meanwhile. */
+    mayBegin: ({ worker }: Taken): boolean => deps.fleet.serves(worker, now()),
+
     /**
      * Waits for a slot at one of the header's candidates that serve now and were not tried before, and for a stream to it.
      * Null where none is left or the cut came. @throws CodedError ROUTER_BUSY with `retryAfterMs`, DEADLINE_EXCEEDED
@@ -105,20 +146,15 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
       tried: ReadonlySet<Worker>,
       cut: Cut,
     ): Promise<Taken | null> {
-      const places = new Map<Worker, number>();
-      for (const [place, { certificateDigest }] of header.candidates.entries()) {
-        const worker = deps.fleet.byCertificate(certificateDigest);
-        if (worker?.serves(now()) && !tried.has(worker)) places.set(worker, place);
-      }
+      const places = await candidatesOf(header, deadline, tried, cut);
       if (places.size === 0 || cut.error !== null) return null;
       const slot = await slotFor(header, account, deadline, [...places.keys()], cut);
       if (slot === null) return null;
       if (!('worker' in slot)) throw noPlace(slot);
       const { worker } = slot;
-      if (!worker.serves(now())) {
-        // While the request waited, the worker was put out, or is to be judged first.
+      if (!deps.fleet.serves(worker, now())) {
         slot.finish('undecided', null);
-        return this.take(header, account, deadline, new Set([...tried, worker]), cut);
+        return this.take(header, account, deadline, tried, cut);
       }
       const held = holding(slot, deps);
       const link = await worker.takeLink(cut, linkWaitMs);

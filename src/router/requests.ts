@@ -144,7 +144,7 @@ export function createRequests(
     const { header } = sealed;
     const tried = new Set<Worker>();
     let last: CodedError | null = null;
-    for (let number = 1; number <= header.dispatchesMax; number++) {
+    for (let number = 1; number <= header.dispatchesMax; ) {
       const waited = under.watch.waits();
       const to = await deps.placing.take(header, channel, end, tried, under.cut).finally(waited);
       if (under.cut.error !== null) {
@@ -157,6 +157,12 @@ export function createRequests(
       try {
         const ended = await answerOf(sealed, to, number, channel, under);
         if (ended === 'answered') return asked(null);
+        if (ended === null) {
+          asked(new CodedError('WORKER_GONE', 'the worker may have nothing new any more'));
+          tried.delete(to.worker);
+          continue;
+        }
+        number += 1;
         last =
           ended === 'BUSY'
             ? new CodedError('ROUTER_BUSY', 'the worker has no room: try again', { retryAfterMs: RETRY_AFTER_MS })
@@ -167,17 +173,24 @@ export function createRequests(
         // After its first part an answer is never tried again elsewhere (AIS/1 section 7).
         const isFinal = under.begun || under.cut.error !== null;
         if (isFinal || !(error instanceof CodedError) || error.code !== 'WORKER_GONE') throw error;
+        number += 1;
         last = error;
       }
     }
     throw last ?? new CodedError('NO_WORKER', 'no candidate of this request is serving now: ask for offers again');
   };
 
+  /** @returns null where nothing was asked of the worker, since it may not have anything new any more */
   const answerOf = async (sealed: Sealed, to: Taken, dispatch: number, channel: string, under: UnderWay) => {
     const request = await relayed(sealed, to, dispatch).catch((error: unknown) => {
       to.giveBack();
       throw error;
     });
+    // The last moment to ask: from here on the request is on its way.
+    if (!deps.placing.mayBegin(to)) {
+      to.giveBack();
+      return null;
+    }
     const running = new Relay(request, to, {
       now: deps.now,
       times: limits,

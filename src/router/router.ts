@@ -6,18 +6,9 @@ import {
   type MonotonicClock,
   type Randomness,
   type Tracer,
-  toHex,
   type UnixMs,
 } from '../core/index.ts';
-import {
-  epochCertificateDigest,
-  modelAlias,
-  type OfferEntry,
-  parseEpochCertificate,
-  parseHello,
-  parseOffer,
-  type WorkerToRouter,
-} from '../session/index.ts';
+import type { WorkerToRouter } from '../session/index.ts';
 import type { Ledger } from '../store/index.ts';
 import { type Accounts, createAccounts, workersShare } from './accounts.ts';
 import { createTally } from './activity.ts';
@@ -28,11 +19,11 @@ import { createBatches } from './batches.ts';
 import { createDepartures } from './departures.ts';
 import { type Devices, ownDevices } from './devices.ts';
 import { createEvictions } from './evictions.ts';
-import { Fleet, type HelloAnswer, Worker } from './fleet.ts';
-import { createHolds } from './holds.ts';
+import { Fleet, Worker } from './fleet.ts';
 import { leftOver } from './left-over.ts';
 import type { WorkerControl } from './links.ts';
 import { type Meter, NO_METER, timedAppraisal } from './meter.ts';
+import { createOffers } from './offers.ts';
 import { type AccountLimits, createPlacing } from './placing.ts';
 import type { BeaconSource, ChainPort, LogPort } from './ports.ts';
 import { createPrices, type ModelPrice } from './prices.ts';
@@ -40,8 +31,8 @@ import { printable } from './printable.ts';
 import { createReceipts } from './receipts.ts';
 import { watched } from './request-watch.ts';
 import { createRequests, requestSignatures } from './requests.ts';
-import { every } from './rounds.ts';
-import { Dispatcher, type Work } from './routing/index.ts';
+import { createReviews } from './reviews.ts';
+import { Dispatcher } from './routing/index.ts';
 import type { RouterService } from './service.ts';
 import { createSessionBatches } from './session-batches.ts';
 import { type Standing, Standings } from './standings.ts';
@@ -56,6 +47,8 @@ export type RouterDeps = Readonly<{
   beacon: () => Promise<BeaconSource>;
   /** Vendor collateral in force for the platform of a bundle, as clients are given it beside evidence. */
   collateral: (bundle: Bytes) => Promise<string>;
+  /** How often the collateral has changed; never less than before. */
+  collateralChanges: () => number;
   /** The policy in force, which may change while the router runs. */
   policy: () => Readonly<{ text: string; number: number; digest: Bytes }>;
   monotonic: MonotonicClock;
@@ -84,19 +77,8 @@ export type RouterDeps = Readonly<{
   accountLimits?: AccountLimits;
 }>;
 
-const OFFERS_MAX = 8;
-const HELLO_BYTES_MAX = 4096;
-const OFFER_WAIT_MS = 5_000;
-/** Who serves is judged again this soon after policy or collateral has changed. */
-const REVIEW_SECONDS = 1;
-/** Looked at this often whether a policy has changed. */
-const HOLD_SECONDS = 0.2;
-/** Entries of one review that are on their way to the log: it takes more, from others too. */
-const LOGGED_AT_ONCE = 32;
 /** How long a request waits for an idle stream to the worker that has a slot for it. */
 const LINK_WAIT_MS = 5_000;
-/** A Hello says nothing of the request that follows. */
-const WORK_UNKNOWN: Work = { tokensIn: 512, tokensOut: 256 };
 const CREDIT_MAX = 100_000_000n;
 const CLAIM_ABOVE = 5_000_000n;
 
@@ -107,7 +89,7 @@ export function createRouter(
   const { ledger, log, now, randomness } = deps;
   const { meter, totals } = createTally(deps.meter ?? NO_METER);
   const seconds = () => deps.monotonic() / 1000;
-  const fleet = new Fleet();
+  const fleet = new Fleet(() => ({ policyDigest: deps.policy().digest, collateral: deps.collateralChanges() }));
   const dispatcher = new Dispatcher<Worker>({ now, random: () => uniform(randomness), schedule });
   const prices = createPrices(deps);
   const accounts = createAccounts(
@@ -153,7 +135,9 @@ export function createRouter(
     onEvicted: (worker) => dispatcher.remove(worker),
   });
   const departures = createDepartures({ admission, devices, evictions, failed: deps.failed });
-  const placing = createPlacing({ fleet, dispatcher, now, meter }, LINK_WAIT_MS, deps.accountLimits);
+  const reviews = createReviews({ fleet, admission, now, failed: (error) => deps.failed('review of workers', error) });
+  const offers = createOffers({ fleet, dispatcher, reviews, now });
+  const placing = createPlacing({ fleet, dispatcher, reviews, now, meter }, LINK_WAIT_MS, deps.accountLimits);
   /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
   const promise = async (worker: Worker, payee: Bytes): Promise<void> => {
     const voucher = {
@@ -174,59 +158,6 @@ export function createRouter(
   const signatures = requestSignatures(deps.dispatchKey, deps.monotonic);
   const requests = createRequests({ placing, accounts, receipts, signatures, now, onServed: sessions.served });
   batches.notify(); // what a crash left unlogged
-  const reviewAll = async (): Promise<void> => {
-    const failed = (error: unknown) => deps.failed('review of a worker', error);
-    const left: (() => Promise<void>)[] = [];
-    // Who is out gets nothing more before anybody waits for the log, however many there are.
-    for (const worker of fleet.all()) {
-      // Everything that it had has ended, uploads under way included: now it may go.
-      if (worker.state === 'draining' && worker.busy === 0) worker.control.close();
-      const rest = await admission.review(worker).catch(failed);
-      if (rest != null) left.push(() => rest().catch(failed));
-      await new Promise((resolve) => setImmediate(resolve)); // requests go on between them
-    }
-    for (const some of chunks(left, LOGGED_AT_ONCE)) await Promise.all(some.map((rest) => rest()));
-  };
-  const reviews = every(REVIEW_SECONDS, reviewAll, (error) => deps.failed('review of workers', error));
-  const holds = createHolds({ fleet, policy: () => deps.policy().digest, now });
-  const holding = every(
-    HOLD_SECONDS,
-    async () => holds.look(),
-    (error) => deps.failed('holds', error),
-  );
-
-  let helloId = 0;
-  const askForOffer = (worker: Worker, hello: Bytes, waitMs: number): Promise<HelloAnswer> =>
-    new Promise((resolve) => {
-      helloId = (helloId + 1) >>> 0;
-      const id = helloId;
-      const settle = (answer: HelloAnswer) => {
-        clearTimeout(timer);
-        worker.hellos.delete(id);
-        resolve(answer);
-      };
-      const timer = setTimeout(() => settle({ refused: 'TIMEOUT' }), waitMs);
-      worker.hellos.set(id, settle);
-      worker.control.send({ kind: 'hello', id, hello });
-    });
-
-  const offerFrom = async (worker: Worker, hello: Bytes, waitMs: number): Promise<OfferEntry | null> => {
-    const askedAt = now();
-    const answer = await askForOffer(worker, hello, waitMs);
-    if (!('refused' in answer) && answer.bundle.length === 0) dispatcher.timedRoundTrip(worker, now() - askedAt);
-    if ('refused' in answer || worker.admission === null) return null;
-    const certificate = parseOffer(answer.offer).certificate;
-    const { evidenceDigest } = parseEpochCertificate(certificate);
-    worker.knowCertificate(epochCertificateDigest(certificate));
-    // Believed by nobody: the client recomputes ED from the bundle it is given.
-    if (answer.bundle.length > 0) fleet.keepBundle(evidenceDigest, answer.bundle);
-    return {
-      offer: answer.offer,
-      evidenceDigest,
-      workerId: worker.admission.workerId,
-      workerName: worker.join?.name ?? '',
-    };
-  };
 
   const receive = (worker: Worker, message: WorkerToRouter): void => {
     switch (message.kind) {
@@ -272,22 +203,8 @@ export function createRouter(
   };
 
   return {
-    listModels: () => listModels(fleet.serving(now())),
-    async getOffers(hello, offersMax, deadline) {
-      if (hello.length > HELLO_BYTES_MAX) throw new CodedError('REQUEST_MALFORMED', 'a Hello has at most 4096 bytes');
-      const { model } = parseHello(hello);
-      const wanted = toHex(model);
-      const able = fleet
-        .serving(now())
-        .filter(
-          ({ join }) => join && (toHex(join.modelDigest) === wanted || toHex(modelAlias(join.modelName)) === wanted),
-        );
-      const asked = dispatcher.rank(able, WORK_UNKNOWN, null, Math.min(Math.max(offersMax, 1), OFFERS_MAX));
-      if (asked.length === 0) throw new CodedError('NO_WORKER', 'no admitted worker serves this model now');
-      const waitMs = Math.max(1, Math.min(OFFER_WAIT_MS, deadline - now()));
-      const offers = await Promise.all(asked.map((worker) => offerFrom(worker, hello, waitMs).catch(() => null)));
-      return offers.filter((offer) => offer !== null);
-    },
+    listModels: () => listModels(fleet.models(), now()),
+    getOffers: offers.getOffers,
     infer: (open, deadline, client, parent = null) => {
       const seen = watched(client, { meter, tracer: deps.tracer ?? null, seconds }, parent);
       return requests.infer(open, deadline, seen.client, seen.watch);
@@ -328,7 +245,6 @@ export function createRouter(
     watchChannels: accounts.watch,
     async close() {
       await departures.close();
-      await holding.close();
       await reviews.close();
       await batches.close();
       await sessions.close();
@@ -336,11 +252,6 @@ export function createRouter(
       await evictions.close();
     },
   };
-}
-
-/** In pieces of so many. */
-function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 function schedule(ms: number, run: () => void): () => void {
@@ -353,15 +264,14 @@ function uniform(randomness: Randomness): number {
   return new DataView(randomness(4).buffer).getUint32(0) / 2 ** 32;
 }
 
-function listModels(workers: readonly Worker[]): ReturnType<RouterService['listModels']> {
-  const models = new Map<string, ReturnType<RouterService['listModels']>[number]>();
-  for (const { join } of workers) {
-    if (join === null) continue;
-    const key = toHex(join.modelDigest);
+function listModels(models: readonly (readonly Worker[])[], now: UnixMs): ReturnType<RouterService['listModels']> {
+  return models.flatMap((workers) => {
+    const serving = workers.filter((worker) => worker.isIn(now));
+    const join = serving.at(-1)?.join ?? null;
+    if (join === null) return [];
     const { modelDigest, modelName: name, contextTokensMax } = join;
-    models.set(key, { modelDigest, name, contextTokensMax, workers: (models.get(key)?.workers ?? 0) + 1 });
-  }
-  return [...models.values()];
+    return [{ modelDigest, name, contextTokensMax, workers: serving.length }];
+  });
 }
 
 /** @throws CodedError NOT_FOUND for a worker that this router has not heard of, or has forgotten */

@@ -1,6 +1,6 @@
 import type { AppraisalGroups } from '../attestation/index.ts';
 import { type Bytes, toHex, type UnixMs } from '../core/index.ts';
-import { keepNewest } from './fleet.ts';
+import { keepNewest, WORKERS_MAX } from './fleet.ts';
 
 /** A check that stands in a worker's way. `code` is empty where it could not be run. */
 export type OpenCheck = Readonly<{ name: string; code: string; reason: string }>;
@@ -32,14 +32,12 @@ export type Standing = Readonly<{
   earned: bigint | null;
 }>;
 
-const STANDINGS_MAX = 4096;
-
 /** Refusals by worker, the newest of each: only of workers that have shown that they hold the identity key. */
 export class Standings {
   readonly #refused = new Map<string, Refused>();
 
   put(workerId: Uint8Array, refused: Refused): void {
-    keepNewest(this.#refused, toHex(workerId), refused, STANDINGS_MAX);
+    keepNewest(this.#refused, toHex(workerId), refused, WORKERS_MAX);
   }
 
   admitted(workerId: Uint8Array): void {

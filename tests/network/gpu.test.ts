@@ -125,7 +125,7 @@ describe('the same evidence is refused by client, router and auditor alike, for 
 
   test.each(attacks)('router: $title', async (attack) => {
     const refusals: (readonly string[])[] = [];
-    const fleet = new Fleet();
+    const fleet = new Fleet(() => ({ policyDigest: new Uint8Array(32), collateral: 0 }));
     const control = {
       send: (message: { kind: string; failedChecks?: readonly string[] }) => {
         if (message.kind === 'refusal') refusals.push(message.failedChecks ?? []);

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadPolicy, policyDigest, trustUnder } from '../../src/attestation/index.ts';
 import { type Client, createClient } from '../../src/client/index.ts';
-import { type Bytes, CodedError } from '../../src/core/index.ts';
+import { type Bytes, CodedError, toHex } from '../../src/core/index.ts';
 import { type Leaf, parseLeaf, parseLogPolicy } from '../../src/log/index.ts';
+import type { RouterService, ServeLink } from '../../src/router/index.ts';
 import { connectToRouter, paymentHandlers, serveRouter } from '../../src/rpc/index.ts';
 import { auditOf } from './in-process/audit.ts';
 import { chainTable } from './in-process/chain.ts';
@@ -44,7 +45,22 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const { router, ledger, dispatchKey } = routerOf({ folder, options, hosts, log: witnessed, chain, knows });
   const { door } = options;
   const listening = { host: '127.0.0.1', port: 0, now: Date.now, ...door?.router };
-  const server = await serveRouter(router, paymentHandlers, listening);
+  const park: RouterService['park'] = (lease, link) => {
+    const begin: ServeLink['begin'] = (...request) => {
+      options.onDispatch?.(workers.leases.get(toHex(lease)) as number);
+      link.begin(...request);
+    };
+    const isOpen = () => link.isOpen();
+    const [stop, pause, resume, cancel] = [
+      () => link.stop(),
+      () => link.pause(),
+      () => link.resume(),
+      () => link.cancel(),
+    ];
+    return router.park(lease, { begin, isOpen, stop, pause, resume, cancel });
+  };
+  const watched = options.onDispatch === undefined ? router : { ...router, park };
+  const server = await serveRouter(watched, paymentHandlers, listening);
   const address = `127.0.0.1:${server.port}`;
   const workers = new Workers(address, hosts.machines, options);
   for (const i of hosts.machines.keys()) if (options.late?.includes(i) !== true) workers.start(i);
@@ -76,7 +92,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     vendor: hosts.intel,
     changePolicy: (changes) => knows.change(changes),
     changeCollateral: (collateralOf) => {
-      knows.collateralOf = collateralOf;
+      knows.learn(collateralOf);
     },
     entries: async () => (await log.entries(0, log.head().size)).map(({ entry }) => parseLeaf(entry).leaf as Leaf),
     blob: async (digest) => (await log.blobs.get(digest as `sha256:${string}`)) as Bytes,

@@ -102,6 +102,7 @@ export async function releaseScene({ limits }: SceneOptions = {}) {
   const collateral: Collateral = {
     endorsementsFor: async () => ({}),
     textFor: async () => knows.collateral,
+    changes: () => 0,
     endsAt: () => null,
     close: async () => undefined,
   };

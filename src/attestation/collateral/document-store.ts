@@ -64,6 +64,7 @@ export class DocumentStore {
   readonly #kept = new Map<DocumentId, KeptDocument>();
   readonly #refreshing = new Map<DocumentId, Promise<KeptDocument>>();
   readonly #failures = new Map<DocumentId, Failure>();
+  #changes = 0;
 
   constructor(kinds: DocumentKinds, deps: StoreDeps, freshness: Freshness) {
     this.#kinds = kinds;
@@ -116,6 +117,11 @@ export class DocumentStore {
   /** Whether now is within its window. */
   isCurrent(kept: KeptDocument): boolean {
     return isCurrent(kept.window.from, kept.window.until, this.#seconds());
+  }
+
+  /** How often a document that was kept has become another. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** What is kept, current or not. */
@@ -225,6 +231,8 @@ export class DocumentStore {
   }
 
   #keep(document: KeptDocument): void {
+    const known = this.#kept.get(document.id);
+    if (known !== undefined && known.sha256 !== document.sha256) this.#changes += 1;
     this.#kept.delete(document.id);
     boundedSet(this.#kept, document.id, document, DOCUMENTS_MAX);
     this.#deps.changed();

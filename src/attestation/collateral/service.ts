@@ -124,6 +124,8 @@ export type CollateralService = Readonly<{
   getNvidiaCollateral(ask: NvidiaAsk): Promise<NvidiaCollateralSet>;
   /** What is kept, current or not, by id. */
   documents(): readonly DocumentState[];
+  /** How often a document that was kept has become another. */
+  changes(): number;
   /** Fetches anew what is due; call it now and then (every ten minutes). */
   prefetch(): Promise<Readonly<{ due: number; current: number }>>;
   /** All that is kept as one text, content-addressed; the same documents give the same text. */
@@ -177,6 +179,7 @@ export async function openCollateralService(
           return { id, sha256, ...window, fetchedAt, isCurrent: store.isCurrent(kept) };
         })
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    changes: () => store.changes,
     prefetch: () => store.prefetch(),
     exportBundle: () => encodeCollateralBundle(store.all()),
     importBundle: (text) => importBundle(text, store),

@@ -58,6 +58,8 @@ export type CollateralSource = Readonly<{
   textFor: (bundle: Bytes) => Promise<string>;
   /** When the first document of it ends; null where it holds none. */
   endsAt: () => UnixSeconds | null;
+  /** How often what it gives may have changed: evidence that was appraised before is to be looked at again. */
+  changes: () => number;
 }>;
 
 const PLATFORMS_MAX = 256;
@@ -84,6 +86,7 @@ export async function sourceOfText(text: string, anchors: readonly TrustAnchor[]
     endorsementsFor: async () => endorsements,
     textFor: async (bundle) => texts[parseEvidenceBundle(bundle).tee],
     endsAt: () => least([...intelEnds(endorsements.intel), ...amdEnds(endorsements.amd)]),
+    changes: () => 0,
   };
   return nvidia === undefined ? cpus : withDevices(cpus, nvidiaOfFile(nvidia));
 }
@@ -105,6 +108,7 @@ function withDevices(cpus: CollateralSource, source: NvidiaSource): CollateralSo
       return devices.length === 0 ? text : joinCollateral(text, await source.knownFor(devices));
     },
     endsAt: cpus.endsAt,
+    changes: cpus.changes,
   };
 }
 
@@ -161,6 +165,7 @@ export function sourceOfService(service: CollateralService, anchors: readonly Tr
       }
     },
     endsAt: () => least(service.documents().map(({ until }) => until)),
+    changes: () => service.changes(),
   };
   return withDevices(cpus, nvidiaOfService(service, anchors));
 }

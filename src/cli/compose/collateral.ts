@@ -51,7 +51,13 @@ export async function openCollateral(
 }
 
 async function fromFile(file: string, anchors: readonly TrustAnchor[], lookMs: number): Promise<Collateral> {
-  const followed = await followFile(file, (text) => sourceOfText(text, anchors), { everyMs: lookMs, report: say });
+  let reads = 0;
+  const read = async (text: string): Promise<CollateralSource> => {
+    const next = await sourceOfText(text, anchors);
+    reads += 1;
+    return next;
+  };
+  const followed = await followFile(file, read, { everyMs: lookMs, report: say });
   const source = () => followed.current();
   const warn = () => {
     const endsAt = source().endsAt();
@@ -65,6 +71,8 @@ async function fromFile(file: string, anchors: readonly TrustAnchor[], lookMs: n
     endorsementsFor: (bundle, certificates) => source().endorsementsFor(bundle, certificates),
     textFor: (bundle) => source().textFor(bundle),
     endsAt: () => source().endsAt(),
+    // A bundle is asked of nobody: it changes with its file alone.
+    changes: () => reads,
     close: async () => {
       clearInterval(timer);
       followed.close();

@@ -22,7 +22,7 @@ export type PolicyOptions = TrustOptions &
     dangerouslyAllowUnapprovedPolicy?: boolean;
   }>;
 
-const LOOK_MS = 500;
+const LOOK_MS = 200;
 
 type Approved = Readonly<{ text: string; effectiveFromIndex: number | null }>;
 

@@ -100,6 +100,7 @@ export async function openRouter(
       appraiser(evidence, nonce, await namedBlocks(evidence.bundle, source, chain), policy.current()),
     beacon,
     collateral: collateral.textFor,
+    collateralChanges: collateral.changes,
     policy: () => {
       const { text, digest, policy: now } = policy.current();
       return { text, digest, number: now.number };

@@ -137,18 +137,31 @@ export class Dispatcher<Id> {
    * Up to `count` of the workers, the likely fastest first, and a short reservation with each: better of two drawn at
    * random, so that requests that come together don't all go to the one that looks best; where a worker is known for the
    * prompt's prefix, that one first, if it is faster and not ahead of the others in requests.
+   * @param may which of them may be asked at all
    */
-  rank(workers: readonly Id[], work: Work, tags: Uint8Array | null, count: number): Id[] {
+  rank(
+    workers: readonly Id[],
+    work: Work,
+    tags: Uint8Array | null,
+    count: number,
+    may: (id: Id) => boolean = () => true,
+  ): Id[] {
     const now = this.#deps.now();
     const picked: Id[] = [];
-    const isGood = (id: Id) => this.#workers.get(id)?.breaker.state(now) === 'closed' && !picked.includes(id);
+    const isGood = (id: Id) =>
+      this.#workers.get(id)?.breaker.state(now) === 'closed' && !picked.includes(id) && may(id);
     const scoreOf = (id: Id, matched: number) => this.#predict(id, work, matched, now);
     while (picked.length < count) {
       const [first, second] = [this.#draw(workers, isGood), this.#draw(workers, isGood)];
       if (first === null || second === null) break;
       let best: Id = scoreOf(second, 0) < scoreOf(first, 0) ? second : first;
       const match = picked.length === 0 ? this.#matchOf(tags, now) : null;
-      if (match !== null && workers.includes(match.worker) && scoreOf(match.worker, match.tokens) < scoreOf(best, 0)) {
+      if (
+        match !== null &&
+        may(match.worker) &&
+        workers.includes(match.worker) &&
+        scoreOf(match.worker, match.tokens) < scoreOf(best, 0)
+      ) {
         best = match.worker;
       }
       picked.push(best);
@@ -156,7 +169,7 @@ export class Dispatcher<Id> {
     for (const id of workers) {
       // Fewer whose breaker is closed than asked for: the others are better than none.
       if (picked.length >= count) break;
-      if (this.#workers.has(id) && !picked.includes(id)) picked.push(id);
+      if (this.#workers.has(id) && !picked.includes(id) && may(id)) picked.push(id);
     }
     for (const id of picked) {
       const { load } = this.#workers.get(id) as Known<Id>;

@@ -39,6 +39,10 @@ export type InProcessOptions = Readonly<{
   /** What each channel may ask for; the router's own limits where absent. */
   accountLimits?: AccountLimits;
   modelPrices?: readonly ModelPrice[];
+  /** Waited for before evidence is judged. */
+  beforeAppraisal?: () => Promise<void>;
+  /** The router begins a request at the worker of this number. */
+  onDispatch?: (worker: number) => void;
   /** Counts what the router does. */
   meter?: Meter;
   /** Traces what it does. */

@@ -28,10 +28,13 @@ export class RouterKnowledge {
   text: string;
   policy: Policy;
   collateralOf: (bundle: Bytes) => string;
+  digest: Bytes;
+  collateralChanges = 0;
 
   constructor(text: string, collateralOf: (bundle: Bytes) => string) {
     this.text = text;
     this.policy = loadPolicy(text);
+    this.digest = policyDigest(this.policy);
     this.collateralOf = collateralOf;
   }
 
@@ -39,6 +42,12 @@ export class RouterKnowledge {
   change(changes: Readonly<Record<string, unknown>>): void {
     this.text = JSON.stringify({ ...JSON.parse(this.text), number: this.policy.number + 1, ...changes });
     this.policy = loadPolicy(this.text);
+    this.digest = policyDigest(this.policy);
+  }
+
+  learn(collateralOf: (bundle: Bytes) => string): void {
+    this.collateralOf = collateralOf;
+    this.collateralChanges += 1;
   }
 }
 
@@ -57,6 +66,7 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts) {
   const ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(randomness(32));
   const appraiseEvidence: RouterDeps['appraise'] = async ({ bundle }, nonce) => {
+    await options.beforeAppraisal?.();
     const judgedAt = Date.now();
     const { policy } = knows;
     const knownBlocks = [block];
@@ -85,7 +95,8 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts) {
     appraise: appraiseEvidence,
     beacon,
     collateral: async (bundle) => knows.collateralOf(bundle),
-    policy: () => ({ text: knows.text, number: knows.policy.number, digest: policyDigest(knows.policy) }),
+    collateralChanges: () => knows.collateralChanges,
+    policy: () => ({ text: knows.text, number: knows.policy.number, digest: knows.digest }),
     failed: (what, error) => {
       throw new Error(what, { cause: error });
     },

@@ -12,7 +12,7 @@ import { echoEngine, modelOf } from './engine.ts';
 import type { InProcessOptions, Serve } from './options.ts';
 import { randomness } from './randomness.ts';
 
-const ADMITTED_MS = 10_000;
+const ADMITTED_MS = 60_000;
 
 /** The workers of one network, each on a host of its own. */
 export class Workers {
@@ -21,6 +21,8 @@ export class Workers {
   readonly ended = new Set<number>();
   /** What the first worker runs for each request, once it is admitted. */
   serving: Serve | undefined;
+  /** Whose leases they are, by number. */
+  readonly leases = new Map<string, number>();
   readonly #address: string;
   readonly #machines: readonly Machine[];
   readonly #options: InProcessOptions;
@@ -65,7 +67,7 @@ export class Workers {
     const expected = this.#workers.length;
     const decided = () => this.events.filter(({ event }) => event === 'admitted' || event === 'refused').length;
     for (let waited = 0; decided() < expected; waited += 20) {
-      if (waited > ADMITTED_MS) throw new Error('the workers were neither admitted nor refused in 10 s');
+      if (waited > ADMITTED_MS) throw new Error('the workers were neither admitted nor refused in a minute');
       await new Promise((done) => setTimeout(done, 20));
     }
   }
@@ -95,6 +97,7 @@ export class Workers {
       ...link,
       serve: (lease: Bytes, spare, serve) => {
         this.serving ??= serve;
+        this.leases.set(toHex(lease), number);
         const parking = park?.(number) ?? link.serve;
         parking(lease, spare, misbehave?.(serve, number) ?? serve);
       },
