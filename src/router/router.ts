@@ -15,6 +15,7 @@ import { createTally } from './activity.ts';
 import { createAdministration } from './administration.ts';
 import { createAdmission, LEASE_MS_MAX } from './admission.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
+import { archivedOnce } from './archived-once.ts';
 import { createBatches } from './batches.ts';
 import { createDepartures } from './departures.ts';
 import { type Devices, ownDevices } from './devices.ts';
@@ -118,7 +119,7 @@ export function createRouter(
     fleet,
     devices,
     standings,
-    log,
+    log: archivedOnce(log),
     evictions,
     appraise: timedAppraisal(deps.appraise, meter, seconds),
     beacon: deps.beacon,

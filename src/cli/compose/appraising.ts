@@ -39,14 +39,14 @@ export function appraiserOf(collateral: Collateral): Appraiser {
     const knownBlocks = beacons.map(({ beacon, madeAt }): KnownBlock => {
       return { network: beacon.network, seqno: beacon.seqno, rootHash: beacon.blockRootHash, at: madeAt };
     });
-    const { endorsements, text } = await judgedWith(bundle, certificates, trust.trustAnchors);
+    const { endorsements, bytes } = await judgedWith(bundle, certificates, trust.trustAnchors);
     const judgedAt = Date.now();
     const given = { ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
     const appraisal = await appraise(given);
     return {
       appraisal,
       judgedAt,
-      collateral: utf8(text),
+      collateral: bytes,
       inputs: encodeRecordedInputs({ judgedAt, policyDigest: digest, nonce, knownBlocks }),
       result: earDigest(earOf(appraisal, trust.policy, judgedAt)),
     };
@@ -76,25 +76,31 @@ function trustOfOwner(text: string, anchors: readonly TrustAnchor[]): Trust {
   return trustUnder(policy, takesVendors ? anchors.filter(({ kind }) => kind === 'vendor') : anchors);
 }
 
+type JudgedWith = Readonly<{ endorsements: VendorEndorsements; bytes: Bytes }>;
+
 /**
  * Endorsements read from the very text that is archived and that clients are given: whoever makes the appraisal again
- * starts from the same bytes.
+ * starts from the same bytes. Workers of one platform share them: a router keeps what each was judged with.
  */
 function judgedWithOf(collateral: Collateral) {
-  const loaded = new BoundedMap<VendorEndorsements>(COLLATERALS_MAX);
+  const loaded = new BoundedMap<JudgedWith>(COLLATERALS_MAX);
   const nvidiaCache = new VerificationCache();
   return async (
     bundle: Bytes,
     certificates: readonly Bytes[],
     anchors: readonly TrustAnchor[],
-  ): Promise<Readonly<{ endorsements: VendorEndorsements; text: string }>> => {
+  ): Promise<JudgedWith> => {
     await collateral.endorsementsFor(bundle, certificates); // fetched where it has to be
     const text = await collateral.textFor(bundle);
     const { tee } = parseEvidenceBundle(bundle);
     const roots = anchors.map(({ spkiSha256 }) => toHex(spkiSha256)).join();
-    const key = `${tee}:${roots}:${toHex(sha256(utf8(text)))}`;
-    const endorsements = loaded.get(key) ?? (await loadVendorEndorsements(tee, text, anchors, nvidiaCache));
-    loaded.set(key, endorsements);
-    return { endorsements, text };
+    const bytes = utf8(text);
+    const key = `${tee}:${roots}:${toHex(sha256(bytes))}`;
+    const judgedWith = loaded.get(key) ?? {
+      endorsements: await loadVendorEndorsements(tee, text, anchors, nvidiaCache),
+      bytes,
+    };
+    loaded.set(key, judgedWith);
+    return judgedWith;
   };
 }

@@ -63,6 +63,8 @@ export type CollateralSource = Readonly<{
 }>;
 
 const PLATFORMS_MAX = 256;
+/** AMD's leaves are a chip's own: as many as a router has workers. */
+const SIGNERS_MAX = 16_384;
 
 /**
  * A bundle of collateral; or one platform's, `{"intel": …, "amd": …, "nvidia": …}` with one of each vendor, or Intel's alone under the
@@ -200,7 +202,7 @@ const LEAVES_MAX = 4;
 function amdOf(service: CollateralService, anchors: readonly TrustAnchor[]): VendorSource {
   const cache = new AmdCache();
   /** By signer, the leaves that were brought along and verified; none where the service has the leaf. */
-  const appraised = new BoundedMap<readonly Uint8Array[]>(PLATFORMS_MAX);
+  const appraised = new BoundedMap<readonly Uint8Array[]>(SIGNERS_MAX);
   const nameOf = ({ signer, chipId, reportedTcb }: ParsedSnpReport) =>
     `${signer}/${toHex(chipId)}/${toHex(reportedTcb)}`;
   const collateralOf = async (report: ParsedSnpReport, leaves: readonly Uint8Array[]) => {
