@@ -8,6 +8,7 @@ import { registerCollateral } from './commands/collateral.ts';
 import { registerGateway } from './commands/gateway.ts';
 import { registerHost } from './commands/host.ts';
 import { registerImage } from './commands/image.ts';
+import { registerImport } from './commands/import.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerLog } from './commands/log.ts';
 import { registerPolicy } from './commands/policy.ts';
@@ -34,6 +35,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerHost,
   registerImage,
   registerLog,
+  registerImport,
   registerAudit,
   registerChain,
   registerChannel,

@@ -59,6 +59,7 @@ export const KIND_OF_CODE = {
   MODEL_UNKNOWN: 'rejected',
   RECEIPT_UNKNOWN: 'rejected',
   STATE_LOCKED: 'rejected',
+  STORAGE_NOT_EMPTY: 'rejected',
   REQUEST_INVALID: 'rejected',
   REQUEST_UNSUPPORTED: 'rejected',
   REQUEST_TOO_LARGE: 'rejected',

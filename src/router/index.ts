@@ -48,6 +48,7 @@ export type {
 } from './ports.ts';
 export type { ModelPrice } from './prices.ts';
 export * from './release/index.ts';
+export { retireRouter } from './retire.ts';
 export { every } from './rounds.ts';
 export { createRouter, type RouterDeps } from './router.ts';
 export type { RouterService, WorkerRow } from './service.ts';

@@ -1,3 +1,5 @@
+export { COPY_TIMEOUT_MS, type CopiedTable, copyRows, requireEmpty } from './copy-rows.ts';
+export { type Imported, importLedger } from './import-ledger.ts';
 export * from './ledger.ts';
 export {
   type Ask,

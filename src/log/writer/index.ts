@@ -1,6 +1,7 @@
 export * from './blobs.ts';
 export * from './client.ts';
 export * from './http.ts';
+export { importLog } from './import.ts';
 export * from './log.ts';
 export * from './mirror.ts';
 export * from './mirror-client.ts';

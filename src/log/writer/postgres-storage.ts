@@ -5,7 +5,7 @@ import type { CosignedStore } from './cosigned-store.ts';
 import type { LockStore } from './lock-store.ts';
 import type { LogFiles, LogStorage } from './storage.ts';
 
-const SCHEMA = `
+export const LOG_SCHEMA = `
 CREATE TABLE IF NOT EXISTS log_head (
   id integer PRIMARY KEY CHECK (id = 1), origin text NOT NULL, size bigint NOT NULL,
   root bytea NOT NULL CHECK (length(root) = 32), checkpoint bytea NOT NULL);
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS log_file (path text COLLATE "C" PRIMARY KEY, bytes by
 CREATE TABLE IF NOT EXISTS log_cosigned (size bigint PRIMARY KEY, note bytea NOT NULL);
 `;
 /** Whoever holds this lock is the log's one sequencer. */
-const SEQUENCER_LOCK = 0x6c6f_6731; // "log1"
+export const SEQUENCER_LOCK = 0x6c6f_6731; // "log1"
 /** The character after "/": paths under a folder are between the two. */
 const AFTER_SLASH = '0';
 const READERS_MAX = 8;
@@ -38,7 +38,7 @@ export async function openPostgresStorage(
 ): Promise<LogStorage | null> {
   const database = await openPostgres({ connectionsMax: READERS_MAX, ...options });
   try {
-    await database.prepare(SCHEMA);
+    await database.prepare(LOG_SCHEMA);
     const session = await database.session();
     if (!(await elected(session.ask, stop, waiting))) {
       session.close();
