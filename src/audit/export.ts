@@ -44,6 +44,8 @@ export type ExportOptions = Readonly<{
   /** RFC 3161 time stamps (application/timestamp-reply) of kept checkpoints, by the size of the checkpoint. */
   timestamps?: ReadonlyMap<number, Bytes>;
   progress?: (done: number, of: number) => void;
+  /** Told of the bundle before it ends. */
+  made?: (bundle: Readonly<{ manifestSha256: Bytes; from: number; size: number }>) => void;
 }>;
 
 type Plan = Readonly<{
@@ -108,6 +110,7 @@ export async function* exportFiles(source: LogSource, options: ExportOptions): A
     absent: absent.sort(),
   };
   const bytes = canonicalJsonBytes(manifest);
+  options.made?.({ manifestSha256: sha256(bytes), from, size: to.size });
   yield { path: MANIFEST, bytes };
   if (options.exporter !== undefined) {
     yield { path: MANIFEST_NOTE, bytes: await signManifest(manifest, bytes, options.exporter) };

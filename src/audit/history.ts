@@ -153,6 +153,10 @@ export class History {
       case 'receipt-batch':
         this.batches.set(index, body.count as number);
         return;
+      case 'export':
+      case 'review':
+        this.#ofTooMany(index, leaf as Leaf<'export' | 'review'>, note);
+        return;
       case 'settlement':
         this.#settlement(index, leaf as Leaf<'settlement'>, note);
         return;
@@ -222,6 +226,13 @@ export class History {
     } else if (!this.workers.has(body.workerKey) && this.#from === 0) {
       note(finding('M5', 'error', 're-attested, and never admitted', about));
     }
+  }
+
+  /** Nobody takes away or looks through what is not there yet. */
+  #ofTooMany(index: number, { type, subject, body }: Leaf<'export' | 'review'>, note: Note): void {
+    if (body.size <= index) return;
+    const message = `a${type === 'export' ? 'n' : ''} ${type} of ${body.size} entries, before there were as many`;
+    note(finding('M8', 'error', message, { index, subject }));
   }
 
   #settlement(index: number, { subject, body }: Leaf<'settlement'>, note: Note): void {

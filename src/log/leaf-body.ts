@@ -3,6 +3,7 @@ import { isSize } from './size.ts';
 
 /** `sha256:` and 64 hex digits; `c1:` and hex for a commitment. */
 type DigestText = `sha256:${string}`;
+type CommitmentText = `c1:${string}`;
 type Extra = { readonly [field: string]: Json | undefined };
 
 type Admission = Readonly<{
@@ -67,6 +68,10 @@ export type LeafBody = Readonly<{
   /** `awaySince`: the time of the entry before, where the log was away since. */
   heartbeat: Readonly<{ queueDepth: number; awaySince?: number }> & Extra;
   incident: Readonly<{ class: string; text: DigestText }> & Extra;
+  /** Somebody made a bundle of entries [from, size). `bundle`: of its manifest. `by`: null where nobody was asked who he is. */
+  export: Readonly<{ bundle: DigestText; from: number; size: number; by: CommitmentText | null }> & Extra;
+  /** Somebody looked through a bundle of the log of `size` entries, and this is what it came to. */
+  review: Readonly<{ bundle: DigestText; size: number; verdict: string; by: CommitmentText | null }> & Extra;
 }>;
 export type LeafType = keyof LeafBody;
 
@@ -74,6 +79,8 @@ type Rule = (value: unknown) => boolean;
 const TEXT_CHARACTERS_MAX = 2000;
 const text: Rule = (value) => typeof value === 'string' && value.length > 0 && value.length <= TEXT_CHARACTERS_MAX;
 const digest: Rule = (value) => typeof value === 'string' && /^sha256:[0-9a-f]{64}$/.test(value);
+const committed: Rule = (value) => typeof value === 'string' && /^c1:[0-9a-f]{64}$/.test(value);
+const verdict: Rule = (value) => value === 'verified' || value === 'refused' || value === 'incomplete';
 const secretId: Rule = (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
 const count: Rule = isSize;
 const flag: Rule = (value) => typeof value === 'boolean';
@@ -135,4 +142,6 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
   'key-refused': { ...admission, secret: secretId, failedChecks: listOf(text, 1) },
   heartbeat: { queueDepth: count, awaySince: absentOr(count) },
   incident: { class: text, text: digest },
+  export: { bundle: digest, from: count, size: count, by: orNull(committed) },
+  review: { bundle: digest, size: count, verdict, by: orNull(committed) },
 };

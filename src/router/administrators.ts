@@ -13,6 +13,8 @@ export const ROLES_OF = {
   ProposePolicy: ['policy-author'],
   ApprovePolicy: ['approver'],
   GetProposal: ['policy-author', 'approver', 'auditor'],
+  RecordExport: ['auditor'],
+  RecordReview: ['auditor'],
 } as const satisfies Record<string, readonly AdministratorRole[]>;
 export type AdministrationMethod = keyof typeof ROLES_OF;
 

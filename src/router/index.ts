@@ -9,6 +9,13 @@ export {
 } from './administrators.ts';
 export type { AppraiseEvidence, JudgedEvidence } from './admission-deps.ts';
 export { createAnchoring } from './anchoring.ts';
+export {
+  type AuditRecord,
+  type ExportMade,
+  REVIEW_VERDICTS,
+  type ReviewMade,
+  type ReviewVerdict,
+} from './audit-records.ts';
 export { type Devices, sharedDevices } from './devices.ts';
 export {
   ACCOUNT_NAME,

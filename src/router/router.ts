@@ -16,6 +16,7 @@ import { createAdministration } from './administration.ts';
 import { createAdmission, LEASE_MS_MAX } from './admission.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
 import { archivedOnce } from './archived-once.ts';
+import { createAuditRecords } from './audit-records.ts';
 import { createBatches } from './batches.ts';
 import { createDepartures } from './departures.ts';
 import { type Devices, ownDevices } from './devices.ts';
@@ -243,6 +244,7 @@ export function createRouter(
     },
     park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
     ...createAdministration({ source: deps.source, fleet, dispatcher, now, policy: deps.policy, totals }),
+    ...createAuditRecords({ log, source: deps.source, now, randomness: deps.randomness }),
     watchChannels: accounts.watch,
     async close() {
       await departures.close();

@@ -1,6 +1,7 @@
 import type { ChannelAccount, DelegationAsk, VoucherAsk } from '../chain/index.ts';
 import type { Bytes, SpanContext, UnixMs } from '../core/index.ts';
 import type { LoggedEntry, OfferEntry, SealedOpen, WorkerToRouter } from '../session/index.ts';
+import type { AuditRecords } from './audit-records.ts';
 import type { InferClient, InferInput, ServeLink, WorkerControl } from './links.ts';
 import type { SignedPrice } from './prices.ts';
 import type { RouterSnapshot } from './snapshot.ts';
@@ -56,4 +57,5 @@ export type RouterService = Readonly<{
   policy(): Readonly<{ policy: string; digest: Bytes }>;
   snapshot(): RouterSnapshot;
   status(): RouterStatus;
-}>;
+}> &
+  AuditRecords;

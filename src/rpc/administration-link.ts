@@ -1,8 +1,10 @@
 import { CodedError, toHex, type UnixMs } from '../core/index.ts';
+import type { AuditRecord, ExportMade, ReviewMade } from '../router/index.ts';
 import { ask, openChannel } from './ask.ts';
 import { bytesOf } from './bytes.ts';
 import { v1 } from './package.ts';
 import { type ClientTls, clientDoor } from './tls.ts';
+import type { AuditRecord__Output } from './wire/chrysalis/v1/AuditRecord.ts';
 import type { GetStatusResponse__Output } from './wire/chrysalis/v1/GetStatusResponse.ts';
 import type { PolicyProposal__Output } from './wire/chrysalis/v1/PolicyProposal.ts';
 
@@ -17,7 +19,8 @@ export type AdministrationLink = ReturnType<typeof connectToAdministration>;
 /** @param address `host:port` @throws CodedError CONFIG_INVALID */
 export function connectToAdministration(address: string, now: () => UnixMs, tls?: ClientTls) {
   const router = openChannel(clientDoor(address, tls), now);
-  const { ApprovePolicy, DrainWorker, GetPolicy, GetProposal, GetStatus, ProposePolicy } = v1.Administration.service;
+  const { service } = v1.Administration;
+  const { ApprovePolicy, DrainWorker, GetPolicy, GetProposal, GetStatus, ProposePolicy } = service;
   const until = (ms = DEADLINE_MS) => ({ deadline: now() + ms });
   return {
     async drainWorker(workerId: Uint8Array, reason: string): Promise<void> {
@@ -30,8 +33,21 @@ export function connectToAdministration(address: string, now: () => UnixMs, tls?
       proposalFromWire(await ask(router, ApprovePolicy, { approvals: Buffer.from(approvals) }, until())),
     proposal: async () => proposalFromWire(await ask(router, GetProposal, {}, until())),
     status: async (withinMs?: number) => statusFromWire(await ask(router, GetStatus, {}, until(withinMs))),
+    recordExport: async ({ manifestSha256, from, size }: ExportMade) => {
+      const made = { manifestSha256: Buffer.from(manifestSha256), from: String(from), size: String(size) };
+      return recordFromWire(await ask(router, service.RecordExport, made, until()));
+    },
+    recordReview: async ({ manifestSha256, size, verdict }: ReviewMade) => {
+      const made = { manifestSha256: Buffer.from(manifestSha256), size: String(size), verdict };
+      return recordFromWire(await ask(router, service.RecordReview, made, until()));
+    },
     close: () => router.close(),
   };
+}
+
+function recordFromWire({ index, account, salt }: AuditRecord__Output): AuditRecord {
+  const opening = account === '' ? null : { account, salt: bytesOf(salt) };
+  return { index: whole(index), opening };
 }
 
 function proposalFromWire({ policyDigest, approvals, ...wire }: PolicyProposal__Output) {

@@ -3,8 +3,10 @@ import { asCodedError, type Clock, CodedError, type ErrorCode } from '../core/in
 import type {
   AdministrationMethod,
   Administrators,
+  AuditRecord,
   PolicyDesk,
   PolicyProposal,
+  ReviewVerdict,
   RouterService,
   RouterStatus,
 } from '../router/index.ts';
@@ -17,6 +19,8 @@ import { type ServerTls, serverTlsOptions } from './tls.ts';
 import type { ApprovePolicyRequest__Output } from './wire/chrysalis/v1/ApprovePolicyRequest.ts';
 import type { GetStatusResponse } from './wire/chrysalis/v1/GetStatusResponse.ts';
 import type { ProposePolicyRequest__Output } from './wire/chrysalis/v1/ProposePolicyRequest.ts';
+import type { RecordExportRequest__Output } from './wire/chrysalis/v1/RecordExportRequest.ts';
+import type { RecordReviewRequest__Output } from './wire/chrysalis/v1/RecordReviewRequest.ts';
 
 /** One call of somebody with a role: who (null where nobody is asked who he is), what, and what came of it. */
 export type AdministrationCall = Readonly<{
@@ -43,7 +47,7 @@ export type AdministrationOptions = Readonly<{
 function methodsOf(
   router: RouterService,
   policies: PolicyDesk | null,
-): Record<AdministrationMethod, (ask: never) => unknown> {
+): Record<AdministrationMethod, (ask: never, account: string | null) => unknown> {
   const desk = (): PolicyDesk => {
     if (policies !== null) return policies;
     throw new CodedError('REQUEST_UNSUPPORTED', 'this router was given no --policy-approvers: nobody can sign here');
@@ -65,6 +69,20 @@ function methodsOf(
     },
     GetPolicy: () => ({ policy: router.policy().policy, policyDigest: router.policy().digest }),
     GetStatus: () => statusToWire(router.status()),
+    RecordExport: async ({ manifestSha256, from, size }: RecordExportRequest__Output, account) =>
+      recordToWire(
+        await router.recordExport(
+          { manifestSha256: bytesOf(manifestSha256), from: sizeOf(from), size: sizeOf(size) },
+          account,
+        ),
+      ),
+    RecordReview: async ({ manifestSha256, size, verdict }: RecordReviewRequest__Output, account) =>
+      recordToWire(
+        await router.recordReview(
+          { manifestSha256: bytesOf(manifestSha256), size: sizeOf(size), verdict: verdict as ReviewVerdict },
+          account,
+        ),
+      ),
   };
 }
 
@@ -73,7 +91,7 @@ type Handler = grpc.handleUnaryCall<unknown, unknown>;
 /** Asks who calls before it does anything. */
 function guarded(
   method: AdministrationMethod,
-  run: (ask: never) => unknown,
+  run: (ask: never, account: string | null) => unknown,
   { administrators, called, now }: AdministrationOptions,
 ): Handler {
   const report = (account: string | null, error: unknown) =>
@@ -89,7 +107,7 @@ function guarded(
     }
     const observed = async (ask: unknown) => {
       try {
-        const value = await run(ask as never);
+        const value = await run(ask as never, account);
         report(account, null);
         return value;
       } catch (error) {
@@ -99,6 +117,17 @@ function guarded(
     };
     unary(observed, now)(call, answer);
   };
+}
+
+/** A number that no log reaches is none. @throws CodedError AUDIT_RANGE_INVALID */
+function sizeOf(text: string): number {
+  const size = Number(text);
+  if (Number.isSafeInteger(size)) return size;
+  throw new CodedError('AUDIT_RANGE_INVALID', 'no log has as many entries');
+}
+
+function recordToWire({ index, opening }: AuditRecord) {
+  return { index: String(index), account: opening?.account ?? '', salt: opening?.salt ?? new Uint8Array(0) };
 }
 
 function proposalToWire({ text, approvals, digest, missing, ...rest }: PolicyProposal) {

@@ -19,7 +19,7 @@ import {
   worker,
 } from './attack.ts';
 import { STATE } from './attacks-state.ts';
-import { audit, developmentText, honest, NOW, problemsOf, repack, Scene } from './scene.ts';
+import { audit, developmentText, digestOf, honest, NOW, problemsOf, repack, Scene } from './scene.ts';
 
 const ENTRIES: readonly Attack[] = [
   { what: 'an entry that is no leaf', bundle: scene(async (made) => made.raw(utf8('not json'))), finds: ['V6'] },
@@ -282,6 +282,18 @@ const ENTRIES: readonly Attack[] = [
         files.set('timestamps/2.tsr', concat(utf8('token'), sha256(utf8('x')))),
       ),
     finds: ['V16'],
+  },
+  {
+    what: 'a review of more entries than there were',
+    bundle: scene((made) =>
+      made.add({
+        type: 'review',
+        subject: 'audits:router-test',
+        body: { bundle: digestOf(utf8('m')), size: made.entries.length + 1, verdict: 'verified', by: null },
+      }),
+    ),
+    finds: ['V6'],
+    rules: ['M8'],
   },
   {
     what: 'an admission under a policy that is not in force',

@@ -338,6 +338,8 @@ const KNOWN: Record<string, true> = {
   'log-closed': true,
   'state-snapshot': true,
   'retention-run': true,
+  export: true,
+  review: true,
 };
 
 /** Sizes of the checkpoints of {@link honest}: after the policy and its images, before the last entry, and the newest. */

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ed25519Key } from '#crypto';
+import { type Opening, opens, parseOpenings } from '../../src/audit/index.ts';
 import { openAdminDoor, rolesOf } from '../../src/cli/compose/admin-door.ts';
 import { clientTls } from '../../src/cli/compose/client-tls.ts';
 import { secretOf } from '../../src/cli/compose/files.ts';
 import { openPolicyDesk } from '../../src/cli/compose/policy-desk.ts';
 import { toHex } from '../../src/core/index.ts';
+import { commitment } from '../../src/log/index.ts';
 import { type AdministrationMethod, type AdministratorRole, ROLES_OF } from '../../src/router/index.ts';
 import { ask, openChannel } from '../../src/rpc/ask.ts';
 import {
@@ -19,6 +21,7 @@ import {
 } from '../../src/rpc/index.ts';
 import { v1 } from '../../src/rpc/package.ts';
 import { clientDoor } from '../../src/rpc/tls.ts';
+import { policyText, Scene } from '../audit/scene.ts';
 import { runHere } from '../cli/in-process.ts';
 import { type InProcess, startInProcess } from './in-process.ts';
 
@@ -84,6 +87,14 @@ const CALLS: Readonly<Record<AdministrationMethod, [Call, string]>> = {
   GetProposal: [(link) => link.proposal(), 'NOT_FOUND'],
   ProposePolicy: [(link) => link.propose('{}', new Uint8Array(0)), 'POLICY_INVALID'],
   ApprovePolicy: [(link) => link.approve(new Uint8Array(0)), 'NOT_FOUND'],
+  RecordExport: [
+    (link) => link.recordExport({ manifestSha256: new Uint8Array(32), from: 9, size: 3 }),
+    'AUDIT_RANGE_INVALID',
+  ],
+  RecordReview: [
+    (link) => link.recordReview({ manifestSha256: new Uint8Array(32), size: 1e9, verdict: 'verified' }),
+    'AUDIT_RANGE_INVALID',
+  ],
   DrainWorker: [(link) => link.drainWorker(Buffer.from(REFUSED_ID, 'hex'), 'a test'), 'NOT_FOUND'],
 };
 
@@ -138,7 +149,57 @@ test('each method answers its roles and refuses every other one', async () => {
     expect(await codeOf('nora', call), `${method} by somebody unknown`).toBe('IDENTITY_REFUSED');
     expect(await codeOf(null, call), `${method} without a certificate`).toBe('IDENTITY_REFUSED');
   }
-  expect([...seen].sort()).toEqual(['NOT_FOUND', 'POLICY_INVALID', 'ROLE_REFUSED', 'done']);
+  expect([...seen].sort()).toEqual(['AUDIT_RANGE_INVALID', 'NOT_FOUND', 'POLICY_INVALID', 'ROLE_REFUSED', 'done']);
+}, 30_000);
+
+test('`audit verify --admin` has a review written, and keeps what opens it', async () => {
+  const scene = new Scene();
+  await scene.open();
+  await scene.checkpoint();
+  writeFileSync(inFolder('one.audit.tar.gz'), await scene.bundle());
+  writeFileSync(inFolder('log-policy.txt'), policyText);
+  const args = ['audit', 'verify', inFolder('one.audit.tar.gz'), '--policy', inFolder('log-policy.txt')];
+  const opening = inFolder('opening.jsonl');
+  expect((await runHere(...args, '--opening', opening)).code).toBe(2);
+  expect((await runHere(...args, ...flagsOf('olga'), '--json')).code).toBe(1);
+  const before = (await network.entries()).length;
+  const { code, out } = await runHere(...args, ...flagsOf('aude'), '--opening', opening);
+  expect([code, out]).toEqual([0, expect.stringMatching(/VERIFIED.*logged +entry \d+ says so/s)]);
+  const [one] = parseOpenings(readFileSync(opening, 'utf8'));
+  const entry = (await network.entries())[one?.index ?? -1];
+  expect([one?.index ?? 0, entry?.type, one?.value]).toEqual([expect.any(Number), 'review', 'aude']);
+  expect(one?.index).toBeGreaterThanOrEqual(before);
+  expect(opens(entry?.body as never, one as Opening)).toBe(true);
+}, 30_000);
+
+test('who took the log away, and who looked through it, stands in the log as a commitment that opens', async () => {
+  const size = (await network.entries()).length;
+  const manifestSha256 = new Uint8Array(32).fill(7);
+  const made = await linked('aude', (link) => link.recordExport({ manifestSha256, from: 1, size }));
+  const seen = await linked('aude', (link) => link.recordReview({ manifestSha256, size, verdict: 'incomplete' }));
+  const entries = await network.entries();
+  const bundle = `sha256:${'07'.repeat(32)}`;
+  expect(entries[made.index]).toMatchObject({ type: 'export', body: { bundle, from: 1, size } });
+  expect(entries[seen.index]).toMatchObject({ type: 'review', body: { bundle, size, verdict: 'incomplete' } });
+  for (const { index, opening } of [made, seen]) {
+    expect(opening?.account).toBe('aude');
+    expect(entries[index]?.body.by).toBe(commitment(opening?.salt as Uint8Array, 'aude'));
+    expect(JSON.stringify(entries[index])).not.toContain('aude');
+  }
+  expect(await network.audit()).toEqual([]);
+  // Nobody writes the log full, and nothing is written of what is not there.
+  const more = () => linked('aude', (link) => link.recordReview({ manifestSha256, size, verdict: 'verified' }));
+  const codes = await Promise.all(
+    Array.from({ length: 25 }, () =>
+      more().then(
+        () => 'done',
+        ({ code }) => code,
+      ),
+    ),
+  );
+  expect(codes).toContain('TOO_MANY_REQUESTS');
+  const wrong = { manifestSha256: manifestSha256.subarray(1), from: 0, size };
+  expect(await codeOf('aude', (link) => link.recordExport(wrong))).toBe('AUDIT_RANGE_INVALID');
 }, 30_000);
 
 test('in clear nobody is answered', async () => {

@@ -42,8 +42,11 @@ test('a network starts', async () => {
 
 test('what the network logged is exported, verified offline, mirrored and monitored without a finding', () => {
   const sign = ['--sign-as', 'auditor.test/e', '--key', join(folder, 'exporter.secret')];
-  const exported = run('audit', 'export', '--log', log, ...POLICY, '--out', bundle, ...sign, '--json');
+  const { admin } = JSON.parse(readFileSync(join(folder, 'network.json'), 'utf8')) as { admin: string };
+  const tell = ['--admin', admin];
+  const exported = run('audit', 'export', '--log', log, ...POLICY, '--out', bundle, ...sign, ...tell, '--json');
   expect(exported).toMatchObject({ status: 0, err: '' });
+  expect(JSON.parse(exported.out).recorded).toMatch(/^entry \d+ says so$/);
   const exporter = ['--exporter', (JSON.parse(exported.out) as { exporter: string }).exporter];
   const jsonl = join(folder, 'entries.jsonl');
   const verified = run(
@@ -54,6 +57,7 @@ test('what the network logged is exported, verified offline, mirrored and monito
     ...SIMULATED,
     ...chain,
     ...exporter,
+    ...tell,
     '--json',
     '--jsonl',
     jsonl,
@@ -90,6 +94,11 @@ test('what the network logged is exported, verified offline, mirrored and monito
     '--once',
     '--json',
   );
+  // Who took the log away and who looked through it stands in the next bundle.
+  const next = join(folder, 'next.audit.tar.gz');
+  expect(run('audit', 'export', '--log', log, ...POLICY, '--out', next, '--json').status).toBe(0);
+  const again = JSON.parse(run('audit', 'verify', next, ...POLICY, ...SIMULATED, ...chain, '--json').out);
+  expect([again.verdict, again.counts.export, again.counts.review]).toEqual(['verified', 1, 1]);
   // What today's file does not hold (a key service of AMD's) is a warning and no finding of an error.
   expect([monitor.status, monitor.out.includes('"severity":"error"')]).toEqual([0, false]);
 }, 90_000);

@@ -7,24 +7,27 @@ import { ed25519Key } from '#crypto';
 import { type Exporter, exportBundle, httpSource, TOKEN_BYTES_MAX } from '../../audit/index.ts';
 import { type Bytes, CodedError } from '../../core/index.ts';
 import { formatVkey, KEY_TYPE, verifierKey } from '../../log/index.ts';
+import type { ExportMade } from '../../router/index.ts';
 import { readBounded, secretOf } from '../compose/files.ts';
 import { readLogPolicy } from '../log/keys.ts';
 import { codedFromSystem } from '../output.ts';
 import { VERSION } from '../version.ts';
 import { progressOf } from './progress.ts';
+import { checkRecordOptions, type RecordOptions, recorded } from './record.ts';
 
-export type ExportOptions = Readonly<{
-  log: string;
-  policy: string;
-  out: string;
-  from: number;
-  by: string;
-  purpose: string;
-  signAs?: string;
-  key?: string;
-  timestamps?: string;
-  json?: boolean;
-}>;
+export type ExportOptions = RecordOptions &
+  Readonly<{
+    log: string;
+    policy: string;
+    out: string;
+    from: number;
+    by: string;
+    purpose: string;
+    signAs?: string;
+    key?: string;
+    timestamps?: string;
+    json?: boolean;
+  }>;
 
 const SECRET = '.secret';
 /** One a day for twenty years. */
@@ -33,7 +36,9 @@ const TIMESTAMPS_MAX = 8_192;
 /** `chrysalis audit export`: whole or not at all. */
 export async function runExport(options: ExportOptions): Promise<void> {
   const bar = progressOf(options.json === true);
+  checkRecordOptions(options);
   const exporter = exporterOf(options);
+  const made: ExportMade[] = [];
   const draft = `${options.out}.${process.pid}.draft`;
   const bundle = exportBundle(httpSource(options.log, fetch), {
     policy: readLogPolicy(options.policy),
@@ -42,6 +47,7 @@ export async function runExport(options: ExportOptions): Promise<void> {
     purpose: options.purpose,
     tool: `chrysalis ${VERSION}`,
     progress: (done, of) => bar.show('exporting files', done, of),
+    made: (one) => made.push(one),
     ...(exporter === null ? {} : { exporter }),
     ...(options.timestamps === undefined ? {} : { timestamps: readTimestamps(options.timestamps) }),
   });
@@ -55,12 +61,15 @@ export async function runExport(options: ExportOptions): Promise<void> {
     await rm(draft, { force: true });
   }
   const vkey = exporter === null ? null : formatVkey(exporter.key);
+  const said = () => recorded(options, (link) => link.recordExport(made[0] as ExportMade));
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify({ bundle: options.out, exporter: vkey })}\n`);
+    process.stdout.write(`${JSON.stringify({ bundle: options.out, exporter: vkey, recorded: await said() })}\n`);
     return;
   }
   console.log(`${options.out}   check it: chrysalis audit verify ${options.out} --policy ${options.policy}`);
   if (vkey !== null) console.log(`signed by ${vkey}   give that to the auditor by another way: --exporter`);
+  const record = await said();
+  if (record !== null) console.log(record);
 }
 
 /** Answers of stamping authorities in a folder, `SIZE.tsr` each; other files there are left alone. @throws CodedError CONFIG_INVALID */

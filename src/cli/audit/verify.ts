@@ -19,7 +19,7 @@ import {
   type Pack,
   verifyBundle,
 } from '../../audit/index.ts';
-import { CodedError, rfc3339 } from '../../core/index.ts';
+import { CodedError, fromHex, rfc3339 } from '../../core/index.ts';
 import { writeDurably } from '../compose/files.ts';
 import { EXIT, type ExitCode, labelled, type Paint, printable, processSink } from '../output.ts';
 import { type AnchorOptions, anchorReader } from './anchor.ts';
@@ -27,10 +27,12 @@ import { type Effort, effortFromNow } from './effort.ts';
 import { openBundle } from './open-bundle.ts';
 import { createAuditPool } from './pool.ts';
 import { progressOf } from './progress.ts';
+import { checkRecordOptions, type RecordOptions, recorded } from './record.ts';
 import { loadAuditTrust, type TrustOptions } from './trust.ts';
 
 export type VerifyOptions = TrustOptions &
   AnchorOptions &
+  RecordOptions &
   Readonly<{
     report?: string;
     verdict?: string;
@@ -50,6 +52,7 @@ export async function runVerify(path: string, options: VerifyOptions): Promise<E
   const packs = (options.pack ?? []).map(packOf);
   const trust = loadAuditTrust(options);
   const anchored = anchorReader(options);
+  checkRecordOptions(options);
   const bar = progressOf(options.json === true);
   const effort = effortFromNow();
   const bundle = await openBundle(path, {
@@ -69,12 +72,22 @@ export async function runVerify(path: string, options: VerifyOptions): Promise<E
       const width = Math.min(process.stdout.columns ?? 100, 120);
       process.stdout.write(screen(report, effort(), processSink().paint, width));
     }
+    await recordReview(report, options);
     return EXIT_OF[report.verdict];
   } finally {
     bar.clear();
     await pool.close();
     bundle.close();
   }
+}
+
+/** The report is out by now, whatever comes of this. */
+async function recordReview({ manifestSha256, to: size, verdict }: AuditReport, options: VerifyOptions): Promise<void> {
+  const review = { manifestSha256: fromHex(manifestSha256), size, verdict };
+  const record = await recorded(options, (link) => link.recordReview(review));
+  if (record === null) return;
+  if (options.json === true) process.stderr.write(`${JSON.stringify({ event: 'recorded', record })}\n`);
+  else process.stdout.write(`${labelled('logged', record, Math.min(process.stdout.columns ?? 100, 120), 2, 8)}\n`);
 }
 
 /** `chrysalis audit report`: the same check, and all that can be written of it. */

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { ExportOptions } from '../audit/export.ts';
 import type { LookOptions } from '../audit/look.ts';
 import type { VerifyOptions } from '../audit/verify.ts';
+import { addDoorOptions } from './client-options.ts';
 import { whole } from './whole.ts';
 
 function instant(text: string): number {
@@ -27,9 +28,18 @@ export function registerAudit(program: Command): void {
   registerPage(audit);
 }
 
+/** To have it written into the log that this was done. */
+function withRecord(command: Command): Command {
+  return addDoorOptions(command)
+    .option(
+      '--admin <address>',
+      'host:port of the administration of a router of this log: an entry will say that you did this (role auditor)',
+    )
+    .option('--opening <file>', 'write what shows that it was you: the entry has a commitment');
+}
+
 function registerExport(audit: Command): void {
-  audit
-    .command('export')
+  withRecord(audit.command('export'))
     .description('write a bundle: every entry of a log from --from on, and every file they name')
     .requiredOption('--log <url>', 'where the log is served')
     .requiredOption(...POLICY)
@@ -75,9 +85,9 @@ function registerVerify(audit: Command): void {
     .command('verify <bundle>')
     .summary('check a bundle offline, each appraisal at the instant it was made')
     .description(
-      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No clock, and no network but for --chain. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
+      'Checks V1 to V18: files, signatures, completeness, times, policies, every appraisal made again with the collateral of its day, batches, anchors. No clock, and no network but for --chain and --admin. Exits 0 where all passed, 1 where one failed, 2 where the bundle cannot be used, 3 where something could not be looked at.',
     );
-  withTrust(verify)
+  withRecord(withTrust(verify))
     .option('--report <file>', 'write a report for people (HTML, one file)')
     .option('--oscal <file>', 'write OSCAL assessment results')
     .option('--csv <file>', 'write the entries as a table')

@@ -3,6 +3,7 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { ApprovePolicyRequest as _chrysalis_v1_ApprovePolicyRequest, ApprovePolicyRequest__Output as _chrysalis_v1_ApprovePolicyRequest__Output } from '../../chrysalis/v1/ApprovePolicyRequest.ts';
+import type { AuditRecord as _chrysalis_v1_AuditRecord, AuditRecord__Output as _chrysalis_v1_AuditRecord__Output } from '../../chrysalis/v1/AuditRecord.ts';
 import type { DrainWorkerRequest as _chrysalis_v1_DrainWorkerRequest, DrainWorkerRequest__Output as _chrysalis_v1_DrainWorkerRequest__Output } from '../../chrysalis/v1/DrainWorkerRequest.ts';
 import type { DrainWorkerResponse as _chrysalis_v1_DrainWorkerResponse, DrainWorkerResponse__Output as _chrysalis_v1_DrainWorkerResponse__Output } from '../../chrysalis/v1/DrainWorkerResponse.ts';
 import type { GetPolicyRequest as _chrysalis_v1_GetPolicyRequest, GetPolicyRequest__Output as _chrysalis_v1_GetPolicyRequest__Output } from '../../chrysalis/v1/GetPolicyRequest.ts';
@@ -14,6 +15,8 @@ import type { ListWorkersRequest as _chrysalis_v1_ListWorkersRequest, ListWorker
 import type { ListWorkersResponse as _chrysalis_v1_ListWorkersResponse, ListWorkersResponse__Output as _chrysalis_v1_ListWorkersResponse__Output } from '../../chrysalis/v1/ListWorkersResponse.ts';
 import type { PolicyProposal as _chrysalis_v1_PolicyProposal, PolicyProposal__Output as _chrysalis_v1_PolicyProposal__Output } from '../../chrysalis/v1/PolicyProposal.ts';
 import type { ProposePolicyRequest as _chrysalis_v1_ProposePolicyRequest, ProposePolicyRequest__Output as _chrysalis_v1_ProposePolicyRequest__Output } from '../../chrysalis/v1/ProposePolicyRequest.ts';
+import type { RecordExportRequest as _chrysalis_v1_RecordExportRequest, RecordExportRequest__Output as _chrysalis_v1_RecordExportRequest__Output } from '../../chrysalis/v1/RecordExportRequest.ts';
+import type { RecordReviewRequest as _chrysalis_v1_RecordReviewRequest, RecordReviewRequest__Output as _chrysalis_v1_RecordReviewRequest__Output } from '../../chrysalis/v1/RecordReviewRequest.ts';
 
 export interface AdministrationClient extends grpc.Client {
   ApprovePolicy(argument: _chrysalis_v1_ApprovePolicyRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_PolicyProposal__Output>): grpc.ClientUnaryCall;
@@ -79,6 +82,24 @@ export interface AdministrationClient extends grpc.Client {
   proposePolicy(argument: _chrysalis_v1_ProposePolicyRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_PolicyProposal__Output>): grpc.ClientUnaryCall;
   proposePolicy(argument: _chrysalis_v1_ProposePolicyRequest, callback: grpc.requestCallback<_chrysalis_v1_PolicyProposal__Output>): grpc.ClientUnaryCall;
   
+  RecordExport(argument: _chrysalis_v1_RecordExportRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  RecordExport(argument: _chrysalis_v1_RecordExportRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  RecordExport(argument: _chrysalis_v1_RecordExportRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  RecordExport(argument: _chrysalis_v1_RecordExportRequest, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordExport(argument: _chrysalis_v1_RecordExportRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordExport(argument: _chrysalis_v1_RecordExportRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordExport(argument: _chrysalis_v1_RecordExportRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordExport(argument: _chrysalis_v1_RecordExportRequest, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  
+  RecordReview(argument: _chrysalis_v1_RecordReviewRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  RecordReview(argument: _chrysalis_v1_RecordReviewRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  RecordReview(argument: _chrysalis_v1_RecordReviewRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  RecordReview(argument: _chrysalis_v1_RecordReviewRequest, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordReview(argument: _chrysalis_v1_RecordReviewRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordReview(argument: _chrysalis_v1_RecordReviewRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordReview(argument: _chrysalis_v1_RecordReviewRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  recordReview(argument: _chrysalis_v1_RecordReviewRequest, callback: grpc.requestCallback<_chrysalis_v1_AuditRecord__Output>): grpc.ClientUnaryCall;
+  
 }
 
 export interface AdministrationHandlers extends grpc.UntypedServiceImplementation {
@@ -96,6 +117,10 @@ export interface AdministrationHandlers extends grpc.UntypedServiceImplementatio
   
   ProposePolicy: grpc.handleUnaryCall<_chrysalis_v1_ProposePolicyRequest__Output, _chrysalis_v1_PolicyProposal>;
   
+  RecordExport: grpc.handleUnaryCall<_chrysalis_v1_RecordExportRequest__Output, _chrysalis_v1_AuditRecord>;
+  
+  RecordReview: grpc.handleUnaryCall<_chrysalis_v1_RecordReviewRequest__Output, _chrysalis_v1_AuditRecord>;
+  
 }
 
 export interface AdministrationDefinition extends grpc.ServiceDefinition {
@@ -106,4 +131,6 @@ export interface AdministrationDefinition extends grpc.ServiceDefinition {
   GetStatus: MethodDefinition<_chrysalis_v1_GetStatusRequest, _chrysalis_v1_GetStatusResponse, _chrysalis_v1_GetStatusRequest__Output, _chrysalis_v1_GetStatusResponse__Output>
   ListWorkers: MethodDefinition<_chrysalis_v1_ListWorkersRequest, _chrysalis_v1_ListWorkersResponse, _chrysalis_v1_ListWorkersRequest__Output, _chrysalis_v1_ListWorkersResponse__Output>
   ProposePolicy: MethodDefinition<_chrysalis_v1_ProposePolicyRequest, _chrysalis_v1_PolicyProposal, _chrysalis_v1_ProposePolicyRequest__Output, _chrysalis_v1_PolicyProposal__Output>
+  RecordExport: MethodDefinition<_chrysalis_v1_RecordExportRequest, _chrysalis_v1_AuditRecord, _chrysalis_v1_RecordExportRequest__Output, _chrysalis_v1_AuditRecord__Output>
+  RecordReview: MethodDefinition<_chrysalis_v1_RecordReviewRequest, _chrysalis_v1_AuditRecord, _chrysalis_v1_RecordReviewRequest__Output, _chrysalis_v1_AuditRecord__Output>
 }
