@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchLine } from '../report.ts';
+import { benchGrowth } from './growth.ts';
 import { makePattern, type Pattern, SHAPES } from './patterns.ts';
 import { plotOf, type Run, reportOf, type Summary, summaryOf } from './plot.ts';
 import { type MakePolicy, POLICIES } from './policies.ts';
@@ -62,7 +63,7 @@ function withEarlier(summary: Summary, folder: string): Summary {
 const sizeText = ({ workers, seed }: Size, { requests }: Run) =>
   `${workers.toLocaleString('en-US')} workers, ${requests.toLocaleString('en-US')} requests, seed ${seed}`;
 
-/** A small fleet, as part of all benchmarks. */
+/** A small fleet, and what routing costs in a large one, as part of all benchmarks. */
 export async function benchFleet(): Promise<BenchLine[]> {
   const runs = SHAPES.map((shape) => {
     return compare(makePattern(shape, SMALL.workers, SMALL.requests, SMALL.seed), SMALL.seed, () => undefined);
@@ -71,13 +72,14 @@ export async function benchFleet(): Promise<BenchLine[]> {
     runs.map((run) => summaryOf(run, sizeText(SMALL, run))),
     join(FOLDER, 'small'),
   );
-  return runs.map(({ pattern, outcomes }) => {
+  const lines = runs.map(({ pattern, outcomes }) => {
     const p99 = (name: string) =>
       quantileOfOffered(outcomes.get(name) as NonNullable<ReturnType<typeof outcomes.get>>, 0.99);
     const value = p99('Chrysalis, prefix tags');
     const floor = { name: 'least loaded', value: p99('least loaded') };
     return { name: `${pattern}: first token, p99, simulated`, value, unit: 'ms', floor, ratio: value / floor.value };
   });
+  return [...lines, ...benchGrowth()];
 }
 
 function print({ title, size, rows }: Summary): void {
