@@ -15,6 +15,15 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
   release: async () => (await import('./release.ts')).benchRelease,
   overload: async () => (await import('./overload.ts')).benchOverload,
   wire: async () => (await import('./wire/main.ts')).benchWire,
+  ...Object.fromEntries(
+    (['dispatches', 'frames', 'latency', 'streams', 'workers'] as const).map((part) => [
+      `wire:${part}`,
+      async () => {
+        const { benchWire } = await import('./wire/main.ts');
+        return () => benchWire([part]);
+      },
+    ]),
+  ),
   gateway: async () => (await import('./gateway.ts')).benchGateway,
   engine: async () => (await import('./engine.ts')).benchEngine,
   log: async () => (await import('./log.ts')).benchLog,

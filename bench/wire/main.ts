@@ -38,7 +38,11 @@ const PACED_MS = 2_500;
 const MANY = 10_000;
 
 function startCarrier(kind: Kind, backend: string): Promise<{ child: ChildProcess; port: number; lease?: string }> {
-  const child = fork(CARRIERS, [kind, backend], { serialization: 'advanced', execArgv: ['--expose-gc'] });
+  // `BENCH_CPU_PROFILE=FOLDER` keeps a CPU profile of each process under test.
+  const folder = process.env.BENCH_CPU_PROFILE;
+  const profile = folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(folder, kind.replace(' ', '-'))}`];
+  const execArgv = ['--expose-gc', ...profile];
+  const child = fork(CARRIERS, [kind, backend], { serialization: 'advanced', execArgv });
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${kind} ended with ${code}`)));
     child.once('message', (message: { port: number; lease?: string }) => resolve({ child, ...message }));
@@ -135,8 +139,11 @@ const headerOf = ({ request }: Exchange): Buffer => {
   return requestDeserialize(request.subarray(5, 5 + request.readUInt32BE(1))).open?.header as Buffer;
 };
 
+const PARTS = ['dispatches', 'frames', 'latency', 'streams', 'workers'] as const;
+export type WirePart = (typeof PARTS)[number];
+
 /** Our router beside the least that each stack can do, in one run, all carrying the same streams. */
-export async function benchWire(): Promise<BenchLine[]> {
+export async function benchWire(parts: readonly WirePart[] = PARTS): Promise<BenchLine[]> {
   const routed = await startCarrier('router', '');
   const lease = routed.lease as string;
   const short: Exchange[] = await ordered(routed.child, { order: 'exchanges', ...SHORT });
@@ -150,7 +157,7 @@ export async function benchWire(): Promise<BenchLine[]> {
   const direct = await Frontend.connect(address);
   const carriers: Carrier[] = [];
   const workers: Awaited<ReturnType<typeof parkWorker>>[] = [];
-  const idle = await idleWorkers(routed, lease);
+  const idle = parts.includes('workers') ? await idleWorkers(routed, lease) : [];
   for (const kind of ['grpc-js', 'http2', 'data path', 'router'] as const) {
     const to = kind === 'data path' ? [lease, ...new Set(certificates)].join(',') : address;
     const { child, port } = kind === 'router' ? routed : await startCarrier(kind, to);
@@ -168,13 +175,12 @@ export async function benchWire(): Promise<BenchLine[]> {
     child.removeAllListeners('exit');
   }
   try {
-    return [
-      ...(await dispatches(carriers, short)),
-      ...(await pacedStreams(carriers, backend, long)),
-      ...(await addedLatency(carriers, direct, short)),
-      ...(await manyStreams(carriers, backend, short)),
-      ...idle,
-    ];
+    const lines: BenchLine[] = [];
+    if (parts.includes('dispatches')) lines.push(...(await dispatches(carriers, short)));
+    if (parts.includes('frames')) lines.push(...(await pacedStreams(carriers, backend, long)));
+    if (parts.includes('latency')) lines.push(...(await addedLatency(carriers, direct, short)));
+    if (parts.includes('streams')) lines.push(...(await manyStreams(carriers, backend, short)));
+    return [...lines, ...idle];
   } finally {
     for (const { front, close } of carriers) {
       front.close();

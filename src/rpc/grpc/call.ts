@@ -90,7 +90,7 @@ export class Call {
     stream.on('data', (piece: Buffer) => this.#take(piece));
     stream.on('end', () => this.#halfClosed());
     stream.on('close', () => this.#lost());
-    if (listener.drained !== undefined) stream.on('drain', () => this.#over || listener.drained?.());
+    if (listener.drained !== undefined) stream.on('drain', () => this.#listener?.drained?.());
   }
 
   get isOver(): boolean {
@@ -135,6 +135,7 @@ export class Call {
   end(error: unknown = null): void {
     if (this.#over) return;
     this.#over = true;
+    this.#listener = null;
     const stream = this.#stream;
     this.#status = error === null ? STATUS_OK : statusOf(error);
     if (this.#begun) stream.end();
@@ -172,6 +173,8 @@ export class Call {
   #lost(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#listener?.gone(new CodedError('REQUEST_CANCELLED', 'the peer is gone'));
+    const listener = this.#listener;
+    this.#listener = null;
+    listener?.gone(new CodedError('REQUEST_CANCELLED', 'the peer is gone'));
   }
 }
