@@ -127,7 +127,8 @@ async function dataPath(certificates: readonly Bytes[], lease: Bytes): Promise<n
   const worker = new Worker({ send: () => undefined, close: () => undefined });
   worker.state = 'admitted';
   worker.judgedBy = knowledge;
-  worker.admission = { lease, expiresAt: Number.POSITIVE_INFINITY } as Admission;
+  const name = new Uint8Array(32);
+  worker.admission = { lease, workerId: name, evidenceDigest: name, expiresAt: Number.POSITIVE_INFINITY } as Admission;
   for (const digest of certificates) worker.knowCertificate(digest);
   fleet.add(worker);
   const dispatcher = new Dispatcher<Worker>({

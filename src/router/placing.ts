@@ -63,51 +63,63 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
     tokensOut: Math.ceil(header.outputTokensMax * (outputShares.get(account) ?? OUTPUT_SHARE_AT_FIRST)),
   });
 
+  /** A place at once where there is one free; null where the cut came first. */
   const slotFor = (
     header: Header,
     account: string,
     deadline: UnixMs,
     workers: readonly Worker[],
     cut: Cut,
-  ): Promise<Place<Worker> | NoPlace | null> =>
-    new Promise((resolve) => {
-      const { priority, tags } = header;
-      const ask = { account, work: workOf(header, account), priority, deadline, tags, candidates: workers };
-      let withdraw: () => void = () => undefined;
+  ): Place<Worker> | NoPlace | Promise<Place<Worker> | NoPlace | null> => {
+    const { priority, tags } = header;
+    const ask = { account, work: workOf(header, account), priority, deadline, tags, candidates: workers };
+    let answer: Place<Worker> | NoPlace | null = null;
+    let settle = (given: Place<Worker> | NoPlace): void => {
+      answer = given;
+    };
+    const withdraw = dispatcher.submit(ask, (given) => settle(given));
+    if (answer !== null) return answer;
+    return new Promise((resolve) => {
       const uncut = cut.on(() => {
         withdraw();
         resolve(null);
       });
-      // The answer may come before `submit` returns.
-      withdraw = dispatcher.submit(ask, (answer) => {
+      settle = (given) => {
         uncut();
-        resolve(answer);
-      });
+        resolve(given);
+      };
     });
+  };
+
+  /** Candidates that were not tried, and are as asked, with their places in the header. */
+  const candidatesOf = (header: Header, tried: readonly Worker[], is: (worker: Worker, now: UnixMs) => boolean) => {
+    const workers: Worker[] = [];
+    const places: number[] = [];
+    for (let place = 0; place < header.candidates.length; place++) {
+      const worker = deps.fleet.byCertificate(
+        (header.candidates[place] as Header['candidates'][number]).certificateDigest,
+      );
+      if (worker === undefined || !is(worker, now()) || tried.includes(worker) || workers.includes(worker)) continue;
+      workers.push(worker);
+      places.push(place);
+    }
+    return { workers, places };
+  };
+  const isIn = (worker: Worker, at: UnixMs) => worker.isIn(at);
+  const serves = (worker: Worker, at: UnixMs) => deps.fleet.serves(worker, at);
 
   /**
-   * Candidates that may have the request, with their places in its header. Where all that are in have to be judged first,
-   * they are, before others. @throws CodedError ROUTER_BUSY where that could not be done
+   * Where all candidates that are in have to be judged first, they are, before others; then those that may have the
+   * request. @throws CodedError ROUTER_BUSY where that could not be done
    */
-  const candidatesOf = async (
-    header: Header,
-    deadline: UnixMs,
-    tried: ReadonlySet<Worker>,
-    cut: Cut,
-  ): Promise<ReadonlyMap<Worker, number>> => {
-    const places = new Map<Worker, number>();
-    for (const [place, { certificateDigest }] of header.candidates.entries()) {
-      const worker = deps.fleet.byCertificate(certificateDigest);
-      if (worker?.isIn(now()) && !tried.has(worker)) places.set(worker, place);
-    }
-    const serving = () => new Map([...places].filter(([worker]) => deps.fleet.serves(worker, now())));
-    const atOnce = serving();
-    if (atOnce.size > 0 || places.size === 0) return atOnce;
+  const judged = async (header: Header, deadline: UnixMs, tried: readonly Worker[], cut: Cut) => {
+    const { workers } = candidatesOf(header, tried, isIn);
+    if (workers.length === 0) return NOBODY;
     const waitMs = Math.max(1, Math.min(deadline - now(), REVIEW_WAIT_MS));
-    await deps.reviews.wait([...places.keys()], 'one', waitMs, cut);
-    const judged = serving();
-    if (judged.size > 0 || cut.error !== null || ![...places.keys()].some((worker) => worker.isIn(now())))
-      return judged;
+    await deps.reviews.wait(workers, 'one', waitMs, cut);
+    const serving = candidatesOf(header, tried, serves);
+    if (serving.workers.length > 0 || cut.error !== null || !workers.some((worker) => worker.isIn(now())))
+      return serving;
     const retryAfterMs = REVIEW_WAIT_MS;
     throw new CodedError('ROUTER_BUSY', 'the workers of this request are judged again first: try again', {
       retryAfterMs,
@@ -143,12 +155,14 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
       header: Header,
       account: string,
       deadline: UnixMs,
-      tried: ReadonlySet<Worker>,
+      tried: readonly Worker[],
       cut: Cut,
     ): Promise<Taken | null> {
-      const places = await candidatesOf(header, deadline, tried, cut);
-      if (places.size === 0 || cut.error !== null) return null;
-      const slot = await slotFor(header, account, deadline, [...places.keys()], cut);
+      const atOnce = candidatesOf(header, tried, serves);
+      const { workers, places } = atOnce.workers.length > 0 ? atOnce : await judged(header, deadline, tried, cut);
+      if (workers.length === 0 || cut.error !== null) return null;
+      const answer = slotFor(header, account, deadline, workers, cut);
+      const slot = answer instanceof Promise ? await answer : answer;
       if (slot === null) return null;
       if (!('worker' in slot)) throw noPlace(slot);
       const { worker } = slot;
@@ -157,19 +171,22 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
         return this.take(header, account, deadline, tried, cut);
       }
       const held = holding(slot, deps);
-      const link = await worker.takeLink(cut, linkWaitMs);
+      const taken = worker.takeLink(cut, linkWaitMs);
+      const link = taken instanceof Promise ? await taken : taken;
       if (link !== null) {
         const giveBack = () => {
           held.finish('undecided', null);
           if (!worker.park(link)) link.cancel();
         };
-        return { worker, link, place: places.get(worker) as number, slot: held, giveBack };
+        return { worker, link, place: places[workers.indexOf(worker)] as number, slot: held, giveBack };
       }
       held.finish(cut.error === null ? 'failed' : 'undecided', null);
       return null;
     },
   };
 }
+
+const NOBODY = { workers: [], places: [] };
 
 /** A slot that its worker counts until it is given back, wherever the worker stands by then. */
 function holding(

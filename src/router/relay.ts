@@ -1,7 +1,8 @@
 import { type Bytes, CodedError, equalBytes, type UnixMs } from '../core/index.ts';
 import { type OpenRefusal, parsePreface, ResponseChain, type ServeOpen, type SignedReceipt } from '../session/index.ts';
 import type { Cut } from './cut.ts';
-import type { FromServe, ServeListener, Wire } from './links.ts';
+import type { Worker } from './fleet.ts';
+import type { FromServe, InferClient, ServeListener, Wire } from './links.ts';
 import type { Taken } from './placing.ts';
 import type { Outcome, Usage } from './routing/index.ts';
 
@@ -23,89 +24,100 @@ export type RelayedRequest = Readonly<{
   frames: readonly Wire[];
 }>;
 
-export type RelayDeps = Readonly<{
-  now: () => UnixMs;
-  times: RelayTimes;
+/** Who has an answer relayed, and hears of it. */
+export type RelayOwner = Readonly<{
   cut: Cut;
+  client: Pick<InferClient, 'write'>;
   /** Checks a receipt and stores it; resolves once it is durable. @throws CodedError RECEIPT_REFUSED */
-  keepReceipt: (receipt: SignedReceipt, chain: ResponseChain) => Promise<Usage | null>;
-  client: Readonly<{ write(wire: Wire): boolean }>;
+  keepReceipt(receipt: SignedReceipt, of: RelayedRequest, by: Worker, chain: ResponseChain): Promise<Usage | null>;
   /** Something of an answer goes to the client: the request is not tried elsewhere any more. */
-  begun: () => void;
-  firstFrame: () => void;
+  hasBegun(): void;
+  firstFrame(): void;
   /** It began to answer, and ended. */
-  served: (startedAt: UnixMs) => void;
+  served(by: Worker, startedAt: UnixMs): void;
 }>;
 
-type Ended = 'answered' | OpenRefusal;
+/** What became of a dispatch: an answer, or a refusal that came in its place. */
+export type Ended = 'answered' | OpenRefusal;
+type UnderRelay = Readonly<{
+  request: RelayedRequest;
+  to: Taken;
+  owner: RelayOwner;
+  resolve: (ended: Ended) => void;
+  reject: (error: unknown) => void;
+}>;
 
 /**
  * Passes one worker's answer on as it comes. It computes the chain over the frames that it carries, and holds a receipt
  * back until it is stored; the frames themselves are neither opened nor made anew.
  */
 export class Relay implements ServeListener {
-  readonly #request: RelayedRequest;
-  readonly #to: Taken;
-  readonly #deps: RelayDeps;
+  readonly #now: () => UnixMs;
+  readonly #times: RelayTimes;
   readonly #startedAt: UnixMs;
+  /** Null once it has ended: streams are long in going, and what hangs on them would be as long. */
+  #under: UnderRelay | null = null;
   #chain: ResponseChain | null = null;
   #begun = false;
   #passed = false;
   #firstFrame = false;
   /** Messages that follow each other in memory, to be written at once. */
-  #run: Uint8Array | null = null;
+  #run: Wire | null = null;
   /** A receipt is being stored: what comes after it waits. */
   #keeping = false;
-  #waiting: { part: FromServe; wire: Wire }[] = [];
+  #waiting: { part: FromServe; wire: Wire }[] | null = null;
   #ending: { error: CodedError | null } | null = null;
   #usage: Usage | null = null;
   #stalled = false;
   #tooSlow: NodeJS.Timeout | null = null;
-  #uncut: () => void = () => undefined;
-  #settle: ((error: unknown, ended: Ended | null) => void) | null = null;
+  #uncut: (() => void) | null = null;
 
-  constructor(request: RelayedRequest, to: Taken, deps: RelayDeps) {
-    this.#request = request;
-    this.#to = to;
-    this.#deps = deps;
+  /** @param deps a clock, and how long what may take */
+  constructor(deps: Readonly<{ now: () => UnixMs; times: RelayTimes }>) {
+    this.#now = deps.now;
+    this.#times = deps.times;
     this.#startedAt = deps.now();
   }
 
   /** Resolves when the answer has ended; throws CodedError where it broke, by the cut at the latest. */
-  run(): Promise<Ended> {
-    const { cut, times } = this.#deps;
+  run(request: RelayedRequest, to: Taken, owner: RelayOwner): Promise<Ended> {
+    const { cut } = owner;
     if (cut.error !== null) {
-      this.#to.giveBack();
+      to.giveBack();
       return Promise.reject(cut.error);
     }
     return new Promise((resolve, reject) => {
-      this.#settle = (error, ended) => (ended === null ? reject(error) : resolve(ended));
+      this.#under = { request, to, owner, resolve, reject };
       this.#uncut = cut.on(() => this.#fail(cut.error as CodedError));
-      this.#tooSlow = setTimeout(() => this.#fail(gone('the worker did not begin in time')), times.firstPartMs);
-      const { open, frames, dispatch, signature } = this.#request;
-      this.#to.link.begin({ open, frames, dispatch, signature }, this);
+      this.#tooSlow = setTimeout(() => this.#fail(gone('the worker did not begin in time')), this.#times.firstPartMs);
+      const { open, frames, dispatch, signature } = request;
+      to.link.begin({ open, frames, dispatch, signature }, this);
     });
   }
 
   /** The client wants no more. A worker that is gone shows in its parts. */
   stop(): void {
-    this.#to.link.stop();
+    this.#under?.to.link.stop();
   }
 
   /** The client reads again. */
   drained(): void {
     this.#stalled = false;
-    if (!this.#keeping) this.#to.link.resume();
+    if (this.#waiting === null) this.#under?.to.link.resume();
   }
 
   part(part: FromServe, wire: Wire): void {
-    if (this.#settle === null) return;
+    const under = this.#under;
+    if (under === null) return;
     if (this.#keeping) {
+      // Nothing has to come after a receipt but the end. What came with it waits here, the rest at the worker.
+      if (this.#waiting === null) under.to.link.pause();
+      this.#waiting ??= [];
       this.#waiting.push({ part: copied(part), wire: Uint8Array.from(wire) });
       return;
     }
     try {
-      this.#take(part, wire);
+      this.#take(under, part, wire);
     } catch (error) {
       this.#fail(error);
     }
@@ -116,7 +128,7 @@ export class Relay implements ServeListener {
   }
 
   ended(error: CodedError | null): void {
-    if (this.#settle === null) return;
+    if (this.#under === null) return;
     if (this.#keeping) {
       this.#ending = { error };
       return;
@@ -127,37 +139,36 @@ export class Relay implements ServeListener {
     else this.#end('answered', 'answered');
   }
 
-  #take(part: FromServe, wire: Wire): void {
+  #take(under: UnderRelay, part: FromServe, wire: Wire): void {
     if (part.kind === 'refused') {
       if (this.#begun) throw gone('the worker broke the protocol');
       this.#end(part.reason, part.reason === 'BUSY' ? 'busy' : 'undecided');
       return;
     }
-    if (!this.#begun) this.#begin();
-    if (part.kind === 'preface') this.#preface(part.preface);
+    if (!this.#begun) this.#begin(under);
+    if (part.kind === 'preface') this.#preface(under.request, part.preface);
     else if (this.#chain === null) throw gone('the worker sent no preface');
     else if (part.kind === 'frame') {
       this.#chain.push(part.frame);
       if (!this.#firstFrame) {
         this.#firstFrame = true;
-        this.#deps.firstFrame();
+        under.owner.firstFrame();
       }
     } else {
-      this.#keep(copied(part).receipt, Uint8Array.from(wire), this.#chain);
+      this.#keep(under, copied(part).receipt, Uint8Array.from(wire), this.#chain);
       return;
     }
     this.#pass(wire);
   }
 
-  #begin(): void {
+  #begin({ to }: UnderRelay): void {
     this.#begun = true;
-    if (this.#tooSlow !== null) clearTimeout(this.#tooSlow);
-    this.#to.slot.firstPart();
+    this.#untime();
+    to.slot.firstPart();
   }
 
-  #preface(bytes: Bytes): void {
+  #preface({ headerHash, requestDigest, certificateDigest, dispatch }: RelayedRequest, bytes: Bytes): void {
     const preface = parsePreface(bytes);
-    const { headerHash, requestDigest, certificateDigest, dispatch } = this.#request;
     if (
       this.#chain !== null ||
       preface.dispatch !== dispatch ||
@@ -165,43 +176,47 @@ export class Relay implements ServeListener {
     ) {
       throw gone('the worker answered another request');
     }
-    this.#chain = new ResponseChain({ headerHash, requestDigest, ...preface });
+    const { responseNonce } = preface;
+    this.#chain = new ResponseChain({ headerHash, requestDigest, certificateDigest, dispatch, responseNonce });
   }
 
   /** Durable before it is passed on. */
-  #keep(receipt: SignedReceipt, wire: Wire, chain: ResponseChain): void {
+  #keep({ request, to, owner }: UnderRelay, receipt: SignedReceipt, wire: Wire, chain: ResponseChain): void {
     this.#flush();
     this.#keeping = true;
-    this.#to.link.pause();
-    this.#deps.keepReceipt(receipt, chain).then(
+    owner.keepReceipt(receipt, request, to.worker, chain).then(
       (usage) => {
-        if (this.#settle === null) return;
+        if (this.#under === null) return;
         this.#usage = usage ?? this.#usage;
         this.#keeping = false;
         this.#pass(wire);
-        this.#flush();
-        this.#goOn();
+        this.#goOn(to);
       },
       (error: unknown) => this.#fail(error),
     );
   }
 
-  #goOn(): void {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      this.part(next.part, next.wire);
-      if (this.#keeping) return;
+  #goOn({ link }: Taken): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    for (const [i, { part, wire }] of waiting?.entries() ?? []) {
+      this.part(part, wire);
+      if (!this.#keeping) continue;
+      // Another receipt: the rest waits on.
+      this.#waiting = (waiting as NonNullable<typeof waiting>).slice(i + 1);
+      return;
     }
     this.#flush();
     if (this.#ending !== null) this.ended(this.#ending.error);
-    else if (!this.#stalled) this.#to.link.resume();
+    else if (waiting !== null && !this.#stalled) link.resume();
   }
 
   #pass(wire: Wire): void {
-    if (!this.#passed) this.#deps.begun();
+    if (!this.#passed) this.#under?.owner.hasBegun();
     this.#passed = true;
     const run = this.#run;
     if (run !== null && run.buffer === wire.buffer && run.byteOffset + run.length === wire.byteOffset) {
-      this.#run = new Uint8Array(run.buffer, run.byteOffset, run.length + wire.length);
+      this.#run = Buffer.from(run.buffer as ArrayBuffer, run.byteOffset, run.length + wire.length);
       return;
     }
     this.#flush();
@@ -210,40 +225,48 @@ export class Relay implements ServeListener {
 
   #flush(): void {
     const run = this.#run;
+    const under = this.#under;
     this.#run = null;
-    if (run === null || this.#deps.client.write(run)) return;
+    if (run === null || under === null || under.owner.client.write(run)) return;
     this.#stalled = true;
-    this.#to.link.pause();
+    under.to.link.pause();
   }
 
   #fail(error: unknown): void {
-    if (this.#settle === null) return;
+    if (this.#under === null) return;
     this.#flush();
-    const { cut, now, times } = this.#deps;
+    const { owner, reject } = this.#under;
     let outcome: Outcome = 'failed';
-    if (cut.error !== null) {
+    const cut = owner.cut.error;
+    if (cut !== null) {
       const hadTime =
-        !this.#begun && cut.error.code === 'DEADLINE_EXCEEDED' && now() - this.#startedAt >= times.fairTrialMs;
+        !this.#begun && cut.code === 'DEADLINE_EXCEEDED' && this.#now() - this.#startedAt >= this.#times.fairTrialMs;
       if (!hadTime) outcome = 'undecided';
     }
-    const settle = this.#settle;
     this.#finish(outcome);
-    settle(error, null);
+    reject(error);
   }
 
   #end(ended: Ended, outcome: Outcome): void {
-    const settle = this.#settle;
+    const under = this.#under;
     this.#finish(outcome);
-    settle?.(null, ended);
+    under?.resolve(ended);
   }
 
   #finish(outcome: Outcome): void {
-    this.#settle = null;
-    this.#uncut();
+    if (this.#under === null) return;
+    const { to, owner } = this.#under;
+    this.#under = null;
+    this.#uncut?.();
+    this.#untime();
+    to.slot.finish(outcome, this.#usage);
+    if (this.#begun) owner.served(to.worker, this.#startedAt);
+    if (outcome !== 'answered') to.link.cancel();
+  }
+
+  #untime(): void {
     if (this.#tooSlow !== null) clearTimeout(this.#tooSlow);
-    this.#to.slot.finish(outcome, this.#usage);
-    if (this.#begun) this.#deps.served(this.#startedAt);
-    if (outcome !== 'answered') this.#to.link.cancel();
+    this.#tooSlow = null;
   }
 }
 

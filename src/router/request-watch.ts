@@ -46,9 +46,9 @@ export function watched(
   const below = span?.context ?? null;
   return {
     client: {
-      write: client.write,
-      pause: client.pause,
-      resume: client.resume,
+      write: (wire) => client.write(wire),
+      pause: () => client.pause(),
+      resume: () => client.resume(),
       finish: (error) => {
         const code = error === null ? null : asCodedError(error).code;
         meter.requestEnded(seconds() - started, code);

@@ -1,7 +1,6 @@
 import { CodedError } from '../core/index.ts';
 import type { FromServe, ServeRequest } from '../router/index.ts';
 import type { OpenRefusal } from '../session/index.ts';
-import { bytesOf } from './bytes.ts';
 import { FieldWriter, onlyOne, readFields, readOneField } from './grpc/fields.ts';
 import { framed, PREFIX_BYTES } from './grpc/framing.ts';
 
@@ -20,14 +19,14 @@ export const STOP = framed(Buffer.of(0x20, 1));
 export function partOf(whole: Buffer): FromServe {
   try {
     const { number, bytes } = readOneField(whole, PREFIX_BYTES);
-    if (number === SERVE_FROM_WORKER.frame) return { kind: 'frame', frame: bytesOf(bytes) };
-    if (number === SERVE_FROM_WORKER.preface) return { kind: 'preface', preface: bytesOf(bytes) };
+    if (number === SERVE_FROM_WORKER.frame) return { kind: 'frame', frame: bytes };
+    if (number === SERVE_FROM_WORKER.preface) return { kind: 'preface', preface: bytes };
     if (number === SERVE_FROM_WORKER.receipt) {
       const fields = readFields(bytes, 2);
-      const receipt = bytesOf(onlyOne(fields, RECEIPT.receipt));
-      return { kind: 'receipt', receipt: { receipt, signature: bytesOf(onlyOne(fields, RECEIPT.signature)) } };
+      const receipt = onlyOne(fields, RECEIPT.receipt);
+      return { kind: 'receipt', receipt: { receipt, signature: onlyOne(fields, RECEIPT.signature) } };
     }
-    const reason = bytes.toString('latin1');
+    const reason = Buffer.from(bytes).toString('latin1');
     if (number === SERVE_FROM_WORKER.refused && OPEN_REFUSALS.has(reason)) {
       return { kind: 'refused', reason: reason as OpenRefusal };
     }

@@ -213,9 +213,8 @@ function serveHandler(router: RouterService): CallHandler {
   return (call) => {
     let stream: ServeStream | null = null;
     const start = (whole: Buffer): ServeStream => {
-      const { number, bytes } = readOneField(Buffer.from(whole), PREFIX_BYTES);
+      const { number, bytes: lease } = readOneField(Uint8Array.from(whole), PREFIX_BYTES);
       if (number !== SERVE_FROM_WORKER.lease) throw new CodedError('WORKER_REFUSED', 'no lease was named');
-      const lease = bytesOf(bytes);
       return new ServeStream(call, (link) => router.park(lease, link));
     };
     call.listen({

@@ -6,6 +6,7 @@ import {
   decodeObject,
   encodeBeacon,
   encodeObject,
+  objectDigest,
   parseBeacon,
   type UnixMs,
   u16,
@@ -13,7 +14,7 @@ import {
   u64,
 } from '../core/index.ts';
 import { isKnownKem, KEM_BYTES } from './hpke.ts';
-import { exactly, malformed, objectDigest, readUint, verifyDigest } from './objects.ts';
+import { exactly, malformed, readUint, verifyDigest } from './objects.ts';
 
 /** What IK signs each epoch: one KEM key, for ten minutes at most (AIS/1 section 4). */
 export type EpochCertificate = Readonly<{

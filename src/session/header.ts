@@ -3,17 +3,18 @@ import {
   type Bytes,
   concat,
   decodeMs,
-  decodeObject,
   encodeObject,
   equalBytes,
   labelledDigest,
+  objectDigest,
+  objectFields,
   type UnixMs,
   u8,
   u16,
   u32,
   u64,
 } from '../core/index.ts';
-import { exactly, malformed, objectDigest, readU64, readUint, verifyDigest } from './objects.ts';
+import { exactly, malformed, readU64, readUint, verifyDigest } from './objects.ts';
 
 /** What a request asks for, in clear to the router (AIS/1 section 6). */
 export type Header = Readonly<{
@@ -78,7 +79,8 @@ const RULES = [
   { name: 'tags', length: [0, 48] },
 ] as const;
 
-const PLACE = new Map(RULES.map(({ name }, place) => [name, place]));
+type RuleName = (typeof RULES)[number]['name'];
+const AT = Object.fromEntries(RULES.map(({ name }, place) => [name, place])) as Readonly<Record<RuleName, number>>;
 const NOTHING: Bytes = new Uint8Array(0);
 
 export function encodeHeader(header: Header): Bytes {
@@ -109,8 +111,8 @@ export function encodeHeader(header: Header): Bytes {
  */
 export function parseHeader(object: Uint8Array): Header {
   if (object.length > HEADER_BYTES_MAX) throw malformed('header', 'length', 'too long');
-  const f = decodeObject(object, 'header', RULES);
-  const field = (name: (typeof RULES)[number]['name']) => f[PLACE.get(name) as number] as Bytes;
+  const f = objectFields(object, 'header', RULES);
+  const field = (name: RuleName) => f[AT[name]] as Bytes;
   const padding = PADDINGS[readUint(field('padding'))];
   if (padding === undefined) throw malformed('header', 'padding', 'unknown');
   const dispatchesMax = readUint(field('dispatchesMax'));
@@ -143,7 +145,7 @@ function emptyAsNull(field: Bytes): Bytes | null {
 function readCandidates(field: Bytes): Candidate[] {
   const candidates: Candidate[] = [];
   for (let at = 0; at < field.length; at += CANDIDATE_BYTES) {
-    const candidate = { certificateDigest: field.slice(at, at + 32), encDigest: field.slice(at + 32, at + 64) };
+    const candidate = { certificateDigest: field.subarray(at, at + 32), encDigest: field.subarray(at + 32, at + 64) };
     if (candidates.some((c) => equalBytes(c.certificateDigest, candidate.certificateDigest))) {
       throw malformed('header', 'candidates', 'one worker twice');
     }

@@ -7,12 +7,13 @@ import {
   encodeObject,
   encodeU16List,
   labelledDigest,
+  objectDigest,
   type Randomness,
   u8,
   utf8,
 } from '../core/index.ts';
 import { KEM_X25519, KEM_XWING } from './hpke.ts';
-import { exactly, malformed, objectDigest, readUint, VERSION } from './objects.ts';
+import { exactly, malformed, readUint, VERSION } from './objects.ts';
 
 /** 0 cached, 1 live, 2 quote (AIS/1 section 5): how fresh the worker's proof is. */
 export type Mode = 0 | 1 | 2;

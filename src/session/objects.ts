@@ -1,13 +1,8 @@
-import { ed25519Sign, ed25519Verify, type SigningKey, sha256, type Where } from '#crypto';
-import { type Bytes, CodedError, concat, lengthPrefixed, utf8 } from '../core/index.ts';
+import { ed25519Sign, ed25519Verify, type SigningKey, type Where } from '#crypto';
+import { type Bytes, CodedError } from '../core/index.ts';
 
 /** AIS/1 is version 1 on the wire; a higher common one would be better (section 4). */
 export const VERSION = 1;
-
-/** `H(label, fields)` of an object as it travels: its bytes already are the length-prefixed fields (section 0). */
-export function objectDigest(label: string, object: Uint8Array): Bytes {
-  return sha256(concat(lengthPrefixed(utf8(`ais/1 ${label}`)), object));
-}
 
 /** `Sign(K, label, …)` is Ed25519 over the 32 bytes of `H(label, …)`; this takes the digest. */
 export function signDigest(key: SigningKey, digest: Uint8Array, where?: Where): Promise<Bytes> {

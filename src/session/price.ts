@@ -4,12 +4,13 @@ import {
   decodeObject,
   encodeObject,
   fromUtf8,
+  objectDigest,
   type UnixMs,
   u32,
   u64,
   utf8,
 } from '../core/index.ts';
-import { malformed, objectDigest, readU64, readUint } from './objects.ts';
+import { malformed, readU64, readUint } from './objects.ts';
 
 /** What tokens cost, in the smallest unit of `currency`, per 10^6 tokens (AIS/1 section 8). */
 export type PriceSheet = Readonly<{

@@ -1,7 +1,18 @@
 import type { SigningKey } from '#crypto';
-import { type Bytes, decodeMs, decodeObject, encodeObject, type UnixMs, u8, u16, u32, u64 } from '../core/index.ts';
+import {
+  type Bytes,
+  decodeMs,
+  decodeObject,
+  encodeObject,
+  objectDigest,
+  type UnixMs,
+  u8,
+  u16,
+  u32,
+  u64,
+} from '../core/index.ts';
 import type { SignedReceipt } from './exchange.ts';
-import { exactly, malformed, objectDigest, readU64, readUint, signDigest, VERSION } from './objects.ts';
+import { exactly, malformed, readU64, readUint, signDigest, VERSION } from './objects.ts';
 import type { TokenCounts } from './price.ts';
 
 export type ReceiptKind = 'checkpoint' | 'final' | 'error';

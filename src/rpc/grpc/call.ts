@@ -34,6 +34,8 @@ export function deadlineOf(timeout: string | string[] | undefined, now: UnixMs):
 }
 
 const HEADERS = [':status', '200', 'content-type', 'application/grpc+proto', 'grpc-accept-encoding', 'identity'];
+const ANSWER = { waitForTrailers: true, sendDate: false };
+const REFUSAL = { endStream: true, sendDate: false };
 const STATUS_OK: Readonly<Record<string, string>> = { 'grpc-status': '0' };
 
 /**
@@ -62,35 +64,55 @@ export function leave(stream: ServerHttp2Stream): void {
   stream.once('close', () => clearTimeout(timer));
 }
 
+const CALL = Symbol('call');
+/** A stream knows its call, so that all streams have the same listeners: nothing is made for a stream but its call. */
+type CallStream = ServerHttp2Stream & { [CALL]: Call };
+
 /** One gRPC call as its server has it: messages as bytes, with HTTP/2's flow control in both directions. */
 export class Call {
   readonly deadline: UnixMs;
   /** Of W3C Trace Context, as it came. */
   readonly traceparent: string | null;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: CallStream;
   readonly #reader: MessageReader;
+  readonly #tell = (whole: Buffer): void => this.#listener?.message(whole);
+  /** Null once the call is over: a stream is long in going, and what hangs on it would be as long. */
   #listener: CallListener | null = null;
   #status: Readonly<Record<string, string>> | null = null;
   #over = false;
   /** Its headers are sent. */
   #begun = false;
 
+  static readonly #onData = function (this: CallStream, piece: Buffer): void {
+    this[CALL].#take(piece);
+  };
+  static readonly #onEnd = function (this: CallStream): void {
+    this[CALL].#halfClosed();
+  };
+  static readonly #onClose = function (this: CallStream): void {
+    this[CALL].#lost();
+  };
+  static readonly #onDrain = function (this: CallStream): void {
+    this[CALL].#listener?.drained?.();
+  };
+  static readonly #onWantTrailers = function (this: CallStream): void {
+    ifAlive(this, () => this.sendTrailers(this[CALL].#status ?? {}));
+  };
+
   /** @throws CodedError REQUEST_MALFORMED for headers that are not gRPC's */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, messageBytesMax: number, now: UnixMs) {
-    this.#stream = stream;
-    this.#reader = new MessageReader(messageBytesMax);
     this.deadline = deadlineOf(headers['grpc-timeout'], now);
     this.traceparent = typeof headers.traceparent === 'string' ? headers.traceparent : null;
+    this.#stream = Object.assign(stream, { [CALL]: this });
+    this.#reader = new MessageReader(messageBytesMax);
   }
 
   /** Set once, at once. */
   listen(listener: CallListener): void {
     const stream = this.#stream;
     this.#listener = listener;
-    stream.on('data', (piece: Buffer) => this.#take(piece));
-    stream.on('end', () => this.#halfClosed());
-    stream.on('close', () => this.#lost());
-    if (listener.drained !== undefined) stream.on('drain', () => this.#listener?.drained?.());
+    stream.on('data', Call.#onData).on('end', Call.#onEnd).on('close', Call.#onClose);
+    if (listener.drained !== undefined) stream.on('drain', Call.#onDrain);
   }
 
   get isOver(): boolean {
@@ -113,13 +135,13 @@ export class Call {
   /** @param bytes whole messages, prefixes included @returns false where no more should be written until `drained` */
   write(bytes: Uint8Array): boolean {
     if (this.#over) return true;
+    const stream = this.#stream;
     if (!this.#begun) {
       this.#begun = true;
-      const stream = this.#stream;
-      stream.on('wantTrailers', () => ifAlive(stream, () => stream.sendTrailers(this.#status ?? {})));
-      ifAlive(stream, () => stream.respond(HEADERS, { waitForTrailers: true }));
+      stream.on('wantTrailers', Call.#onWantTrailers);
+      ifAlive(stream, () => stream.respond(HEADERS, ANSWER));
     }
-    return this.#stream.write(bytes);
+    return stream.write(bytes);
   }
 
   /** Stops reading: once its window is full, the peer waits. */
@@ -141,7 +163,7 @@ export class Call {
     if (this.#begun) stream.end();
     else {
       const headers = { ':status': 200, 'content-type': 'application/grpc+proto', ...this.#status };
-      ifAlive(stream, () => stream.respond(headers, { endStream: true }));
+      ifAlive(stream, () => stream.respond(headers, REFUSAL));
     }
     if (!stream.readableEnded && !stream.destroyed) leave(stream);
   }
@@ -149,10 +171,8 @@ export class Call {
   #take(piece: Buffer): void {
     if (this.#over) return;
     try {
-      this.#reader.push(piece, (whole) => {
-        if (!this.#over) this.#listener?.message(whole);
-      });
-      if (!this.#over) this.#listener?.pieceEnd?.();
+      this.#reader.push(piece, this.#tell);
+      this.#listener?.pieceEnd?.();
     } catch (error) {
       this.#break(error);
     }
@@ -165,7 +185,7 @@ export class Call {
   }
 
   #break(error: unknown): void {
-    const listener = this.#over ? null : this.#listener;
+    const listener = this.#listener;
     this.end(error);
     listener?.gone(asCodedError(error));
   }

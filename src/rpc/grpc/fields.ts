@@ -1,18 +1,18 @@
-import { CodedError } from '../../core/index.ts';
+import { type Bytes, CodedError } from '../../core/index.ts';
 
 /**
  * The part of protobuf that the data path reads itself: fields of `bytes` or of messages, numbers 1 to 15, so that a tag
  * is one byte. Stricter than protobuf asks for: whatever else stands in a message is refused, not skipped, since such
  * messages are passed on as they came.
  */
-export type Field = Readonly<{ number: number; bytes: Buffer }>;
+export type Field = Readonly<{ number: number /** A view. */; bytes: Bytes }>;
 
 const LENGTH_DELIMITED = 2;
 const VARINT_BYTES_MAX = 5;
-const NOTHING = Buffer.alloc(0);
+const NOTHING: Bytes = new Uint8Array(0);
 
 /** @throws CodedError REQUEST_MALFORMED */
-export function readFields(message: Buffer, fieldsMax: number): Field[] {
+export function readFields(message: Uint8Array, fieldsMax: number): Field[] {
   const fields: Field[] = [];
   for (let at = 0; at < message.length; ) {
     if (fields.length >= fieldsMax) throw malformed();
@@ -24,13 +24,13 @@ export function readFields(message: Buffer, fieldsMax: number): Field[] {
 }
 
 /** The one field of a message that has exactly one. @param from where it begins @throws CodedError REQUEST_MALFORMED */
-export function readOneField(message: Buffer, from = 0): Field {
+export function readOneField(message: Uint8Array, from = 0): Field {
   const field = readField(message, from);
   if (field.bytes.byteOffset + field.bytes.length !== message.byteOffset + message.length) throw malformed();
   return field;
 }
 
-function readField(message: Buffer, from: number): Field {
+function readField(message: Uint8Array, from: number): Field {
   const tag = message[from] as number;
   if (from >= message.length || (tag & 7) !== LENGTH_DELIMITED || tag < 8 || tag > 0x7f) throw malformed();
   let at = from + 1;
@@ -38,16 +38,17 @@ function readField(message: Buffer, from: number): Field {
   for (let i = 0; ; i++) {
     const byte = message[at++];
     if (byte === undefined || i >= VARINT_BYTES_MAX) throw malformed();
-    length += (byte & 0x7f) * 2 ** (7 * i);
+    length += i < 4 ? (byte & 0x7f) << (7 * i) : (byte & 0x7f) * 2 ** 28;
     if (byte < 0x80) break;
   }
   if (length > message.length - at) throw malformed();
-  return { number: tag >> 3, bytes: message.subarray(at, at + length) };
+  const bytes = new Uint8Array(message.buffer as ArrayBuffer, message.byteOffset + at, length);
+  return { number: tag >> 3, bytes };
 }
 
 /** Of fields that may stand once: absent is empty. @throws CodedError REQUEST_MALFORMED */
-export function onlyOne(fields: readonly Field[], number: number): Buffer {
-  let found: Buffer | null = null;
+export function onlyOne(fields: readonly Field[], number: number): Bytes {
+  let found: Bytes | null = null;
   for (const field of fields) {
     if (field.number !== number) continue;
     if (found !== null) throw malformed();

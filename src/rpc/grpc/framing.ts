@@ -43,7 +43,11 @@ export class MessageReader {
     while (rest.length > 0) {
       if (this.#held === 0) {
         const length = this.#lengthOf(rest);
-        if (length !== null && rest.length >= length) {
+        if (length === rest.length) {
+          take(rest);
+          return;
+        }
+        if (length !== null && rest.length > length) {
           take(rest.subarray(0, length));
           rest = rest.subarray(length);
           continue;

@@ -119,17 +119,13 @@ export class GrpcServer {
 
   #open(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void {
     // Whatever breaks a stream shows in its `close`.
-    stream.on('error', () => undefined);
-    const refuse = (status: number) => {
-      ifAlive(stream, () => stream.respond({ ':status': status }, { endStream: true }));
-      leave(stream);
-    };
+    stream.on('error', nothing);
     if (headers[':method'] !== 'POST') {
-      refuse(405);
+      refuse(stream, 405);
       return;
     }
     if (!/^application\/grpc(\+proto)?($|;)/.test(headers['content-type'] ?? '')) {
-      refuse(415);
+      refuse(stream, 415);
       return;
     }
     try {
@@ -146,6 +142,13 @@ export class GrpcServer {
       leave(stream);
     }
   }
+}
+
+const nothing = (): void => undefined;
+
+function refuse(stream: http2.ServerHttp2Stream, status: number): void {
+  ifAlive(stream, () => stream.respond({ ':status': status }, { endStream: true }));
+  leave(stream);
 }
 
 type AnyMethod = MethodDefinition<unknown, unknown>;
