@@ -12,16 +12,12 @@ function octal(value: number, width: number): Bytes {
   return utf8(`${value.toString(8).padStart(width - 1, '0')}\0`);
 }
 
-/** The one header a file of this name and size has: mode 0644, no owner, no time. @throws CodedError BUNDLE_MALFORMED */
-function headerOf(path: string, size: number): Bytes {
-  const name = encoder.encode(path);
-  if (name.length === 0 || name.length > NAME_BYTES_MAX) throw invalid('a name has 1 to 100 bytes');
+/** What all headers have in common: mode 0644, no owner, no time; blanks where the sum of the bytes goes. */
+const COMMON = ((): Bytes => {
   const header = new Uint8Array(BLOCK);
-  header.set(name);
   header.set(octal(0o644, 8), 100);
   header.set(octal(0, 8), 108);
   header.set(octal(0, 8), 116);
-  header.set(octal(size, 12), 124);
   header.set(octal(0, 12), 136);
   header.fill(0x20, 148, 156);
   header[156] = 0x30; // a regular file; links and folders are none
@@ -29,7 +25,25 @@ function headerOf(path: string, size: number): Bytes {
   header.set(utf8('00'), 263);
   header.set(octal(0, 8), 329);
   header.set(octal(0, 8), 337);
-  const sum = header.reduce((total, byte) => total + byte, 0);
+  return header;
+})();
+const COMMON_SUM = sumOf(COMMON);
+
+function sumOf(bytes: Uint8Array): number {
+  let sum = 0;
+  for (const byte of bytes) sum += byte;
+  return sum;
+}
+
+/** The one header a file of this name and size has. @throws CodedError BUNDLE_MALFORMED */
+function headerOf(path: string, size: number): Bytes {
+  const name = encoder.encode(path);
+  if (name.length === 0 || name.length > NAME_BYTES_MAX) throw invalid('a name has 1 to 100 bytes');
+  const length = octal(size, 12);
+  const header = COMMON.slice();
+  header.set(name);
+  header.set(length, 124);
+  const sum = COMMON_SUM + sumOf(name) + sumOf(length);
   header.set(utf8(`${sum.toString(8).padStart(6, '0')}\0 `), 148);
   return header;
 }
