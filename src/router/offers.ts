@@ -7,6 +7,7 @@ import {
   parseOffer,
 } from '../session/index.ts';
 import type { Fleet, HelloAnswer, Worker } from './fleet.ts';
+import type { Meter } from './meter.ts';
 import type { Reviews } from './reviews.ts';
 import type { Dispatcher, Work } from './routing/index.ts';
 
@@ -25,9 +26,10 @@ export function createOffers(
     dispatcher: Dispatcher<Worker>;
     reviews: Pick<Reviews, 'wait'>;
     now: () => UnixMs;
+    meter: Pick<Meter, 'epochAge'>;
   }>,
 ) {
-  const { fleet, dispatcher, reviews, now } = deps;
+  const { fleet, dispatcher, reviews, now, meter } = deps;
   let helloId = 0;
 
   const askForOffer = (worker: Worker, hello: Bytes, waitMs: number): Promise<HelloAnswer> =>
@@ -51,10 +53,11 @@ export function createOffers(
     const { admission } = worker;
     if ('refused' in answer || admission === null) return null;
     const { certificate } = parseOffer(answer.offer);
-    const { evidenceDigest, workerId } = parseEpochCertificate(certificate);
+    const { evidenceDigest, workerId, notBefore } = parseEpochCertificate(certificate);
     // Requests are brought to workers by certificate: none may have another's.
     if (!equalBytes(workerId, admission.workerId)) return null;
     worker.knowCertificate(epochCertificateDigest(certificate));
+    meter.epochAge(Math.max(0, now() - notBefore) / 1000);
     // Believed by nobody: the client recomputes ED from the bundle it is given.
     if (answer.bundle.length > 0) fleet.keepBundle(evidenceDigest, answer.bundle);
     return { offer: answer.offer, evidenceDigest, workerId, workerName: worker.join?.name ?? '' };

@@ -197,6 +197,7 @@ function holding(
   let hasBegun = false;
   worker.busy += 1;
   return {
+    ...slot,
     worker,
     firstPart: () => {
       hasBegun = true;

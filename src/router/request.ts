@@ -120,6 +120,7 @@ export class Request implements InferInput, RelayOwner {
       placing.admit(header, reservation.channel);
       await this.#intake.whole();
       this.#shared.sessions.remember(open, header);
+      if (open.hello.length > 0) this.#watch.opened(open);
       await this.#answer();
     } finally {
       reservation.release();
@@ -138,7 +139,8 @@ export class Request implements InferInput, RelayOwner {
         throw this.cut.error;
       }
       if (to === null) break;
-      const asked = this.#watch.asks(to.worker, number);
+      const picked = header.tags === null ? 'untagged' : to.slot.matched > 0 ? 'matched' : 'unmatched';
+      const asked = this.#watch.asks(to.worker, number, picked);
       try {
         const ended = await this.#relayed(to, number);
         if (ended === 'answered') return asked(null);

@@ -138,7 +138,7 @@ export function createRouter(
   });
   const departures = createDepartures({ admission, devices, evictions, failed: deps.failed });
   const reviews = createReviews({ fleet, admission, now, failed: (error) => deps.failed('review of workers', error) });
-  const offers = createOffers({ fleet, dispatcher, reviews, now });
+  const offers = createOffers({ fleet, dispatcher, reviews, now, meter });
   const placing = createPlacing({ fleet, dispatcher, reviews, now, meter }, LINK_WAIT_MS, deps.accountLimits);
   /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
   const promise = async (worker: Worker, payee: Bytes): Promise<void> => {

@@ -4,13 +4,22 @@ import { expect, test } from 'vitest';
 import { createRouterMetrics } from '../../src/cli/compose/metrics.ts';
 
 const FOLDER = join(import.meta.dirname, '../../docs/monitoring');
-const NAME = /\b(?:gen_ai|router|attestation)_[a-z_]+/g;
+const NAME = /\b(?:gen_ai|router|attestation|session|epoch|receipt)_[a-z_]+/g;
 const workers = { joining: 0, admitted: 1, draining: 0, quarantined: 0, refused: 0, gone: 0 };
 const breakers = { closed: 1, open: 0, 'half-open': 0 };
 
+const waiting = { waiting: 0, waitingTokens: 0, oldestWaitMs: 0 };
+
 /** Names as a router exports them: of a histogram its parts. */
 async function exported(): Promise<{ metrics: Set<string>; all: Set<string> }> {
-  const text = await createRouterMetrics().text({ workers, breakers, running: 0, waiting: 0, nextLeaseEndsInMs: 1 });
+  const text = await createRouterMetrics().text({
+    workers,
+    breakers,
+    ...waiting,
+    running: 0,
+    slots: 1,
+    nextLeaseEndsInMs: 1,
+  });
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   const all = types.flatMap(([, name, type]) =>
     type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name as string],

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MAIN } from '../../src/cli/paths.ts';
 import { type RouterServer, serveAdministration } from '../../src/rpc/index.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from '../network/in-process.ts';
+import { runHere } from './in-process.ts';
 import { runCommand } from './run-process.ts';
 
 const CANARY = 'xylophone-canary';
@@ -57,16 +58,16 @@ test('one document for machines: workers, rates and ends, and nothing of a reque
   expect(out).not.toContain(CANARY);
   const { terms } = network.payments();
   for (const secret of [terms.client, Buffer.from(terms.clientKey).toString('hex')]) expect(out).not.toContain(secret);
-}, 30_000);
+}, 120_000);
 
 test('where the output is no terminal it prints once, without colours', async () => {
-  const { code, out } = await runCommand('top', '--admin', admin, '--interval', '0.2');
+  const { code, out } = await runHere('top', '--admin', admin, '--interval', '0.2');
   expect(code).toBe(0);
   expect(out).toMatch(/^Chrysalis top · router router-test/);
   expect(out).toMatch(/worker-0 +admitted +TDX simulated +echo/);
   expect(out).toContain('simulated enclaves');
   expect(out).not.toContain('\u001b');
-}, 30_000);
+}, 120_000);
 
 test('what waits is counted by model and priority, its accounts in number alone', async () => {
   const asked = Array.from({ length: 6 }, () => ask(network.newClient(), 'word '.repeat(200), {}, 200));
@@ -85,15 +86,15 @@ test('what waits is counted by model and priority, its accounts in number alone'
 }, 60_000);
 
 test('no router, no network, and words that mean nothing', async () => {
-  const nobody = await runCommand('top', '--admin', '127.0.0.1:1', '--json');
+  const nobody = await runHere('top', '--admin', '127.0.0.1:1', '--json');
   expect(nobody.code).toBe(3);
   expect(JSON.parse(nobody.out).error).toMatchObject({
     code: 'ROUTER_UNREACHABLE',
     todo: expect.stringContaining('up'),
   });
-  expect((await runCommand('top', '--data', join(folder, 'none'))).code).toBe(2);
-  expect((await runCommand('top', '--admin', admin, '--interval', '0')).code).toBe(2);
-}, 30_000);
+  expect((await runHere('top', '--data', join(folder, 'none'))).code).toBe(2);
+  expect((await runHere('top', '--admin', admin, '--interval', '0')).code).toBe(2);
+}, 120_000);
 
 // util-linux's `script` gives the command a terminal of its own.
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') === true;

@@ -3,6 +3,18 @@ import { createRouterMetrics, serveMetrics } from '../../src/cli/compose/metrics
 import { ask, echoEngine, startInProcess } from './in-process.ts';
 
 const CANARY = 'xylophone-canary';
+/** Every label that there is, and what it can be. */
+const LABELS = {
+  error_type: /^[A-Z_]*$/,
+  reason: /^([A-Z_]+|[a-z]+\.[A-Za-z]+)$/,
+  check: /^[A-Za-z]+$/,
+  outcome: /^[a-z]+$/,
+  state: /^[a-z-]+$/,
+  suite: /^(x-wing|x25519)$/,
+  mode: /^[012]$/,
+  gen_ai_token_type: /^(input|output)$/,
+  le: /^(\d+(\.\d+)?|\+Inf)$/,
+};
 
 test('a router counts what it does in closed labels: no prompt, key, worker or account is in them', async () => {
   const metrics = createRouterMetrics();
@@ -27,16 +39,18 @@ test('a router counts what it does in closed labels: no prompt, key, worker or a
     expect(text).toMatch(/attestation_verify_seconds_count\{outcome="affirming"\} [1-9]/);
     expect(text).toContain('attestation_workers{state="admitted"} 1');
     expect(text).toMatch(/gen_ai_client_token_usage_count\{gen_ai_token_type="output"\} [34]/);
+    expect(text).toMatch(/gen_ai_server_time_per_output_token_seconds_count [34]/);
+    expect(text).toMatch(/session_open_total\{suite="x-wing",mode="1"\} [1-4]/);
+    expect(text).toMatch(/router_cache_route_picks_total\{outcome="(un)?(matched|tagged)"\} [1-4]/);
+    expect(text).toMatch(/epoch_key_age_seconds_count [1-9]/);
     expect(text).toContain('router_backend_inflight 0');
     expect(text).toContain('router_waiting 0');
     expect(text).not.toContain(CANARY);
-    const values = [...text.matchAll(/="([^"]*)"/g)].map(([, value]) => value as string);
-    expect(values.filter((value) => !/^([a-z-]*|[A-Z_]+|\d+(\.\d+)?|\+Inf)$/.test(value))).toEqual([]);
+    for (const [, label, value] of text.matchAll(/[{,]([a-z_]+)="([^"]*)"/g)) {
+      expect(Object.keys(LABELS)).toContain(label);
+      expect(value, label).toMatch(LABELS[label as keyof typeof LABELS]);
+    }
     expect(text).not.toContain('worker-0');
-    const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, name]) => name));
-    expect([...labels].sort()).toEqual(
-      ['error_type', 'gen_ai_token_type', 'le', 'outcome', 'reason', 'state'].filter((name) => labels.has(name)),
-    );
     server.drain();
     expect(await get('/readyz')).toEqual({ status: 503, text: 'draining\n' });
     expect((await get('/healthz')).status).toBe(200);
@@ -45,3 +59,19 @@ test('a router counts what it does in closed labels: no prompt, key, worker or a
     await network.close();
   }
 });
+
+test('checks that stood in the way, of evidence and of receipts, are counted by name', async () => {
+  const metrics = createRouterMetrics();
+  const network = await startInProcess({ meter: metrics.meter });
+  network.changePolicy({ tees: ['sev-snp'] });
+  const text = () => metrics.text(network.router.snapshot());
+  try {
+    await expect
+      .poll(text, { timeout: 20_000 })
+      .toMatch(/attestation_rejections_total\{outcome="refused",reason="[a-z]+\.[A-Za-z]+"\} [1-9]/);
+    metrics.meter.receiptRefused('chain');
+    expect(await text()).toContain('receipt_verify_failures_total{check="chain"} 1');
+  } finally {
+    await network.close();
+  }
+}, 60_000);

@@ -47,6 +47,8 @@ export type Outcome = 'answered' | 'failed' | 'busy' | 'undecided';
 /** A slot of one worker; `finish` once. */
 export type Place<Id> = Readonly<{
   worker: Id;
+  /** Tokens of the prompt that this worker is expected to have read. */
+  matched: number;
   firstPart(): void;
   finish(outcome: Outcome, usage: Usage | null): void;
 }>;
@@ -110,7 +112,7 @@ export class Dispatcher<Id> {
   }
 
   /** What waits for a slot, in no order. */
-  inLine(): Iterable<Pick<Entry<Id>, 'account' | 'priority' | 'since' | 'candidates'>> {
+  inLine(): Iterable<Pick<Entry<Id>, 'account' | 'cost' | 'priority' | 'since' | 'candidates'>> {
     return this.#waiting.all();
   }
 
@@ -326,6 +328,7 @@ export class Dispatcher<Id> {
     let finished = false;
     settle?.({
       worker: id,
+      matched,
       firstPart: () => {
         load.firstPart(running, this.#deps.now());
         this.#tags.served(entry.tags, id);
