@@ -4,6 +4,7 @@ import { sha256 } from '#crypto';
 import { type Bytes, type CodedError, utf8 } from '../../src/core/index.ts';
 import { type Admission, Fleet, type Knowledge, Worker } from '../../src/router/fleet.ts';
 import type { WorkerControl } from '../../src/router/links.ts';
+import { NO_METER } from '../../src/router/meter.ts';
 import { createOffers } from '../../src/router/offers.ts';
 import type { Reviews } from '../../src/router/reviews.ts';
 import { Dispatcher } from '../../src/router/routing/index.ts';
@@ -97,7 +98,7 @@ function scene(count: number, offered: (ids: readonly Bytes[], place: number) =>
       review.of(worker);
     }
   };
-  const offers = createOffers({ fleet, dispatcher, reviews: { wait }, now });
+  const offers = createOffers({ meter: NO_METER, fleet, dispatcher, reviews: { wait }, now });
   return { fleet, dispatcher, ids, workers, seen, review, ask: (most = 3) => offers.getOffers(HELLO, most, 60_000) };
 }
 
