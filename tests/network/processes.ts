@@ -100,8 +100,15 @@ export type Network = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** Starts chain, log, router and one worker in a folder; a second start finds what the first one left. */
-export async function startNetwork(folder: string, tee: SimulatedWorker['tee'] = 'tdx'): Promise<Network> {
+/**
+ * Starts chain, log, router and one worker in a folder; a second start finds what the first one left.
+ * @param policy the router's file; the client keeps the shipped one
+ */
+export async function startNetwork(
+  folder: string,
+  tee: SimulatedWorker['tee'] = 'tdx',
+  policy = DEVELOPMENT_POLICY,
+): Promise<Network> {
   const layout = layoutOf(folder);
   makeFolders(layout);
   keepSharedAmd(folder);
@@ -127,7 +134,7 @@ export async function startNetwork(folder: string, tee: SimulatedWorker['tee'] =
     'router',
     [
       ...['router', '--port', '0', '--data', layout.part('router'), '--chain', url(chain), '--log', url(log)],
-      ...['--log-token-file', token, '--policy', DEVELOPMENT_POLICY, '--collateral', layout.collateral, ...vendor],
+      ...['--log-token-file', token, '--policy', policy, '--collateral', layout.collateral, ...vendor],
     ],
     layout.logFile('router'),
   );
