@@ -144,6 +144,7 @@ export type PaymentState = Readonly<{
   claimed: bigint;
   /** Our best voucher. */
   vouchered: bigint;
+  /** As the router counts them; where it was not asked, those that our vouchers name. */
   receipts: number;
 }>;
 
@@ -163,7 +164,13 @@ export type ModelInfo = Readonly<{ digest: string; name: string; workers: number
  * Every method throws CodedError; its code's kind tells "refused" from "could not find out".
  */
 export type Client = Readonly<{
+  /** As the router says, or said within the last second. */
   models(): Promise<readonly ModelInfo[]>;
+  /**
+   * The model of this name or digest, any where none is named; null where the router has none such. What it said within
+   * the last minute will do: whether a worker is there shows when a session is opened.
+   */
+  findModel(wanted?: string): Promise<ModelInfo | null>;
   /**
    * Events in order: `verifying`*, `readers`, `worker`, then `text` and `toolCalls` as they come, `done`, and `paid` when
    * a voucher was accepted. Ends or throws by the deadline, never later. A worker that is gone before it answered is

@@ -1,18 +1,10 @@
 import { type Bytes, CodedError, fromHex, KIND_OF_CODE, toHex } from '../core/index.ts';
 import { type Mode, NO_MODEL, type PriceSheet, parsePriceSheet, verifyPriceOffer } from '../session/index.ts';
-import type {
-  AnswerReceipt,
-  AskOptions,
-  ChatEvent,
-  ChatRequest,
-  Client,
-  ModelInfo,
-  PaymentState,
-  ReceiptInLog,
-} from './api.ts';
+import type { AnswerReceipt, AskOptions, ChatEvent, ChatRequest, Client, PaymentState, ReceiptInLog } from './api.ts';
 import { chatExchange, chatMessage, type ExchangeTerms, embedExchange, outputTokens } from './exchange.ts';
 import { createLiveSessions, createVerifiedWorkers, type LiveSession, type SessionAsk } from './live-sessions.ts';
 import { checkReceiptEntry, type SeenHead, SeenHeads } from './log-proofs.ts';
+import { createOfferedModels } from './offered-models.ts';
 import type { PaymentOptions, Payments } from './payments.ts';
 import { createPayments } from './payments.ts';
 import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
@@ -38,8 +30,6 @@ const STOP_GRACE_MS = 3_000;
 const PAYMENT_MS = 15_000;
 /** A price sheet that ends sooner is asked for again. */
 const PRICE_MARGIN_MS = 60_000;
-/** Each request asks which models there are: not the router each time. */
-const MODELS_KEPT_MS = 1_000;
 const LOG_WAIT_MS = 15_000;
 const LOG_POLL_MS = 200;
 /** Tries of one request: the first, another session, and one more. */
@@ -66,11 +56,11 @@ export function createClient(deps: ClientDeps): Client {
   const sessions = createSessions({ ...deps, heads });
   const payments: Payments | null = deps.payments === null ? null : createPayments(transport, deps.payments, now);
   const verified = createVerifiedWorkers(now);
+  const offered = createOfferedModels(transport, now);
   const receipts = openReceipts(deps.receipts ?? NO_RECEIPT_STORE);
   const cache = deps.prefixCache === undefined ? null : createPrefixCache(deps.prefixCache, now, randomness);
   /** Answers that nobody reads any more, and that are still to be paid. */
   const ending = new Set<Promise<void>>();
-  let listed: Readonly<{ at: number; models: readonly ModelInfo[] }> | null = null;
   let terms: Promise<(model: Bytes) => PriceSheet> | null = null;
 
   const live = createLiveSessions(async (ask, avoid, call): Promise<LiveSession> => {
@@ -99,25 +89,13 @@ export function createClient(deps: ClientDeps): Client {
     }
   };
 
-  const models = async (call: CallOptions): Promise<readonly ModelInfo[]> => {
-    if (listed !== null && now() - listed.at < MODELS_KEPT_MS) return listed.models;
-    const models = (await transport.listModels(call)).map(({ modelDigest, ...model }) => ({
-      ...model,
-      digest: toHex(modelDigest),
-    }));
-    // What is not there may be there at once: an empty list is never kept.
-    listed = models.length === 0 ? null : { at: now(), models };
-    return models;
-  };
-
   const findModel = async (wanted: string | undefined, call: CallOptions): Promise<Bytes> => {
-    const offered = await models(call);
-    const found = offered.find(({ digest, name }) => wanted === undefined || digest === wanted || name === wanted);
-    if (found !== undefined) return fromHex(found.digest, 'model digest');
-    listed = null;
-    const code = offered.length === 0 ? 'NO_WORKER' : 'MODEL_UNKNOWN';
+    const found = await offered.find(wanted, call);
+    if (found !== null) return fromHex(found.digest, 'model digest');
+    const models = await offered.fresh(call);
+    const code = models.length === 0 ? 'NO_WORKER' : 'MODEL_UNKNOWN';
     throw new CodedError(code, 'no admitted worker serves this model', {
-      offered: offered.map(({ name }) => name).join(' '),
+      offered: models.map(({ name }) => name).join(' '),
     });
   };
 
@@ -221,7 +199,7 @@ export function createClient(deps: ClientDeps): Client {
     unary: CallOptions,
   ): AsyncGenerator<ChatEvent> {
     yield { kind: 'verifying', step: 'asking for workers and their evidence' };
-    const ask = await sessionAsk(request.model, options, unary);
+    let ask = await sessionAsk(request.model, options, unary);
     const { deadline } = call;
     const terms = { deadline, padding: options.padding ?? 'bucket', idempotency: randomness(16) } as const;
     const progress: Progress = {
@@ -243,6 +221,11 @@ export function createClient(deps: ClientDeps): Client {
       } catch (error) {
         const isOver = attempt >= TRIES_MAX || now() >= deadline || options.signal?.aborted === true;
         if (!(await mayGoOn(error, progress, isOver))) throw error;
+        if ((error as CodedError).code === 'NO_WORKER') {
+          // What the router said it has may have been long ago.
+          offered.forget();
+          ask = await sessionAsk(request.model, options, unary);
+        }
         progress.pieces += pieces;
         yield { kind: 'verifying', step: `trying another session: ${(error as CodedError).code}` };
       }
@@ -294,7 +277,8 @@ export function createClient(deps: ClientDeps): Client {
   }
 
   return {
-    models: () => models({ deadline: now() + DEADLINE_DEFAULT_MS }),
+    models: () => offered.fresh({ deadline: now() + DEADLINE_DEFAULT_MS }),
+    findModel: (wanted) => offered.find(wanted, { deadline: now() + DEADLINE_DEFAULT_MS }),
     chat,
     async embed(request, options = {}) {
       const { call, unary, over } = stopping(options);
@@ -386,7 +370,7 @@ async function drained(events: AsyncGenerator<ChatEvent>): Promise<void> {
 async function paid(payments: Payments, receipt: AnswerReceipt, call: CallOptions): Promise<PaymentState | null> {
   try {
     await payments.pay(receipt.digest, receipt.amount, call);
-    return await payments.state(call);
+    return await payments.recentState();
   } catch (error) {
     if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'unavailable') return null;
     throw error;

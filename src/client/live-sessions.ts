@@ -25,7 +25,8 @@ export function createLiveSessions(
   open: (ask: SessionAsk, avoid: ReadonlySet<string>, call: CallOptions) => Promise<LiveSession>,
   now: () => UnixMs,
 ) {
-  const live = new Map<string, Promise<LiveSession>>();
+  type Slot = { readonly opening: Promise<LiveSession>; held: LiveSession | null };
+  const live = new Map<string, Slot>();
   const keyOf = ({ model, mode, candidates }: SessionAsk) => `${toHex(model)}:${mode}:${candidates}`;
 
   const closeUnused = (held: LiveSession): void => {
@@ -34,11 +35,11 @@ export function createLiveSessions(
 
   /** @param only drops the session of this key only where it is still this one: another request may have replaced it */
   const drop = (key: string, only?: LiveSession): void => {
-    const held = live.get(key);
-    void held
-      ?.then((session) => {
+    const slot = live.get(key);
+    void slot?.opening
+      .then((session) => {
         if (only !== undefined && session !== only) return;
-        if (live.get(key) === held) live.delete(key);
+        if (live.get(key) === slot) live.delete(key);
         session.dropped = true;
         closeUnused(session);
       })
@@ -52,7 +53,7 @@ export function createLiveSessions(
       for (;;) {
         const known = live.get(key);
         if (known !== undefined) {
-          const held = await unlessAborted(known, call.signal);
+          const held = known.held ?? (await unlessAborted(known.opening, call.signal));
           if (!held.dropped && now() < held.session.deadline - SESSION_MARGIN_MS) {
             held.users += 1;
             return held;
@@ -64,10 +65,16 @@ export function createLiveSessions(
         if (live.size >= SESSIONS_MAX) drop(live.keys().next().value as string);
         // Shared by all who ask for it: one that is cancelled must not cancel it.
         const opening = open(ask, avoid, { deadline: call.deadline });
-        live.set(key, opening);
-        opening.catch(() => {
-          if (live.get(key) === opening) live.delete(key);
-        });
+        const slot: Slot = { opening, held: null };
+        live.set(key, slot);
+        opening.then(
+          (held) => {
+            slot.held = held;
+          },
+          () => {
+            if (live.get(key) === slot) live.delete(key);
+          },
+        );
       }
     },
     release(held: LiveSession): void {

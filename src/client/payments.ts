@@ -1,6 +1,6 @@
 import { ed25519Key, type SigningKey } from '#crypto';
 import { addressOfTerms, type ChannelTerms, signVoucher, voucherChannel } from '../chain/signed/index.ts';
-import { type Bytes, CodedError, equalBytes, fromHex, receiptsRoot, toHex, type UnixMs } from '../core/index.ts';
+import { type Bytes, CodedError, equalBytes, fromHex, ReceiptsTree, toHex, type UnixMs } from '../core/index.ts';
 import { signDelegation } from '../session/index.ts';
 import type { PaymentState } from './api.ts';
 import type { CallOptions, RouterTransport } from './transport.ts';
@@ -20,7 +20,13 @@ export type PaymentOptions = Readonly<{
   onChain: () => Promise<Readonly<{ state: string; deposited: bigint; claimed: bigint }>>;
 }>;
 
+type View = Awaited<ReturnType<PaymentOptions['onChain']>>;
+/** The book, its receipts as a tree, and their names: paying for one more costs what it adds. */
+type Kept = Readonly<{ book: VoucherBook; tree: ReceiptsTree; named: Set<string> }>;
+
 const DELEGATION_MS = 12 * 3_600_000;
+/** What is told after a payment may be this old: nobody asks a chain once for each answer. */
+const VIEW_FRESH_MS = 30_000;
 const LEAVES_MAX = 100_000;
 
 /** The payer's side of one channel (contracts sections 1.2 and 6). Money moves on its signature and on nothing else. */
@@ -31,10 +37,11 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
   }
   const address = addressOfTerms(options.terms);
   const channel = { workchain: address.workchain, account: address.account };
-  let book: VoucherBook | null = null;
+  let kept: Kept | null = null;
   /** Leaves that the router has acknowledged; null until it has been asked. */
   let acknowledged: number | null = null;
-  let view: Awaited<ReturnType<PaymentOptions['onChain']>> | null = null;
+  let view: View | null = null;
+  let viewedAt: UnixMs = 0;
   let writing: Promise<unknown> = Promise.resolve();
 
   const exclusively = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -43,11 +50,20 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     return run;
   };
 
+  const book = async (): Promise<Kept> => {
+    if (kept === null) {
+      const stored = await options.store.load();
+      const named = new Set(stored.leaves.map(toHex));
+      kept ??= { book: stored, tree: ReceiptsTree.EMPTY.with(stored.leaves), named };
+    }
+    return kept;
+  };
+
   /** Sends the voucher over the whole book, with the leaves that the router does not have yet. */
-  const send = async (signed: VoucherBook, call: CallOptions): Promise<void> => {
+  const send = async ({ book: signed, tree }: Kept, call: CallOptions): Promise<void> => {
     acknowledged ??= (await transport.getChannel(address.raw, call)).voucheredReceipts;
     if (acknowledged >= signed.leaves.length) return;
-    const receipts = receiptsRoot(signed.leaves);
+    const receipts = tree.root;
     const voucher = { channel: voucherChannel(address.raw), cumulative: signed.cumulative, receipts };
     const signature = await signVoucher(voucher, key);
     const newReceiptDigests = signed.leaves.slice(acknowledged);
@@ -65,29 +81,56 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
   }>;
   let waiting: Waiting[] = [];
 
+  /** The book with these receipts behind, once it is stored. */
+  const signedFor = async (before: Kept, added: ReadonlyMap<string, Waiting>): Promise<Kept> => {
+    const digests = added
+      .values()
+      .map(({ receiptDigest }) => receiptDigest)
+      .toArray();
+    const leaves = [...before.book.leaves, ...digests];
+    if (leaves.length > LEAVES_MAX) {
+      throw new CodedError('VOUCHER_REFUSED', 'the channel holds its most receipts: close it and open another');
+    }
+    const cumulative = added.values().reduce((sum, { amount }) => sum + amount, before.book.cumulative);
+    const next = { cumulative, leaves };
+    await options.store.save(next);
+    for (const name of added.keys()) before.named.add(name);
+    kept = { book: next, tree: before.tree.with(digests), named: before.named };
+    return kept;
+  };
+
   const payWaiting = async (call: CallOptions): Promise<void> => {
     const batch = waiting;
     waiting = [];
     if (batch.length === 0) return; // paid with one before
     try {
-      book ??= await options.store.load();
-      let next = book;
-      for (const { receiptDigest, amount } of batch) {
-        if (amount === 0n || next.leaves.some((leaf) => equalBytes(leaf, receiptDigest))) continue;
-        if (next.leaves.length >= LEAVES_MAX) {
-          throw new CodedError('VOUCHER_REFUSED', 'the channel holds its most receipts: close it and open another');
-        }
-        next = { cumulative: next.cumulative + amount, leaves: [...next.leaves, receiptDigest] };
+      const before = await book();
+      const added = new Map<string, Waiting>();
+      for (const one of batch) {
+        const name = toHex(one.receiptDigest);
+        if (one.amount > 0n && !before.named.has(name)) added.set(name, one);
       }
-      if (next !== book) {
-        await options.store.save(next);
-        book = next;
-        await send(next, call);
-      }
+      if (added.size > 0) await send(await signedFor(before, added), call);
       for (const { resolve } of batch) resolve();
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
+  };
+
+  /** The chain being away does not hide what it showed last; without any view there is no state to tell. */
+  const look = async (): Promise<View> => {
+    try {
+      view = await options.onChain();
+      viewedAt = now();
+    } catch (error) {
+      if (view === null) throw error;
+    }
+    return view;
+  };
+
+  const stateOf = async ({ state, deposited, claimed }: View, receipts: number | null): Promise<PaymentState> => {
+    const { cumulative: vouchered, leaves } = (await book()).book;
+    return { channel: address.raw, state, deposited, claimed, vouchered, receipts: receipts ?? leaves.length };
   };
 
   return {
@@ -116,27 +159,19 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     /** Sends the stored voucher again: what a crash or an outage kept from arriving. */
     resend: (call: CallOptions): Promise<void> =>
       exclusively(async () => {
-        book ??= await options.store.load();
-        if (book.leaves.length > 0) await send(book, call);
+        const signed = await book();
+        if (signed.book.leaves.length > 0) await send(signed, call);
       }),
 
     /** Deposit and claim as the chain shows them, vouchers as we signed them. */
     async state(call: CallOptions): Promise<PaymentState> {
-      book ??= await options.store.load();
-      // The chain being away does not hide what it showed last; without any view there is no state to tell.
-      view = await options.onChain().catch((error: unknown) => {
-        if (view === null) throw error;
-        return view;
-      });
-      const account = await transport.getChannel(address.raw, call).catch(() => null);
-      return {
-        channel: address.raw,
-        state: view.state,
-        deposited: view.deposited,
-        claimed: view.claimed,
-        vouchered: book.cumulative,
-        receipts: account?.receipts ?? book.leaves.length,
-      };
+      const account = transport.getChannel(address.raw, call).catch(() => null);
+      return stateOf(await look(), (await account)?.receipts ?? null);
+    },
+
+    /** As {@link state}; what chain and router showed a moment ago will do. */
+    async recentState(): Promise<PaymentState> {
+      return stateOf(view !== null && now() - viewedAt < VIEW_FRESH_MS ? view : await look(), null);
     },
 
     settle: (call: CallOptions) => transport.requestClaim(address.raw, call),

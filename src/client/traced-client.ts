@@ -60,9 +60,8 @@ export function tracedClient(client: Client, tracer: Tracer): Client {
 
 /** A name that the router lists; what a caller wrote in its place may be anything. */
 async function nameModel(span: Span, client: Client, asked: string | undefined): Promise<void> {
-  const models = await client.models().catch(() => []);
-  const found = models.find(({ digest, name }) => asked === undefined || digest === asked || name === asked);
-  if (found !== undefined) span.set({ 'gen_ai.request.model': found.name });
+  const found = await client.findModel(asked).catch(() => null);
+  if (found !== null) span.set({ 'gen_ai.request.model': found.name });
 }
 
 const usageOf = ({ tokensIn, tokensCached, tokensOut }: Usage) => ({

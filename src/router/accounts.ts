@@ -4,8 +4,6 @@ import {
   type ChannelTerms,
   type DelegationAsk,
   type VoucherAsk,
-  verifyVoucher,
-  voucherChannel,
 } from '../chain/index.ts';
 import {
   type Bytes,
@@ -13,7 +11,6 @@ import {
   equalBytes,
   KIND_OF_CODE,
   type Randomness,
-  receiptsRoot,
   toHex,
   type UnixMs,
 } from '../core/index.ts';
@@ -21,6 +18,7 @@ import { type Header, verifyDelegation } from '../session/index.ts';
 import type { ChannelRow, Ledger, VoucherRow } from '../store/index.ts';
 import { keepNewest } from './fleet.ts';
 import type { ChainPort } from './ports.ts';
+import { createVouchers } from './vouchers.ts';
 
 /** Contracts sections 1.2 and 6. Amounts in nanoTON, times in ms unless named otherwise. */
 export type AccountTerms = Readonly<{
@@ -48,11 +46,8 @@ const VIEW_MS_MAX = 60_000;
 const REFRESH_MS_MAX = 2_000;
 /** A close that nobody saw must be answered in this part of its delay: after it the channel serves nobody. */
 const OUTAGE_PART_OF_CLOSE_DELAY = 4;
-const LEAVES_PER_VOUCHER_MAX = 10_000;
 /** What is set aside is given back when a request ends; where its router died, this long after its deadline. */
 const RELEASE_GRACE_MS = 5_000;
-/** Vouchers of one channel that come through several routers at once. */
-const VOUCHER_TRIES_MAX = 4;
 const CLOSE_DELAYS_MAX = 16_384;
 
 /** y-coordinates of the points of small order, sign bit cleared: a signature under them proves nothing. */
@@ -74,6 +69,7 @@ export function createAccounts(
   terms: AccountTerms,
 ) {
   const { ledger, chain, now } = deps;
+  const vouchers = createVouchers(ledger);
   const refreshing = new Map<string, Promise<ChannelRow>>();
   const claiming = new Map<string, Promise<ChannelRow>>();
   const closeDelays = new Map<string, number>();
@@ -196,29 +192,6 @@ export function createAccounts(
     return started;
   };
 
-  /** The voucher as it is stored after the one that is there; null where it is that one. @throws CodedError VOUCHER_REFUSED */
-  const following = async (ask: VoucherAsk, deposited: bigint): Promise<VoucherRow | null> => {
-    const { channel, cumulative, receipts, signature, newReceiptDigests } = ask;
-    const best = await ledger.voucher(channel);
-    if (best !== null && best.cumulative === cumulative && equalBytes(best.receipts, receipts)) return null;
-    if (newReceiptDigests.length > LEAVES_PER_VOUCHER_MAX) throw voucherRefused('too many receipts');
-    const leaves = await ledger.voucherLeaves(channel);
-    const all = [...leaves, ...newReceiptDigests];
-    const amounts = await ledger.amountsOf(channel, all);
-    const named = new Set(leaves.map(toHex));
-    for (const digest of newReceiptDigests.map(toHex)) {
-      if (!amounts.has(digest)) throw voucherRefused('names a receipt that is not of this channel');
-      if (named.has(digest)) throw voucherRefused('pays a receipt twice');
-      named.add(digest);
-    }
-    if (!equalBytes(receiptsRoot(all), receipts)) throw voucherRefused('the receipts root is of other receipts');
-    const paid = amounts.values().reduce((sum, amount) => sum + amount, 0n);
-    if (cumulative < paid) throw voucherRefused('is below the receipts it names');
-    if (cumulative <= (best?.cumulative ?? 0n)) throw voucherRefused('is not above the one before');
-    if (cumulative > deposited) throw voucherRefused('is above the deposit');
-    return { channel, cumulative, receipts, signature, leaves: all.length };
-  };
-
   return {
     /** @throws CodedError CHANNEL_REFUSED or DELEGATION_REFUSED with the reason in `facts` */
     async delegate(ask: DelegationAsk): Promise<Bytes> {
@@ -301,17 +274,9 @@ export function createAccounts(
     /** Durable before it is answered. @throws CodedError VOUCHER_REFUSED with the reason in `facts` */
     async submitVoucher(ask: VoucherAsk): Promise<bigint> {
       const row = await known(ask.channel);
-      const voucher = { channel: voucherChannel(ask.channel), cumulative: ask.cumulative, receipts: ask.receipts };
-      if (ask.receipts.length !== 32 || !(await verifyVoucher(voucher, ask.signature, row.clientKey)))
-        throw voucherRefused('signature');
-      for (let tries = 1; tries <= VOUCHER_TRIES_MAX; tries++) {
-        const next = await following(ask, row.deposited);
-        if (next === null) return ask.cumulative;
-        if (!(await ledger.putVoucher(next, ask.newReceiptDigests))) continue; // another came between
-        if (ask.cumulative - row.claimed > terms.claimAbove) void claim(ask.channel).catch(() => undefined);
-        return ask.cumulative;
-      }
-      throw new CodedError('ROUTER_BUSY', 'too many vouchers of this channel at once', { retryAfterMs: 1_000 });
+      const isNew = await vouchers.take(ask, row);
+      if (isNew && ask.cumulative - row.claimed > terms.claimAbove) void claim(ask.channel).catch(() => undefined);
+      return ask.cumulative;
     },
 
     /** As the chain shows it now; its last known state during an outage. */
@@ -349,10 +314,6 @@ export function createAccounts(
 /** What is left of an amount for the worker after the pool's fee. */
 export function workersShare(amount: bigint, feeBps: number): bigint {
   return (amount * BigInt(10_000 - feeBps)) / 10_000n;
-}
-
-function voucherRefused(reason: string): CodedError {
-  return new CodedError('VOUCHER_REFUSED', `voucher: ${reason}`, { reason });
 }
 
 function requireTerms(of: ChannelTerms, terms: AccountTerms): void {

@@ -75,6 +75,17 @@ export function priceId(object: Uint8Array): Bytes {
   return objectDigest('price', object);
 }
 
+const idsKnown = new WeakMap<PriceSheet, Bytes>();
+
+/** As {@link priceId}, worked out once of each sheet: every request and every receipt names it. */
+export function priceIdOf(sheet: PriceSheet): Bytes {
+  const known = idsKnown.get(sheet);
+  if (known !== undefined) return known;
+  const id = priceId(encodePriceSheet(sheet));
+  idsKnown.set(sheet, id);
+  return id;
+}
+
 /** Token counts; `tokensIn` is the input that was not in a cache, `tokensCached` the rest of it. */
 export type TokenCounts = Readonly<{ tokensIn: number; tokensCached: number; tokensOut: number }>;
 

@@ -4,7 +4,7 @@ import { type Check, check, notPassed } from './checks.ts';
 import type { SignedReceipt } from './exchange.ts';
 import type { Header } from './header.ts';
 import { verifyDigest } from './objects.ts';
-import { amountOf, encodePriceSheet, type PriceSheet, priceId, roundCounts, type TokenCounts } from './price.ts';
+import { amountOf, type PriceSheet, priceIdOf, roundCounts, type TokenCounts } from './price.ts';
 import { parseReceipt, type Receipt, receiptDigest } from './receipt.ts';
 import type { ResponseChain, ResponseReader } from './response.ts';
 
@@ -53,7 +53,7 @@ export type ReceiptExpectation = Readonly<{
 
 async function publicChecks(signed: SignedReceipt, receipt: Receipt, own: ReceiptExpectation, where?: Where) {
   const { keyset, header, price, chain } = own;
-  const ownPriceId = priceId(encodePriceSheet(price));
+  const ownPriceId = priceIdOf(price);
   const priced = equalBytes(receipt.priceId, ownPriceId) && equalBytes(header.priceId, ownPriceId);
   const checks: RouterReceiptChecks = {
     signature: check(

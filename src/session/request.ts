@@ -5,7 +5,7 @@ import type { SealedOpen } from './exchange.ts';
 import { FrameKey } from './frames.ts';
 import { authorizationDigest, encodeHeader, type Header, headerHash, type Padding } from './header.ts';
 import { signDigest } from './objects.ts';
-import { encodePriceSheet, type PriceSheet, priceId } from './price.ts';
+import { type PriceSheet, priceIdOf } from './price.ts';
 import { type BodyPadding, bodyBytes, sealBody, sealedBytesOf } from './request-body.ts';
 import { commitmentKey, RequestDigest, requestKeys, wrapContentKey } from './request-keys.ts';
 
@@ -108,7 +108,7 @@ function headerOf(session: ClientSession, ask: RequestAsk, sealedBytes: number, 
     })),
     sessionKey: session.own.hello.sessionKey,
     paymentRef: concat(ask.paymentRef),
-    priceId: priceId(encodePriceSheet(ask.price)),
+    priceId: priceIdOf(ask.price),
     priceCap: ask.priceCap,
     model: first.offer.model,
     outputTokensMax: ask.outputTokensMax,

@@ -100,6 +100,8 @@ export type Ledger = Readonly<{
   receipt(digest: Uint8Array): Promise<ReceiptRow | null>;
   /** Amounts of those receipts that are of this channel, by digest in hexadecimal. */
   amountsOf(channel: string, digests: readonly Uint8Array[]): Promise<ReadonlyMap<string, bigint>>;
+  /** Those that the channel's voucher names already, in hexadecimal. */
+  vouchered(channel: string, digests: readonly Uint8Array[]): Promise<ReadonlySet<string>>;
   /** U of contracts section 6: payable receipts in total, and how many. */
   receipted(channel: string): Promise<Readonly<{ amount: bigint; count: number }>>;
   voucher(channel: string): Promise<VoucherRow | null>;

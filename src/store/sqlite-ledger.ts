@@ -278,6 +278,10 @@ export function openSqliteLedger(file: string): Ledger {
         ),
       );
     },
+    vouchered: async (channel, digests) => {
+      const sql = 'SELECT 1 FROM voucher_leaves WHERE digest = ? AND channel = ?';
+      return new Set(digests.filter((digest) => get(sql, digest, channel) !== null).map(toHex));
+    },
     receipted: async (channel) => ({ ...totalOf(channel) }),
     voucher: async (channel) =>
       vouchers.get(channel, () => {

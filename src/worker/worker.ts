@@ -168,6 +168,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
       return;
     }
     running += 1;
+    const ends = answerEnds();
     try {
       const accepted = await session.accept(request).catch((error: unknown) => {
         const unknown = error instanceof CodedError && error.code === 'SESSION_UNKNOWN';
@@ -178,9 +179,10 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
         return;
       }
       const leftMs = Math.max(1, Math.min(request.timeLeftMs, accepted.header.deadline - now(), 2 ** 31 - 1));
-      const signal = AbortSignal.any([cancelled, stopSignal.signal, AbortSignal.timeout(leftMs)]);
-      yield* answer(accepted, engine, signal);
+      ends.listen([cancelled, stopSignal.signal], leftMs);
+      yield* answer(accepted, engine, ends.signal);
     } finally {
+      ends.over();
       running -= 1;
     }
   }
@@ -282,6 +284,29 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
 
 /** One connection to one router. @property served lease that streams are parked under */
 type Attached = { readonly of: Attachment; readonly to: RouterLink; served: string | null };
+
+/** What ends one answer before its time. As AbortSignal.any and timeout, and gone with the answer. */
+function answerEnds() {
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  let signals: readonly AbortSignal[] = [];
+  let late: NodeJS.Timeout | undefined;
+  return {
+    signal: ending.signal,
+    listen(to: readonly AbortSignal[], leftMs: number): void {
+      signals = to;
+      late = setTimeout(end, leftMs);
+      for (const signal of to) {
+        if (signal.aborted) end();
+        else signal.addEventListener('abort', end, { once: true });
+      }
+    },
+    over(): void {
+      clearTimeout(late);
+      for (const signal of signals) signal.removeEventListener('abort', end);
+    },
+  };
+}
 
 type Quoted = Omit<MadeEvidence, 'proofs'> &
   Readonly<{ epoch: number; beacon: Beacon; proof: MadeEvidence['proofs'][number] }>;

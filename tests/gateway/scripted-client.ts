@@ -111,8 +111,10 @@ export function scriptedClient(changes: Partial<Script> = {}): { client: Client;
     script.vouchers++;
     yield { kind: 'paid', payment: PAYMENT };
   }
+  const model = { digest: WORKER.modelDigest, name: 'sea-stories', workers: 2, contextTokensMax: 256 };
   const client: Client = {
-    models: async () => [{ digest: WORKER.modelDigest, name: 'sea-stories', workers: 2, contextTokensMax: 256 }],
+    models: async () => [model],
+    findModel: async (wanted) => ([undefined, model.name, model.digest].includes(wanted) ? model : null),
     chat,
     embed: async () =>
       Promise.reject(new CodedError('REQUEST_UNSUPPORTED', 'input: no embeddings', { param: 'input' })),

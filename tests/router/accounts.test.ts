@@ -173,6 +173,46 @@ describe('a voucher', () => {
 describe('a claim', () => {
   const late = new CodedError('VOUCHER_INVALID', 'the voucher gives nothing new');
 
+  test('costs what it adds: what the one before named is read once, also where another router took that one', async () => {
+    let read = 0;
+    const counting: Ledger = {
+      ...ledger,
+      voucherLeaves: (of) => {
+        read += 1;
+        return ledger.voucherLeaves(of);
+      },
+    };
+    const chain = { head: async () => Promise.reject(new Error()), channel: async () => onChain as ChannelView, claim };
+    const prices = { priceIdOf: () => PRICE, creditMax: CREDIT, claimAbove: 10n ** 15n, feeBps: 0 };
+    const routers = [0, 1].map(() =>
+      createAccounts(
+        { ledger: counting, chain, now: () => now, randomness: (length) => new Uint8Array(length) },
+        { network: DEVELOPMENT_NETWORK, payee: PAYEE, ...prices },
+      ),
+    );
+    const named: Uint8Array<ArrayBuffer>[] = [];
+    const send = async (of: number, ...digests: Uint8Array<ArrayBuffer>[]) => {
+      const receipts = receiptsRoot([...named, ...digests]);
+      const voucher = { channel: voucherChannel(channel), cumulative: BigInt(named.length + digests.length), receipts };
+      const signature = await signVoucher(voucher, clientKey);
+      const ask = { channel, cumulative: voucher.cumulative, receipts, newReceiptDigests: digests, signature };
+      await routers[of]!.submitVoucher(ask);
+      named.push(...digests);
+    };
+    for (let i = 0; i < 20; i++) await send(0, await answered(1n), await answered(1n));
+    expect(read).toBe(0);
+    await send(1, await answered(1n));
+    await send(1, await answered(1n));
+    expect(read).toBe(1);
+    await send(0, await answered(1n));
+    expect(read).toBe(2);
+    await expect(send(0, named[0]!)).rejects.toEqual(refused('VOUCHER_REFUSED', 'pays a receipt twice'));
+    const twice = await answered(1n);
+    await expect(send(0, twice, twice)).rejects.toEqual(refused('VOUCHER_REFUSED', 'pays a receipt twice'));
+    expect(await ledger.voucherLeaves(channel)).toEqual(named);
+    expect(read).toBe(2);
+  });
+
   test('that another one overtook, sent before a crash, is as good: the voucher is collected once', async () => {
     await pay(CAP, [await answered(CAP)]);
     claim = async () => {

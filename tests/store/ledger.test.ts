@@ -269,6 +269,17 @@ describe.each((['SQLite', 'PostgreSQL'] as const).map((kind) => [without(kind) ?
       await ledger.close();
     });
 
+    test('receipts that a voucher names are told from the others, those of each channel', async () => {
+      const ledger = await (await newPlace()).open();
+      const voucher = { cumulative: 5n, receipts: bytes(7), signature: bytes(8, 64), leaves: 2 };
+      await ledger.putVoucher({ ...voucher, channel: '0:aa' }, [bytes(1), bytes(2)]);
+      await ledger.putVoucher({ ...voucher, channel: '0:bb' }, [bytes(3), bytes(4)]);
+      const named = await ledger.vouchered('0:aa', [bytes(2), bytes(3), bytes(9)]);
+      expect([...named]).toEqual([toHex(bytes(2))]);
+      expect((await ledger.vouchered('0:aa', [])).size).toBe(0);
+      await ledger.close();
+    });
+
     test('receipts are told by their channel', async () => {
       const ledger = await (await newPlace()).open();
       await ledger.putReceipt(receipt(1, 1, 2, 10n));

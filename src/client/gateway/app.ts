@@ -244,9 +244,10 @@ function streamed(of: AnswerShape, talk: Conversation): Answering {
 
 /** The name under which the router offers it. @throws CodedError MODEL_UNKNOWN, PEER_UNREACHABLE where none is offered */
 async function modelFor(client: Client, asked: string | undefined): Promise<string> {
-  const models = await client.models();
-  const found = asked === undefined ? models[0] : models.find((one) => one.name === asked || one.digest === asked);
-  if (found !== undefined) return asked ?? found.name;
-  if (models.length === 0) throw new CodedError('PEER_UNREACHABLE', 'no worker offers any model now');
+  const found = await client.findModel(asked);
+  if (found !== null) return asked ?? found.name;
+  if ((await client.models()).length === 0) {
+    throw new CodedError('PEER_UNREACHABLE', 'no worker offers any model now');
+  }
   throw new CodedError('MODEL_UNKNOWN', 'model: not offered; GET /v1/models lists what is', { param: 'model' });
 }

@@ -121,6 +121,10 @@ function receiptsOf({ ask, transaction }: Postgres) {
       const rows = await ask(sql, [channel, digests]);
       return new Map(rows.map((row) => [toHex(row.digest as Uint8Array), amount(row.amount)]));
     },
+    vouchered: async (channel, digests) => {
+      const sql = 'SELECT digest FROM voucher_leaves WHERE channel = $1 AND digest = ANY($2::bytea[])';
+      return new Set((await ask(sql, [channel, digests])).map((row) => toHex(row.digest as Uint8Array)));
+    },
     receipted: async (channel) => {
       const row = await first(ask('SELECT amount, count FROM totals WHERE channel = $1', [channel]));
       return row === null ? { amount: 0n, count: 0 } : { amount: amount(row.amount), count: Number(row.count) };
