@@ -33,7 +33,7 @@ export function createReviews(
   }>,
 ) {
   const { fleet, now } = deps;
-  const log = entriesInOrder(deps.failed);
+  const entries = entriesInOrder(deps.failed);
   /** Whom requests wait for, and what is called when it has been judged. */
   const wanted = new Map<Worker, Set<() => void>>();
   const inLine = new Set<Worker>();
@@ -47,9 +47,9 @@ export function createReviews(
     try {
       const reviewed = await deps.admission.review(worker);
       isSettled = reviewed.isSettled;
-      if (reviewed.rest !== null) log(worker, reviewed.rest);
+      if (reviewed.rest !== null) entries.add(worker, reviewed.rest);
     } catch (error) {
-      deps.failed(error);
+      if (!closed) deps.failed(error);
     }
     tried.set(worker, { judgedBy, until: now() + (isSettled ? ANYHOW_MS : RETRY_MS) });
   };
@@ -135,35 +135,45 @@ export function createReviews(
       closed = true;
       await looking.close();
       for (const told of [...wanted.values()]) for (const tell of [...told]) tell();
+      await entries.close();
     },
   };
 }
 
 /** A few entries at the same time, of one worker one after the other. */
-function entriesInOrder(failed: (error: unknown) => void): (worker: Worker, enter: () => Promise<void>) => void {
+function entriesInOrder(failed: (error: unknown) => void) {
   const waiting: (() => Promise<void>)[] = [];
   const last = new WeakMap<Worker, Promise<void>>();
-  let running = 0;
+  const running = new Set<Promise<void>>();
+  let closed = false;
   const goOn = (): void => {
-    while (running < LOGGED_AT_ONCE) {
+    while (running.size < LOGGED_AT_ONCE) {
       const enter = waiting.shift();
       if (enter === undefined) return;
-      running += 1;
-      void enter().finally(() => {
-        running -= 1;
+      const entered = enter().then(() => {
+        running.delete(entered);
         goOn();
       });
+      running.add(entered);
     }
   };
-  return (worker, enter) => {
-    const before = last.get(worker) ?? Promise.resolve();
-    const entered = before.then(
-      () =>
-        new Promise<void>((done) => {
-          waiting.push(() => enter().catch(failed).finally(done));
-          goOn();
-        }),
-    );
-    last.set(worker, entered);
+  return {
+    add(worker: Worker, enter: () => Promise<void>): void {
+      const before = last.get(worker) ?? Promise.resolve();
+      const entered = before.then(
+        () =>
+          new Promise<void>((done) => {
+            if (closed) return done(); // what is not entered is made up for by whoever starts next
+            waiting.push(() => enter().catch(failed).finally(done));
+            goOn();
+          }),
+      );
+      last.set(worker, entered);
+    },
+    async close(): Promise<void> {
+      closed = true;
+      waiting.length = 0;
+      await Promise.all(running);
+    },
   };
 }

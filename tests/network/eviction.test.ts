@@ -8,6 +8,7 @@ const ALL_JUDGED_MS = 60_000;
 const NO_DISPATCH_AFTER_MS = 2_000;
 const WORKERS = 200;
 const ASKERS = 8;
+const HOSTS = 24;
 
 let network: InProcess;
 afterEach(() => network.close());
@@ -108,6 +109,35 @@ describe('collateral that the router comes to know', () => {
     await until(() => inState('quarantined') === 1, ALL_JUDGED_MS);
     expect(states()).toEqual(['worker-0 quarantined']);
   });
+
+  test('a revocation of half of the hosts: not one request begins at any of them after it is known, and nobody who asks is refused', async () => {
+    const dispatches: { worker: number; at: number }[] = [];
+    let judgingMs = 0;
+    network = await startInProcess({
+      tees: Array.from({ length: HOSTS }, () => 'tdx' as const),
+      engine: echoEngine(),
+      onDispatch: (worker) => dispatches.push({ worker, at: performance.now() }),
+      beforeAppraisal: () => new Promise<void>((done) => setTimeout(done, judgingMs)),
+    });
+    const { seen, ended } = askers(ASKERS);
+    await until(() => seen.asked >= 2 * ASKERS, ALL_JUDGED_MS);
+    const revoked = Array.from({ length: HOSTS / 2 }, (_, i) => 2 * i);
+    const revokedMachines = revoked.map((i) => `host-${i}`);
+    const collateral = JSON.stringify(network.vendor.collateral(now(), { revokedMachines }));
+    judgingMs = 200;
+    network.changeCollateral(() => collateral);
+    const knownAt = performance.now();
+    const askedBefore = seen.asked;
+    await until(() => inState('quarantined') === revoked.length, ALL_JUDGED_MS);
+    await until(() => seen.asked >= askedBefore + 2 * ASKERS, ALL_JUDGED_MS);
+    seen.isStopped = true;
+    await ended();
+    const after = dispatches.filter(({ at }) => at > knownAt);
+    expect(after.length).toBeGreaterThan(0);
+    expect(after.filter(({ worker }) => revoked.includes(worker))).toEqual([]);
+    expect(inState('quarantined')).toBe(revoked.length);
+    expect(inState('admitted')).toBe(HOSTS - revoked.length);
+  }, 120_000);
 
   test('what cannot be judged for now evicts nobody: an outage is no refusal', async () => {
     network = await startInProcess({ engine: echoEngine() });
