@@ -35,20 +35,20 @@ class Newest {
 
 /** What one worker did since it attached. */
 export class WorkerActivity {
-  readonly #firstParts = new Newest(ANSWERS_KEPT);
+  readonly #firstFrames = new Newest(ANSWERS_KEPT);
   requests = 0;
   failed = 0;
   tokensIn = 0;
   tokensCached = 0;
   tokensOut = 0;
 
-  /** From the worker's slot to the first part of its answer. */
-  get firstPart(): Times {
-    return this.#firstParts.times;
+  /** From the worker's slot to the first frame of its answer. */
+  get firstFrame(): Times {
+    return this.#firstFrames.times;
   }
 
   began(ms: number): void {
-    this.#firstParts.add(ms);
+    this.#firstFrames.add(ms);
   }
 
   ended(hasFailed: boolean, usage: Usage | null): void {

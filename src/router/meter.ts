@@ -19,7 +19,7 @@ export type Meter = Readonly<{
   picked(outcome: 'matched' | 'unmatched' | 'untagged'): void;
   /** A final receipt came: what it counts. */
   answered(usage: Usage): void;
-  /** Of the answer's tokens after its first part, each. */
+  /** Of the answer's tokens after its first frame, each. */
   perToken(seconds: number): void;
   /** The first request of a session came. */
   sessionOpened(suite: 'x-wing' | 'x25519', mode: number): void;

@@ -30,7 +30,7 @@ export type RelayOwner = Readonly<{
   client: Pick<InferClient, 'write'>;
   /** Checks a receipt and stores it; resolves once it is durable. @throws CodedError RECEIPT_REFUSED */
   keepReceipt(receipt: SignedReceipt, of: RelayedRequest, by: Worker, chain: ResponseChain): Promise<Usage | null>;
-  /** Something of an answer goes to the client: the request is not tried elsewhere any more. */
+  /** The first frame goes to the client: the request is not tried elsewhere any more. */
   hasBegun(): void;
   firstFrame(): void;
   /** It began to answer, and ended. */
@@ -145,13 +145,19 @@ export class Relay implements ServeListener {
       this.#end(part.reason, part.reason === 'BUSY' ? 'busy' : 'undecided');
       return;
     }
-    if (!this.#begun) this.#begin(under);
-    if (part.kind === 'preface') this.#preface(under.request, part.preface);
-    else if (this.#chain === null) throw gone('the worker sent no preface');
-    else if (part.kind === 'frame') {
+    if (!this.#begun) this.#begin();
+    if (part.kind === 'preface') {
+      this.#preface(under.request, part.preface);
+      // Until the first frame comes the request may go elsewhere (AIS/1 section 7): the client hears of nobody before.
+      this.#run = wire;
+      return;
+    }
+    if (this.#chain === null) throw gone('the worker sent no preface');
+    if (part.kind === 'frame') {
       this.#chain.push(part.frame);
       if (!this.#firstFrame) {
         this.#firstFrame = true;
+        under.to.slot.firstPart();
         under.owner.firstFrame();
       }
     } else {
@@ -161,10 +167,9 @@ export class Relay implements ServeListener {
     this.#pass(wire);
   }
 
-  #begin({ to }: UnderRelay): void {
+  #begin(): void {
     this.#begun = true;
     this.#untime();
-    to.slot.firstPart();
   }
 
   #preface({ headerHash, requestDigest, certificateDigest, dispatch }: RelayedRequest, bytes: Bytes): void {
@@ -226,6 +231,11 @@ export class Relay implements ServeListener {
   #flush(): void {
     const run = this.#run;
     const under = this.#under;
+    if (!this.#passed) {
+      // A preface that waits for its frame, and lies in memory that is its connection's.
+      if (run !== null) this.#run = Uint8Array.from(run);
+      return;
+    }
     this.#run = null;
     if (run === null || under === null || under.owner.client.write(run)) return;
     this.#stalled = true;

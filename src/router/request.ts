@@ -155,7 +155,7 @@ export class Request implements InferInput, RelayOwner {
         asked(last);
       } catch (error) {
         asked(error);
-        // After its first part an answer is never tried again elsewhere (AIS/1 section 7).
+        // After its first frame an answer is never tried again elsewhere (AIS/1 section 7).
         const isFinal = this.#begun || this.cut.error !== null;
         if (isFinal || !(error instanceof CodedError) || error.code !== 'WORKER_GONE') throw error;
         last = error;

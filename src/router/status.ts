@@ -25,7 +25,7 @@ export type WorkerLoadRow = Readonly<{
   tokensIn: number;
   tokensCached: number;
   tokensOut: number;
-  firstPart: Times;
+  firstFrame: Times;
 }>;
 
 export type QueueRow = Readonly<{ modelName: string; priority: number; waiting: number; oldestMs: number }>;
@@ -61,7 +61,7 @@ export function statusOf(
 
 function loadRow(worker: Worker, dispatcher: Dispatcher<Worker>): WorkerLoadRow {
   const { admission, join, activity } = worker;
-  const { requests, failed, tokensIn, tokensCached, tokensOut, firstPart } = activity;
+  const { requests, failed, tokensIn, tokensCached, tokensOut, firstFrame } = activity;
   return {
     workerId: admission?.workerId ?? new Uint8Array(0),
     name: join?.name ?? '',
@@ -74,7 +74,7 @@ function loadRow(worker: Worker, dispatcher: Dispatcher<Worker>): WorkerLoadRow 
     slots: dispatcher.slots(worker),
     slotsDeclared: join?.concurrencyMax ?? 0,
     breaker: dispatcher.breakerState(worker) ?? null,
-    ...{ requests, failed, tokensIn, tokensCached, tokensOut, firstPart },
+    ...{ requests, failed, tokensIn, tokensCached, tokensOut, firstFrame },
   };
 }
 

@@ -139,13 +139,13 @@ function statusToWire({ firstToken, workers, queues, ended, ...status }: RouterS
     ...status,
     firstTokenP50Ms: firstToken.p50Ms,
     firstTokenP99Ms: firstToken.p99Ms,
-    workers: workers.map(({ firstPart, workerId, ...row }) => ({
+    workers: workers.map(({ firstFrame, workerId, ...row }) => ({
       ...row,
       workerId: Buffer.from(workerId),
       tee: row.tee ?? '',
       breaker: row.breaker ?? '',
-      firstPartP50Ms: firstPart.p50Ms,
-      firstPartP99Ms: firstPart.p99Ms,
+      firstFrameP50Ms: firstFrame.p50Ms,
+      firstFrameP99Ms: firstFrame.p99Ms,
     })),
     queues: [...queues],
     ended: [...ended].map(([code, count]) => ({ code, count })),

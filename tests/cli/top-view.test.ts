@@ -26,8 +26,8 @@ const worker = (name: string, fields: Partial<WorkerReport> = {}): WorkerReport 
   tokensIn: 100,
   tokensCached: 0,
   tokensOut: 200,
-  firstPartP50Ms: 20,
-  firstPartP99Ms: 80,
+  firstFrameP50Ms: 20,
+  firstFrameP99Ms: 80,
   ...fields,
 });
 
@@ -105,7 +105,7 @@ test('it shows each worker, what waits, what ended with an error, and that encla
   const workers = [
     worker('alder', { simulated: true }),
     worker('birch', { tee: 'sev-snp', breaker: 'open', running: 4, leaseExpiresAt: 1_030_000 }),
-    worker('cedar', { state: 'joining', tee: '', breaker: '', leaseExpiresAt: 0, firstPartP99Ms: 0, slots: 0 }),
+    worker('cedar', { state: 'joining', tee: '', breaker: '', leaseExpiresAt: 0, firstFrameP99Ms: 0, slots: 0 }),
   ];
   const ended = [
     { code: '', count: 5 },
@@ -174,7 +174,7 @@ const anyWorker = fc.record<WorkerReport>({
   ...{ simulated: fc.boolean(), modelName: hostile, leaseExpiresAt: count, running: fc.nat(), slots: fc.nat() },
   ...{ slotsDeclared: fc.nat(), breaker: hostile, requests: count, failed: count, tokensIn: count },
   ...{ tokensCached: count, tokensOut: count },
-  ...{ firstPartP50Ms: fc.double({ min: 0, noNaN: true }), firstPartP99Ms: fc.double({ min: 0, noNaN: true }) },
+  ...{ firstFrameP50Ms: fc.double({ min: 0, noNaN: true }), firstFrameP99Ms: fc.double({ min: 0, noNaN: true }) },
 });
 const anyReport = fc.record<StatusReport>({
   ...{ router: hostile, now: count, startedAt: count, policyNumber: fc.nat(), accountsWaiting: fc.nat() },

@@ -53,7 +53,7 @@ test('one document for machines: workers, rates and ends, and nothing of a reque
   expect(worker.slotsDeclared).toBe(3);
   expect(worker.requests).toBe(3);
   expect(worker.leaseLeftMs).toBeGreaterThan(0);
-  expect(worker.firstPartMs.p99).toBeGreaterThanOrEqual(worker.firstPartMs.p50);
+  expect(worker.firstFrameMs.p99).toBeGreaterThanOrEqual(worker.firstFrameMs.p50);
   expect(document.tokens.out).toBeGreaterThan(0);
   expect(out).not.toContain(CANARY);
   const { terms } = network.payments();

@@ -19,8 +19,8 @@ export type WorkerLine = Readonly<{
   slotsDeclared: number;
   /** Null where nothing can be compared yet. */
   tokensPerSecond: number | null;
-  /** From its slot to the first part of the answer, of its last 128; null where there were none. */
-  firstPartMs: Readonly<{ p50: number; p99: number }> | null;
+  /** From its slot to the first frame of the answer, of its last 128; null where there were none. */
+  firstFrameMs: Readonly<{ p50: number; p99: number }> | null;
   /** Null where nothing is sent there. */
   breaker: string | null;
   requests: number;
@@ -40,7 +40,7 @@ export function workerLines(report: StatusReport, rates: ReadonlyMap<string, num
     slots: worker.slots,
     slotsDeclared: worker.slotsDeclared,
     tokensPerSecond: rates.get(worker.workerId) ?? null,
-    firstPartMs: worker.firstPartP99Ms === 0 ? null : { p50: worker.firstPartP50Ms, p99: worker.firstPartP99Ms },
+    firstFrameMs: worker.firstFrameP99Ms === 0 ? null : { p50: worker.firstFrameP50Ms, p99: worker.firstFrameP99Ms },
     breaker: worker.breaker === '' ? null : worker.breaker,
     requests: worker.requests,
     failed: worker.failed,
@@ -55,7 +55,7 @@ const VALUE_OF: Readonly<Record<Sort, (line: WorkerLine) => string | number>> = 
   lease: ({ leaseLeftMs }) => leaseLeftMs ?? Number.POSITIVE_INFINITY,
   slots: ({ running, slots }) => -(running / Math.max(1, slots)),
   tokens: ({ tokensPerSecond }) => -(tokensPerSecond ?? 0),
-  'first token': ({ firstPartMs }) => -(firstPartMs?.p99 ?? 0),
+  'first token': ({ firstFrameMs }) => -(firstFrameMs?.p99 ?? 0),
   breaker: ({ breaker }) => ['open', 'half-open', 'closed'].indexOf(breaker ?? '') >>> 0,
 };
 

@@ -95,7 +95,7 @@ const COLUMNS: readonly Column[] = [
     least: 9,
     right: true,
     giveWay: 4,
-    text: ({ firstPartMs }) => duration(firstPartMs?.p50 ?? null),
+    text: ({ firstFrameMs }) => duration(firstFrameMs?.p50 ?? null),
   },
   {
     title: 'p99',
@@ -103,7 +103,7 @@ const COLUMNS: readonly Column[] = [
     least: 7,
     right: true,
     giveWay: 4,
-    text: ({ firstPartMs }) => duration(firstPartMs?.p99 ?? null),
+    text: ({ firstFrameMs }) => duration(firstFrameMs?.p99 ?? null),
   },
   {
     title: 'breaker',

@@ -49,6 +49,7 @@ export type Place<Id> = Readonly<{
   worker: Id;
   /** Tokens of the prompt that this worker is expected to have read. */
   matched: number;
+  /** Something of the answer came: from here on it is not reading the prompt any more. */
   firstPart(): void;
   finish(outcome: Outcome, usage: Usage | null): void;
 }>;

@@ -19,8 +19,8 @@ export interface WorkerLoad {
   'tokensIn'?: (number | string | Long);
   'tokensCached'?: (number | string | Long);
   'tokensOut'?: (number | string | Long);
-  'firstPartP50Ms'?: (number | string);
-  'firstPartP99Ms'?: (number | string);
+  'firstFrameP50Ms'?: (number | string);
+  'firstFrameP99Ms'?: (number | string);
 }
 
 export interface WorkerLoad__Output {
@@ -40,6 +40,6 @@ export interface WorkerLoad__Output {
   'tokensIn': (string);
   'tokensCached': (string);
   'tokensOut': (string);
-  'firstPartP50Ms': (number);
-  'firstPartP99Ms': (number);
+  'firstFrameP50Ms': (number);
+  'firstFrameP99Ms': (number);
 }
