@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { LogSource } from '../../src/audit/index.ts';
 import { type Bytes, leafHash, type UnixMs, utf8 } from '../../src/core/index.ts';
-import { CompactRange, tilePath } from '../../src/log/index.ts';
+import { CompactRange } from '../../src/log/index.ts';
 import { GrowingTree } from '../../src/log/writer/growing-tree.ts';
 import { developmentText, intel } from '../../tests/attestation/appraise/scene.ts';
 import { NOW, Scene } from '../../tests/audit/scene.ts';
@@ -69,7 +69,7 @@ export class YearLog extends Scene {
       }
       return this.kept.get(this.#sizes[low] ?? -1) ?? null;
     };
-    return { ...super.source(), covering, tile: async (tile) => this.tiles.get(tilePath(tile)) ?? null };
+    return { ...super.source(), covering };
   }
 
   /** Heartbeats until then, and the checkpoints between. */

@@ -15,6 +15,7 @@ import type { LogPolicy } from '../../log/index.ts';
 
 /** Below this many appraisals or checkpoints threads cost more than they give. */
 const ALONE_MAX = 64;
+/** Each takes some 70 MB. */
 const THREADS_MAX = 64;
 /** A message costs as much as a tenth of an appraisal, and carries what its jobs have in common once. */
 const JOBS_PER_ORDER = 16;
@@ -38,8 +39,8 @@ class Threads {
   #ids = 0;
   #broken: Error | null = null;
 
-  constructor(trust: PoolTrust) {
-    this.#trust = trust;
+  constructor({ anchors, policy }: PoolTrust) {
+    this.#trust = { anchors, policy }; // it may be part of more, and what threads get is copied
   }
 
   get started(): number {
