@@ -54,6 +54,15 @@ describe.skipIf(WHY_NO_OPENSSL !== null)(
       expect(await refusal(tsa.forge(good, ['keyed'], ['-cades', '-keyid']))).toBe('it holds');
     });
 
+    test('one that leaves its certificate out holds for whoever named that certificate', async () => {
+      const bare = tsa.forge(good, ['direct'], ['-cades', '-nocerts']);
+      expect(await refusal(bare, [root, tsa.certificate('direct')])).toBe('it holds');
+      expect(await refusal(bare, [tsa.certificate('direct')])).toBe('it holds');
+      expect(await refusal(bare, [root, tsa.certificate('stamper')])).toMatch(
+        /^unknown: the certificate of its signer/,
+      );
+    });
+
     test('over another message', async () => {
       expect(await verdict(good, [root], utf8('another'))).toEqual({
         outcome: 'refused',

@@ -59,8 +59,13 @@ export async function verifyTimeStamp(
   if (imprintHash === null || hash === null) return unknown('its hash is none that this version computes');
   if (!equalBytes(imprint.digest, HASHES[imprintHash](message))) return refused('it is over something else');
   if (!equalBytes(signer.messageDigest, HASHES[hash](info))) return refused('what it says was altered');
-  const certificate = stamp.certificates.find((one) => isNamedBy(signer, one));
-  if (certificate === undefined) return unknown('the certificate of its signer is not in it, or cannot be read');
+  // Many authorities leave their certificate out where it is not asked for; whoever named it has it.
+  const certificate = [...stamp.certificates, ...roots].find((one) => isNamedBy(signer, one));
+  if (certificate === undefined) {
+    return unknown(
+      'the certificate of its signer is neither in it, or cannot be read, nor among those that were brought',
+    );
+  }
   const misnamed = whyMisnamed(signer.named, certificate);
   if (misnamed !== null) return misnamed;
   const signed = await signatureOutcome(certificate, signer.algorithm, hash, signer.signedBytes, signer.signature);
