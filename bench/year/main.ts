@@ -49,15 +49,15 @@ async function write(bundle: string): Promise<Made> {
 
 type Rates = Readonly<{ ecdsa: number; ed25519: number }>;
 
-/** Signatures a second that all cores verify where nothing else is done. */
+/** Signatures that are verified in a second of processor time, all cores at it and nothing else done. */
 async function signatureRates(): Promise<Rates> {
   const threads = Array.from(
     { length: availableParallelism() },
     () => new Worker(new URL('./floor-thread.ts', import.meta.url)),
   );
   const rates = await Promise.all(threads.map(async (thread) => ((await once(thread, 'message')) as [Rates])[0]));
-  const sum = (kind: keyof Rates) => rates.reduce((all, one) => all + one[kind], 0);
-  return { ecdsa: sum('ecdsa'), ed25519: sum('ed25519') };
+  const mean = (kind: keyof Rates) => rates.reduce((all, one) => all + one[kind], 0) / rates.length;
+  return { ecdsa: mean('ecdsa'), ed25519: mean('ed25519') };
 }
 
 /** A year's bundle of `BENCH_YEAR_APPRAISALS` appraisals, each made again by `chrysalis audit verify` on all cores. */
@@ -77,15 +77,17 @@ export async function benchAuditYear(): Promise<BenchLine[]> {
     const { ecdsa, ed25519 } = await signatureRates();
     const floor =
       (SIGNATURES_PER_APPRAISAL * APPRAISALS) / ecdsa + (SIGNATURES_PER_CHECKPOINT * made.checkpoints) / ed25519;
+    const spent = verified.cores * verified.seconds;
     const of = (count: number) => count.toLocaleString('en-US');
     const all = `${of(APPRAISALS)} appraisals, ${of(made.entries)} entries, ${of(made.checkpoints)} checkpoints`;
     return [
       { name: `make ${all}`, value: made.making, unit: 's' },
       { name: 'export them', value: made.exporting, unit: 's' },
+      { name: 'verify them offline', value: verified.seconds, unit: 's' },
       {
-        ...{ name: 'verify them offline', value: verified.seconds, unit: 's' },
-        floor: { name: 'their signatures alone, on all cores', value: floor },
-        ratio: verified.seconds / floor,
+        ...{ name: 'processor time of that', value: spent, unit: 's' },
+        floor: { name: 'their signatures alone', value: floor },
+        ratio: spent / floor,
       },
       { name: 'appraisals made again', value: APPRAISALS / verified.seconds, unit: '/s' },
       { name: `cores kept busy, of ${availableParallelism()}`, value: verified.cores, unit: '' },

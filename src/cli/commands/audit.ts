@@ -65,7 +65,10 @@ function withTrust(command: Command): Command {
     .option('--approvers <file>', 'Ed25519 keys of people who may approve policies: {"name": hex}')
     .option('--signers <file>', 'Ed25519 keys with which entries may be signed: {"name": hex}')
     .option('--exporter <vkey...>', 'keys of those who may make bundles: one of them must have signed for this one')
-    .option('--tsa-roots <file>', 'PEM: roots, or certificates, of the authorities whose RFC 3161 time stamps you believe')
+    .option(
+      '--tsa-roots <file>',
+      'PEM: roots, or certificates, of the authorities whose RFC 3161 time stamps you believe',
+    )
     .option('--chain <url>', 'look at the anchors on this chain (toncenter API); everything else stays offline')
     .option('--anchor <file>', 'configuration of the log’s anchor contract, as JSON')
     .option(
