@@ -1,4 +1,4 @@
-import { sha256 } from '#crypto';
+import { sha256, sha256OfPublic } from '#crypto';
 import { type Bytes, concat, equalBytes } from './bytes.ts';
 import { CodedError } from './errors.ts';
 
@@ -7,11 +7,11 @@ const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
 export function leafHash(entry: Uint8Array): Bytes {
-  return sha256(concat(LEAF, entry));
+  return sha256OfPublic(concat(LEAF, entry));
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
-  return sha256(concat(NODE, left, right));
+  return sha256OfPublic(concat(NODE, left, right));
 }
 
 /** Largest power of two below `size`, for size ≥ 2. */

@@ -1,4 +1,4 @@
-import { type AeadKey, aeadKey, aeadOpen, aeadSealInto, sha256 } from '#crypto';
+import { type AeadKey, aeadKey, aeadOpen, aeadSealInto, sha256OfPublic } from '#crypto';
 import { type Bytes, CodedError, concat, lengthPrefixed, u32, utf8 } from '../core/index.ts';
 
 /** A frame is `u8 flags ‖ AEAD(key, nonce XOR u96(i), aad = flags, plaintext)` (AIS/1 section 6). */
@@ -65,7 +65,7 @@ export class FrameKey {
   open(index: number, frame: Uint8Array): Bytes | null {
     if (this.#key === null) throw erased();
     if (frame.length < FRAME_OVERHEAD) return null;
-    return aeadOpen(this.#key, this.#nonceOf(index), FLAGS[frame[0] as number] as Bytes, frame.subarray(1));
+    return aeadOpen(this.#key, this.#nonceOf(index), FLAGS[frame[0] as number] as Bytes, frame, 1);
   }
 
   /** Lets go of the key, which the library overwrites when it frees it, and overwrites the nonce. */
@@ -81,21 +81,21 @@ function erased(): CodedError {
 }
 
 /**
- * A running digest over ciphertext: `x_{i+1} = H(label, x_i, frame_i)`. The router computes it from what it carries, so
- * each step is one hash over one buffer that is laid out beforehand.
+ * A running digest over ciphertext: `x_{i+1} = H(label, x_i, frame_i)`, in the memory of `x_i`. The router computes it from
+ * what it carries, so each step is one hash over one buffer that is laid out beforehand.
  */
-function chainStep(label: string): (previous: Uint8Array, frame: Uint8Array) => Bytes {
+function chainStep(label: string): (value: Bytes, frame: Uint8Array) => void {
   const head = concat(lengthPrefixed(utf8(`ais/1 ${label}`)), u32(32));
   const at = head.length;
   const buffer = new Uint8Array(at + 32 + 4 + FRAME_BYTES_MAX);
   buffer.set(head);
   const view = new DataView(buffer.buffer);
-  return (previous, frame) => {
+  return (value, frame) => {
     if (frame.length > FRAME_BYTES_MAX) throw new RangeError('a frame longer than any that is sealed');
-    buffer.set(previous, at);
+    buffer.set(value, at);
     view.setUint32(at + 32, frame.length, false);
     buffer.set(frame, at + 36);
-    return sha256(buffer.subarray(0, at + 36 + frame.length));
+    sha256OfPublic(buffer.subarray(0, at + 36 + frame.length), value);
   };
 }
 

@@ -86,7 +86,8 @@ export function commitmentKey(
 
 /** `r_0 = H("request-start", header_hash, commit)` and so on: `request_digest` is the value after the last frame. */
 export class RequestDigest {
-  #value: Bytes;
+  /** Its own: each frame overwrites it. */
+  readonly #value: Bytes;
   #sealedBytes = 0;
 
   constructor(headerHash: Uint8Array, commit: Uint8Array) {
@@ -98,12 +99,12 @@ export class RequestDigest {
     if (frame.length > FRAME_BYTES_MAX) {
       throw new CodedError('REQUEST_REFUSED', 'a request frame is too long', { check: 'frameLength' });
     }
-    this.#value = requestStep(this.#value, frame);
+    requestStep(this.#value, frame);
     this.#sealedBytes += frame.length;
   }
 
   get value(): Bytes {
-    return this.#value;
+    return concat(this.#value);
   }
 
   /** Bytes of the frames so far: in the end, the header's sealed_bytes. */

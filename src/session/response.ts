@@ -70,7 +70,8 @@ export function parseUsage(message: Uint8Array): Usage {
 
 /** `c_i` over the ciphertext of a response: what worker, router and client each compute for themselves (section 8). */
 export class ResponseChain {
-  #value: Bytes;
+  /** Its own: each frame overwrites it. */
+  readonly #value: Bytes;
   #frames = 0;
   #ended = false;
 
@@ -90,13 +91,13 @@ export class ResponseChain {
     if (this.#frames >= FRAMES_MAX) throw new CodedError('RESPONSE_REFUSED', 'too many frames', { check: 'frames' });
     const flags = frame[0] as number;
     if (flags > FRAME_ERROR) throw new CodedError('RESPONSE_REFUSED', 'unknown frame flags', { check: 'flags' });
-    this.#value = responseStep(this.#value, frame);
+    responseStep(this.#value, frame);
     this.#frames++;
     this.#ended = flags !== FRAME_DATA;
   }
 
   get value(): Bytes {
-    return this.#value;
+    return concat(this.#value);
   }
   get frames(): number {
     return this.#frames;

@@ -3,7 +3,7 @@ import * as crypto from '#crypto';
 import { sessionVectors } from '../../scripts/session-vectors/vectors.ts';
 import { answerLine } from '../../src/cli/log-check/batch.ts';
 import { createVerifier } from '../../src/cli/verify/answer.ts';
-import { fromHex, toHex, utf8 } from '../../src/core/index.ts';
+import { concat, fromHex, toHex, utf8 } from '../../src/core/index.ts';
 import { Exporter, exporterSecret } from '../../src/session/hpke.ts';
 
 /** Bytes are hexadecimal, after `x`. */
@@ -20,6 +20,12 @@ const shown = (result: unknown): string => {
 const CALLS = {
   sha1: ([data]) => crypto.sha1(bytes(data)),
   sha256: ([data]) => crypto.sha256(bytes(data)),
+  sha256OfPublic: ([data]) => {
+    const whole = bytes(data);
+    const long = concat(whole, new Uint8Array(32));
+    // Over its own input, as a chain has it, and beside it.
+    return concat(crypto.sha256OfPublic(whole), crypto.sha256OfPublic(long, long));
+  },
   sha384: ([data]) => crypto.sha384(bytes(data)),
   sha512: ([data]) => crypto.sha512(bytes(data)),
   sha3_256: ([data]) => crypto.sha3_256(bytes(data)),
@@ -44,8 +50,8 @@ const CALLS = {
     crypto.aeadSealInto(crypto.aeadKey(bytes(key)), bytes(nonce), bytes(aad), bytes(data), out, at as number);
     return out;
   },
-  aeadOpen: ([key, nonce, aad, data]) =>
-    crypto.aeadOpen(crypto.aeadKey(bytes(key)), bytes(nonce), bytes(aad), bytes(data)),
+  aeadOpen: ([key, nonce, aad, data, from]) =>
+    crypto.aeadOpen(crypto.aeadKey(bytes(key)), bytes(nonce), bytes(aad), bytes(data), (from ?? 0) as number),
   ed25519Key: ([seed]) => crypto.ed25519Key(bytes(seed)).publicKey,
   ed25519Sign: ([seed, message]) => crypto.ed25519Sign(crypto.ed25519Key(bytes(seed)), bytes(message)),
   ed25519Verify: ([key, message, signature]) => crypto.ed25519Verify(bytes(key), bytes(message), bytes(signature)),

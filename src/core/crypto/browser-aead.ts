@@ -31,12 +31,12 @@ export function aeadSealInto(
 }
 
 /** The plaintext, or null where the tag does not hold (nothing of the plaintext is given out). */
-export function aeadOpen(key: AeadKey, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Bytes | null {
+export function aeadOpen(key: AeadKey, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, from = 0): Bytes | null {
   checkAeadNonce(nonce);
-  if (sealed.length < 16) return null;
+  if (sealed.length - 16 < from) return null;
   const cipher = gcm(key.handle, nonce, aad);
   try {
-    return Uint8Array.from(cipher.decrypt(sealed));
+    return Uint8Array.from(cipher.decrypt(sealed.subarray(from)));
   } catch {
     return null; // the tag is compared before anything is decrypted
   }

@@ -14,6 +14,11 @@ export function sha1(data: Uint8Array): Bytes {
 export function sha256(data: Uint8Array): Bytes {
   return sha2.sha256(data);
 }
+/** As {@link sha256}, of what is public. @param into its first 32 bytes become the digest; it may be part of `data` */
+export function sha256OfPublic(data: Uint8Array, into: Bytes = new Uint8Array(32)): Bytes {
+  into.set(sha2.sha256(data));
+  return into;
+}
 export function sha384(data: Uint8Array): Bytes {
   return sha2.sha384(data);
 }

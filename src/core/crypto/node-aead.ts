@@ -2,6 +2,8 @@ import * as crypto from 'node:crypto';
 import { type Bytes, bytes } from './node-buffer.ts';
 import { checkAeadNonce } from './shapes.ts';
 
+const TAG_LENGTH = { authTagLength: 16 };
+
 /** An AES-256-GCM key, imported once and used many times. */
 export type AeadKey = { readonly handle: crypto.KeyObject };
 
@@ -35,14 +37,18 @@ export function aeadSealInto(
   out.set(cipher.getAuthTag(), at + plaintext.length);
 }
 
-/** The plaintext, or null where the tag does not hold (nothing of the plaintext is given out). */
-export function aeadOpen(key: AeadKey, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Bytes | null {
+/**
+ * The plaintext, or null where the tag does not hold (nothing of the plaintext is given out).
+ * @param sealed what was sealed stands in it from `from` to its end
+ */
+export function aeadOpen(key: AeadKey, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, from = 0): Bytes | null {
   checkAeadNonce(nonce);
-  if (sealed.length < 16) return null;
-  const decipher = crypto.createDecipheriv('aes-256-gcm', key.handle, nonce, { authTagLength: 16 });
+  const tagAt = sealed.length - 16;
+  if (tagAt < from) return null;
+  const decipher = crypto.createDecipheriv('aes-256-gcm', key.handle, nonce, TAG_LENGTH);
   decipher.setAAD(aad);
-  decipher.setAuthTag(sealed.subarray(sealed.length - 16));
-  const body = decipher.update(sealed.subarray(0, sealed.length - 16));
+  decipher.setAuthTag(sealed.subarray(tagAt));
+  const body = decipher.update(sealed.subarray(from, tagAt));
   try {
     decipher.final();
   } catch {
