@@ -12,6 +12,7 @@ export * from './errors.ts';
 export * from './html.ts';
 export * from './merkle.ts';
 export * from './objects.ts';
+export * from './patrol.ts';
 export * from './strict-json.ts';
 export * from './time.ts';
 export * from './tracing.ts';

@@ -69,7 +69,6 @@ export class Relay implements ServeListener {
   #ending: { error: CodedError | null } | null = null;
   #usage: Usage | null = null;
   #stalled = false;
-  #tooSlow: NodeJS.Timeout | null = null;
   #uncut: (() => void) | null = null;
 
   /** @param deps a clock, and how long what may take */
@@ -89,7 +88,6 @@ export class Relay implements ServeListener {
     return new Promise((resolve, reject) => {
       this.#under = { request, to, owner, resolve, reject };
       this.#uncut = cut.on(() => this.#fail(cut.error as CodedError));
-      this.#tooSlow = setTimeout(() => this.#fail(gone('the worker did not begin in time')), this.#times.firstPartMs);
       const { open, frames, dispatch, signature } = request;
       to.link.begin({ open, frames, dispatch, signature }, this);
     });
@@ -98,6 +96,12 @@ export class Relay implements ServeListener {
   /** The client wants no more. A worker that is gone shows in its parts. */
   stop(): void {
     this.#under?.to.link.stop();
+  }
+
+  /** A worker that does not begin in time is passed over. */
+  look(now: UnixMs): void {
+    if (this.#begun || now - this.#startedAt < this.#times.firstPartMs) return;
+    this.#fail(gone('the worker did not begin in time'));
   }
 
   /** The client reads again. */
@@ -113,7 +117,7 @@ export class Relay implements ServeListener {
       // Nothing has to come after a receipt but the end. What came with it waits here, the rest at the worker.
       if (this.#waiting === null) under.to.link.pause();
       this.#waiting ??= [];
-      this.#waiting.push({ part: copied(part), wire: Uint8Array.from(wire) });
+      this.#waiting.push({ part: copied(part), wire: new Uint8Array(wire) });
       return;
     }
     try {
@@ -145,7 +149,7 @@ export class Relay implements ServeListener {
       this.#end(part.reason, part.reason === 'BUSY' ? 'busy' : 'undecided');
       return;
     }
-    if (!this.#begun) this.#begin();
+    this.#begun = true;
     if (part.kind === 'preface') {
       this.#preface(under.request, part.preface);
       // Until the first frame comes the request may go elsewhere (AIS/1 section 7): the client hears of nobody before.
@@ -161,15 +165,10 @@ export class Relay implements ServeListener {
         under.owner.firstFrame();
       }
     } else {
-      this.#keep(under, copied(part).receipt, Uint8Array.from(wire), this.#chain);
+      this.#keep(under, copied(part).receipt, new Uint8Array(wire), this.#chain);
       return;
     }
     this.#pass(wire);
-  }
-
-  #begin(): void {
-    this.#begun = true;
-    this.#untime();
   }
 
   #preface({ headerHash, requestDigest, certificateDigest, dispatch }: RelayedRequest, bytes: Bytes): void {
@@ -233,7 +232,7 @@ export class Relay implements ServeListener {
     const under = this.#under;
     if (!this.#passed) {
       // A preface that waits for its frame, and lies in memory that is its connection's.
-      if (run !== null) this.#run = Uint8Array.from(run);
+      if (run !== null) this.#run = Buffer.from(run);
       return;
     }
     this.#run = null;
@@ -268,15 +267,9 @@ export class Relay implements ServeListener {
     const { to, owner } = this.#under;
     this.#under = null;
     this.#uncut?.();
-    this.#untime();
     to.slot.finish(outcome, this.#usage);
     if (this.#begun) owner.served(to.worker, this.#startedAt);
     if (outcome !== 'answered') to.link.cancel();
-  }
-
-  #untime(): void {
-    if (this.#tooSlow !== null) clearTimeout(this.#tooSlow);
-    this.#tooSlow = null;
   }
 }
 
@@ -286,12 +279,12 @@ const gone = (message: string) => new CodedError('WORKER_GONE', message);
 function copied<Part extends FromServe>(part: Part): Part {
   switch (part.kind) {
     case 'preface':
-      return { ...part, preface: Uint8Array.from(part.preface) };
+      return { ...part, preface: new Uint8Array(part.preface) };
     case 'frame':
-      return { ...part, frame: Uint8Array.from(part.frame) };
+      return { ...part, frame: new Uint8Array(part.frame) };
     case 'receipt': {
       const { receipt, signature } = part.receipt;
-      return { ...part, receipt: { receipt: Uint8Array.from(receipt), signature: Uint8Array.from(signature) } };
+      return { ...part, receipt: { receipt: new Uint8Array(receipt), signature: new Uint8Array(signature) } };
     }
     default:
       return part;

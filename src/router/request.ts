@@ -1,4 +1,4 @@
-import { type Bytes, CodedError, type UnixMs } from '../core/index.ts';
+import { type Bytes, CodedError, type Patrolled, type UnixMs } from '../core/index.ts';
 import type { Header, ResponseChain, SealedOpen, SignedReceipt } from '../session/index.ts';
 import type { Accounts } from './accounts.ts';
 import { Cut } from './cut.ts';
@@ -31,7 +31,8 @@ type Sealed = Readonly<{ open: SealedOpen; header: Header; hash: Bytes }>;
 type From = Readonly<{ client: InferClient; watch: RequestWatch }>;
 
 /** One request from its `open` to its end. */
-export class Request implements InferInput, RelayOwner {
+export class Request implements InferInput, RelayOwner, Patrolled {
+  patrolPlace = -1;
   readonly cut = new Cut();
   readonly client: InferClient;
   readonly #shared: Shared;
@@ -74,9 +75,11 @@ export class Request implements InferInput, RelayOwner {
     this.cut.fire(cancelled('the client is gone'));
   }
 
-  /** Its deadline has come. */
-  late(): void {
-    this.cut.fire(new CodedError('DEADLINE_EXCEEDED', 'no whole answer before the deadline'));
+  /** Whether something should have been by now. */
+  look(): void {
+    const now = this.#shared.deps.now();
+    if (now < this.#end) this.#relay?.look(now);
+    else this.cut.fire(new CodedError('DEADLINE_EXCEEDED', 'no whole answer before the deadline'));
   }
 
   drained(): void {

@@ -1,5 +1,5 @@
 import type { SigningKey, Where } from '#crypto';
-import { type Bytes, CodedError, type MonotonicClock, type UnixMs } from '../core/index.ts';
+import { type Bytes, CodedError, type MonotonicClock, Patrol, type UnixMs } from '../core/index.ts';
 import {
   type Header,
   headerHash,
@@ -31,8 +31,8 @@ export const REQUEST_LIMITS: RequestLimits = {
   firstPartMs: 30_000,
   fairTrialMs: 10_000,
 };
-/** Timers of one length share a list: deadlines are kept to this, never early. */
-const TIMER_STEP_MS = 100;
+/** Deadlines are kept to this, never early. */
+const PATROL_MS = 100;
 
 /** The two signatures at a request's beginning: the client's over its header, and the router's own. */
 export type RequestSignatures = Readonly<{
@@ -71,6 +71,7 @@ export function requestSignatures(dispatchKey: SigningKey, monotonic: MonotonicC
  */
 export function createRequests(deps: RequestDeps, limits: RequestLimits = REQUEST_LIMITS) {
   const shared = { deps, limits, sessions: new SessionMemory() };
+  const patrol = new Patrol<Request>(PATROL_MS);
   let running = 0;
   let heldBytes = 0;
 
@@ -81,8 +82,7 @@ export function createRequests(deps: RequestDeps, limits: RequestLimits = REQUES
       throw new CodedError('REQUEST_MALFORMED', 'the request does not match its header, or is too long');
     }
     const end = Math.min(deadline, header.deadline);
-    const leftMs = end - deps.now();
-    if (leftMs <= 0) throw new CodedError('DEADLINE_EXCEEDED', 'the deadline has passed');
+    if (end <= deps.now()) throw new CodedError('DEADLINE_EXCEEDED', 'the deadline has passed');
     if (running >= limits.requestsMax || heldBytes + header.sealedBytes > limits.heldBytesMax) {
       throw new CodedError('ROUTER_BUSY', 'too many requests at the same time: try again', {
         retryAfterMs: RETRY_AFTER_MS,
@@ -92,12 +92,9 @@ export function createRequests(deps: RequestDeps, limits: RequestLimits = REQUES
     const request = new Request(shared, sealed, end, { client, watch });
     running += 1;
     heldBytes += header.sealedBytes;
-    const timer = setTimeout(
-      () => request.late(),
-      Math.min(TIMER_STEP_MS * Math.ceil(leftMs / TIMER_STEP_MS), 2 ** 31 - 1),
-    );
+    patrol.add(request);
     const finish = (error: unknown) => {
-      clearTimeout(timer);
+      patrol.delete(request);
       running -= 1;
       heldBytes -= header.sealedBytes;
       client.finish(error);

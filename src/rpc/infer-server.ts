@@ -1,4 +1,4 @@
-import { type Clock, CodedError, parseTraceparent, type UnixMs } from '../core/index.ts';
+import { type Clock, CodedError, Patrol, type Patrolled, parseTraceparent, type UnixMs } from '../core/index.ts';
 import type { InferClient, InferInput, RouterService } from '../router/index.ts';
 import type { SealedOpen } from '../session/index.ts';
 import type { Call, CallHandler, CallListener } from './grpc/call.ts';
@@ -11,6 +11,8 @@ export const DEADLINE_DEFAULT_MS = 120_000;
 
 /** Whoever opens a stream has something to say by then. */
 const OPEN_WAIT_MS = 30_000;
+/** Kept to this. */
+const PATROL_MS = 1_000;
 
 /** Of `Open`: four fields that stand once, and at most three candidates. */
 const OPEN_FIELDS_MAX = 7;
@@ -20,7 +22,7 @@ function openOf(whole: Buffer): SealedOpen {
   const { number, bytes } = readOneField(whole, PREFIX_BYTES);
   if (number !== INFER_REQUEST.open) throw malformed('the first message of a request must be `open`');
   // Kept as long as the request is under way, and the message is a view into the connection's buffer.
-  const fields = readFields(Uint8Array.from(bytes), OPEN_FIELDS_MAX);
+  const fields = readFields(new Uint8Array(bytes), OPEN_FIELDS_MAX);
   const candidates: SealedOpen['candidates'][number][] = [];
   for (const field of fields) {
     if (field.number !== OPEN.candidate) continue;
@@ -38,21 +40,32 @@ function openOf(whole: Buffer): SealedOpen {
 
 /** One client's stream: `open`, then frames, then `stop` or the half-close. The answer passes as the worker sent it. */
 export function inferHandler(router: RouterService, now: Clock): CallHandler {
-  return (call) => call.listen(new InferCall(router, call, now));
+  const silent = new Patrol<InferCall>(PATROL_MS);
+  return (call) => call.listen(new InferCall(router, call, now, silent));
 }
 
-class InferCall implements CallListener, InferClient {
+class InferCall implements CallListener, InferClient, Patrolled {
+  patrolPlace = -1;
   readonly #router: RouterService;
   readonly #call: Call;
   readonly #now: Clock;
-  #silent: NodeJS.Timeout | null;
+  readonly #silent: Patrol<InferCall>;
+  readonly #since: UnixMs;
   #input: InferInput | null = null;
 
-  constructor(router: RouterService, call: Call, now: Clock) {
+  constructor(router: RouterService, call: Call, now: Clock, silent: Patrol<InferCall>) {
     this.#router = router;
     this.#call = call;
     this.#now = now;
-    this.#silent = setTimeout(() => call.end(malformed('no `open` came')), OPEN_WAIT_MS);
+    this.#silent = silent;
+    this.#since = now();
+    silent.add(this);
+  }
+
+  look(): void {
+    if (this.#now() - this.#since < OPEN_WAIT_MS) return;
+    this.#silent.delete(this);
+    this.#call.end(malformed('no `open` came'));
   }
 
   message(whole: Buffer): void {
@@ -72,12 +85,12 @@ class InferCall implements CallListener, InferClient {
       this.#input.halfClosed();
       return;
     }
-    this.#speaks();
+    this.#silent.delete(this);
     this.#call.end(malformed('the first message of a request must be `open`'));
   }
 
   gone(): void {
-    this.#speaks();
+    this.#silent.delete(this);
     this.#input?.gone();
   }
 
@@ -102,7 +115,7 @@ class InferCall implements CallListener, InferClient {
   }
 
   #open(whole: Buffer): void {
-    this.#speaks();
+    this.#silent.delete(this);
     const open = openOf(whole);
     const parent = parseTraceparent(this.#call.traceparent);
     this.#input = this.#router.infer(open, deadlineOf(this.#call, this.#now()), this, parent);
@@ -113,11 +126,6 @@ class InferCall implements CallListener, InferClient {
     const { number, bytes } = readOneField(wire, PREFIX_BYTES);
     if (number !== INFER_REQUEST.frame) throw malformed('only frames may follow `open`');
     input.frame(bytes, wire);
-  }
-
-  #speaks(): void {
-    if (this.#silent !== null) clearTimeout(this.#silent);
-    this.#silent = null;
   }
 }
 

@@ -38,24 +38,37 @@ export function partOf(whole: Buffer): FromServe {
 
 /** `open`, the client's frames as they came, and `dispatch`, in one piece. */
 export function requestWire({ open, frames, dispatch, signature }: ServeRequest): Buffer {
-  const fields = [
-    [OPEN.header, open.header],
-    [OPEN.authorization, open.authorization],
-    [OPEN.commit, open.commit],
-    [OPEN.wrap, open.wrap],
-    [OPEN.enc, open.enc],
-    [OPEN.hello, open.hello],
-  ] as const;
+  const { sizeOf, sizeOfUint } = FieldWriter;
+  const { header, authorization, commit, wrap, enc, hello, timeLeftMs } = open;
   const openBytes =
-    fields.reduce((sum, [, { length }]) => sum + FieldWriter.sizeOf(length), 0) +
-    FieldWriter.sizeOfUint(open.timeLeftMs);
-  const dispatchBytes = FieldWriter.sizeOfUint(dispatch) + FieldWriter.sizeOf(signature.length);
-  const head = startMessage(SERVE_FROM_ROUTER.open, openBytes);
-  for (const [number, bytes] of fields) head.writer.bytes(number, bytes);
-  head.writer.uint(OPEN.timeLeftMs, open.timeLeftMs);
-  const tail = startMessage(SERVE_FROM_ROUTER.dispatch, dispatchBytes);
-  tail.writer.uint(DISPATCH.dispatch, dispatch).bytes(DISPATCH.signature, signature);
-  return Buffer.concat([head.whole, ...frames, tail.whole]);
+    sizeOf(header.length) +
+    sizeOf(authorization.length) +
+    sizeOf(commit.length) +
+    sizeOf(wrap.length) +
+    sizeOf(enc.length) +
+    sizeOf(hello.length) +
+    sizeOfUint(timeLeftMs);
+  const dispatchBytes = sizeOfUint(dispatch) + sizeOf(signature.length);
+  let bytes = messageBytes(openBytes) + messageBytes(dispatchBytes);
+  for (const frame of frames) bytes += frame.length;
+  const whole = Buffer.allocUnsafe(bytes);
+  writeMessage(whole, 0, SERVE_FROM_ROUTER.open, openBytes)
+    .bytes(OPEN.header, header)
+    .bytes(OPEN.authorization, authorization)
+    .bytes(OPEN.commit, commit)
+    .bytes(OPEN.wrap, wrap)
+    .bytes(OPEN.enc, enc)
+    .bytes(OPEN.hello, hello)
+    .uint(OPEN.timeLeftMs, timeLeftMs);
+  let at = messageBytes(openBytes);
+  for (const frame of frames) {
+    whole.set(frame, at);
+    at += frame.length;
+  }
+  writeMessage(whole, at, SERVE_FROM_ROUTER.dispatch, dispatchBytes)
+    .uint(DISPATCH.dispatch, dispatch)
+    .bytes(DISPATCH.signature, signature);
+  return whole;
 }
 
 /** What a worker says, as one message. */
@@ -81,9 +94,17 @@ export function oneField(number: number, bytes: Uint8Array): Buffer {
 
 /** A gRPC message with one field of this many bytes, to be written by the writer. */
 export function startMessage(number: number, bytes: number): { whole: Buffer; writer: FieldWriter } {
-  const length = bytes === 0 ? 2 : FieldWriter.sizeOf(bytes);
-  const whole = Buffer.allocUnsafe(PREFIX_BYTES + length);
-  whole[0] = 0;
-  whole.writeUInt32BE(length, 1);
-  return { whole, writer: new FieldWriter(whole, PREFIX_BYTES).head(number, bytes) };
+  const whole = Buffer.allocUnsafe(messageBytes(bytes));
+  return { whole, writer: writeMessage(whole, 0, number, bytes) };
+}
+
+/** Of a gRPC message with one field of so many bytes, which is written also where nothing is in it. */
+function messageBytes(bytes: number): number {
+  return PREFIX_BYTES + Math.max(2, FieldWriter.sizeOf(bytes));
+}
+
+function writeMessage(into: Buffer, at: number, number: number, bytes: number): FieldWriter {
+  into[at] = 0;
+  into.writeUInt32BE(messageBytes(bytes) - PREFIX_BYTES, at + 1);
+  return new FieldWriter(into, at + PREFIX_BYTES).head(number, bytes);
 }

@@ -25,10 +25,22 @@ export class Buckets {
     const level =
       known === undefined ? burst : Math.min(burst, known.level + (Math.max(0, now - known.at) / 1000) * perSecond);
     const missing = Math.min(amount, burst) - level;
-    this.#buckets.delete(account);
-    this.#buckets.set(account, { level: missing > 0 ? level : level - amount, at: now });
-    if (this.#buckets.size > this.#most) this.#buckets.delete(this.#buckets.keys().next().value as string);
+    const left = missing > 0 ? level : level - amount;
+    if (known === undefined) this.#add(account, { level: left, at: now });
+    else {
+      known.level = left;
+      known.at = now;
+      // The order of use matters only where somebody may soon be forgotten.
+      if (this.#buckets.size > this.#most / 2) this.#add(account, known);
+    }
     return missing > 0 ? Math.ceil((missing / perSecond) * 1000) : 0;
+  }
+
+  /** As the one used last. */
+  #add(account: string, bucket: Bucket): void {
+    this.#buckets.delete(account);
+    this.#buckets.set(account, bucket);
+    if (this.#buckets.size > this.#most) this.#buckets.delete(this.#buckets.keys().next().value as string);
   }
 
   /** Gives back what was taken for work that was not done. */
