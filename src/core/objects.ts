@@ -1,4 +1,4 @@
-import { sha256 } from '#crypto';
+import { sha256OfPublic } from '#crypto';
 import { type Bytes, concat, secretBytes, u32, utf8 } from './bytes.ts';
 import { CodedError } from './errors.ts';
 
@@ -106,7 +106,7 @@ export function labelledDigest(label: string, ...fields: readonly Uint8Array[]):
   const head = headOf(label);
   let length = head.length;
   for (const field of fields) length += 4 + field.length;
-  if (length > ROOM.length) return sha256(concat(head, encodeObject(fields)));
+  if (length > ROOM.length) return sha256OfPublic(concat(head, encodeObject(fields)));
   ROOM.set(head);
   let at = head.length;
   for (const field of fields) at = putField(ROOM, at, field);
@@ -117,7 +117,7 @@ export function labelledDigest(label: string, ...fields: readonly Uint8Array[]):
 export function objectDigest(label: string, object: Uint8Array): Bytes {
   const head = headOf(label);
   const length = head.length + object.length;
-  if (length > ROOM.length) return sha256(concat(head, object));
+  if (length > ROOM.length) return sha256OfPublic(concat(head, object));
   ROOM.set(head);
   ROOM.set(object, head.length);
   return digestOfRoom(length);
@@ -125,7 +125,7 @@ export function objectDigest(label: string, object: Uint8Array): Bytes {
 
 function digestOfRoom(length: number): Bytes {
   const used = ROOM.subarray(0, length);
-  const digest = sha256(used);
+  const digest = sha256OfPublic(used);
   used.fill(0);
   return digest;
 }

@@ -64,6 +64,23 @@ export function leave(stream: ServerHttp2Stream): void {
   stream.once('close', () => clearTimeout(timer));
 }
 
+/**
+ * What is written in one round of the event loop leaves at its end: messages that come together, and the end of an answer
+ * with them, go out together, and nothing waits longer than for what came with it.
+ */
+export class Outbox {
+  #calls: Call[] = [];
+  readonly #flush = (): void => {
+    const calls = this.#calls;
+    this.#calls = [];
+    for (const call of calls) call.flush();
+  };
+
+  add(call: Call): void {
+    if (this.#calls.push(call) === 1) setImmediate(this.#flush);
+  }
+}
+
 const CALL = Symbol('call');
 /** A stream knows its call, so that all streams have the same listeners: nothing is made for a stream but its call. */
 type CallStream = ServerHttp2Stream & { [CALL]: Call };
@@ -75,6 +92,8 @@ export class Call {
   readonly traceparent: string | null;
   readonly #stream: CallStream;
   readonly #reader: MessageReader;
+  readonly #outbox: Outbox;
+  #isInOutbox = false;
   readonly #tell = (whole: Buffer): void => this.#listener?.message(whole);
   /** Null once the call is over: a stream is long in going, and what hangs on it would be as long. */
   #listener: CallListener | null = null;
@@ -100,11 +119,16 @@ export class Call {
   };
 
   /** @throws CodedError REQUEST_MALFORMED for headers that are not gRPC's */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, messageBytesMax: number, now: UnixMs) {
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    { messageBytesMax, outbox, now }: Readonly<{ messageBytesMax: number; outbox: Outbox; now: UnixMs }>,
+  ) {
     this.deadline = deadlineOf(headers['grpc-timeout'], now);
     this.traceparent = typeof headers.traceparent === 'string' ? headers.traceparent : null;
     this.#stream = Object.assign(stream, { [CALL]: this });
     this.#reader = new MessageReader(messageBytesMax);
+    this.#outbox = outbox;
   }
 
   /** Set once, at once. */
@@ -141,7 +165,18 @@ export class Call {
       stream.on('wantTrailers', Call.#onWantTrailers);
       ifAlive(stream, () => stream.respond(HEADERS, ANSWER));
     }
+    if (!this.#isInOutbox) {
+      this.#isInOutbox = true;
+      stream.cork();
+      this.#outbox.add(this);
+    }
     return stream.write(bytes);
+  }
+
+  /** Lets go what was written. */
+  flush(): void {
+    this.#isInOutbox = false;
+    this.#stream.uncork();
   }
 
   /** Stops reading: once its window is full, the peer waits. */

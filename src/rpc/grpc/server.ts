@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { type Clock, CodedError } from '../../core/index.ts';
 import { statusOf } from '../status.ts';
-import { Call, type CallHandler, ifAlive, leave } from './call.ts';
+import { Call, type CallHandler, ifAlive, leave, Outbox } from './call.ts';
 import { framed, PREFIX_BYTES } from './framing.ts';
 
 export type GrpcLimits = Readonly<{
@@ -33,6 +33,7 @@ export type GrpcLimits = Readonly<{
 export class GrpcServer {
   readonly #handlers = new Map<string, CallHandler>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
+  readonly #outbox = new Outbox();
   readonly #limits: GrpcLimits;
   readonly #now: Clock;
   #server: http2.Http2Server | http2.Http2SecureServer | null = null;
@@ -128,8 +129,9 @@ export class GrpcServer {
       refuse(stream, 415);
       return;
     }
+    const { messageBytesMax } = this.#limits;
     try {
-      const call = new Call(stream, headers, this.#limits.messageBytesMax, this.#now());
+      const call = new Call(stream, headers, { messageBytesMax, outbox: this.#outbox, now: this.#now() });
       const encoding = headers['grpc-encoding'];
       const handler = this.#handlers.get(headers[':path'] ?? '');
       if (encoding !== undefined && encoding !== 'identity') {
