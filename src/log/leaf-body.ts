@@ -68,6 +68,8 @@ export type LeafBody = Readonly<{
   /** `awaySince`: the time of the entry before, where the log was away since. */
   heartbeat: Readonly<{ queueDepth: number; awaySince?: number }> & Extra;
   incident: Readonly<{ class: string; text: DigestText }> & Extra;
+  /** How often a router's administration was asked from `from` to `to`, by method, refusals with their code. Whoever asked is not in it. */
+  access: Readonly<{ from: number; to: number; count: number; calls: Json }> & Extra;
   /** Somebody made a bundle of entries [from, size). `bundle`: of its manifest. `by`: null where nobody was asked who he is. */
   export: Readonly<{ bundle: DigestText; from: number; size: number; by: CommitmentText | null }> & Extra;
   /** Somebody looked through a bundle of the log of `size` entries, and this is what it came to. */
@@ -142,6 +144,7 @@ export const BODY_RULES: Readonly<Record<LeafType, Readonly<Record<string, Rule>
   'key-refused': { ...admission, secret: secretId, failedChecks: listOf(text, 1) },
   heartbeat: { queueDepth: count, awaySince: absentOr(count) },
   incident: { class: text, text: digest },
+  access: { from: count, to: count, count, calls: json },
   export: { bundle: digest, from: count, size: count, by: orNull(committed) },
   review: { bundle: digest, size: count, verdict, by: orNull(committed) },
 };

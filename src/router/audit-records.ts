@@ -1,5 +1,6 @@
 import { type Bytes, CodedError, type Randomness, toHex, type UnixMs, utf8 } from '../core/index.ts';
 import { commitment, type LeafDraft, parseCheckpoint, parseNote } from '../log/index.ts';
+import { createCountedEntries } from './counted-entries.ts';
 import { perMinute } from './per-minute.ts';
 import type { LogPort } from './ports.ts';
 
@@ -17,18 +18,25 @@ export type AuditRecords = Readonly<{
   recordExport(made: ExportMade, account: string | null): Promise<AuditRecord>;
   /** @throws CodedError AUDIT_RANGE_INVALID, TOO_MANY_REQUESTS */
   recordReview(made: ReviewMade, account: string | null): Promise<AuditRecord>;
+  /** Somebody asked the administration for something. @param code of the refusal; null where it was done */
+  accessed(method: string, code: string | null): void;
 }>;
 
 const SALT_BYTES = 32;
 /** People do this; who writes more than they could is writing the log full. */
 const PER_MINUTE_MAX = 10;
+const ACCESS_MS = 3_600_000;
 
-/** Who took the log away and who looked through it, as entries: in the next bundle they stand. */
+/** Who took the log away, who looked through it, and how often the router was asked, as entries: in the next bundle they stand. */
 export function createAuditRecords(
   deps: Readonly<{ log: LogPort; source: string; now: () => UnixMs; randomness: Randomness }>,
-): AuditRecords {
+): AuditRecords & Readonly<{ close(): Promise<void> }> {
   const { log, source: src } = deps;
   const limit = perMinute(PER_MINUTE_MAX);
+  const access = createCountedEntries<'access'>(deps, ACCESS_MS, ({ words: calls, ...counted }) => ({
+    ...{ type: 'access', src, subject: `access:${src}` },
+    body: { ...counted, calls },
+  }));
 
   const requireSize = async (from: number, size: number): Promise<void> => {
     const newest = parseCheckpoint(parseNote(utf8(await log.checkpoint())).text).size;
@@ -47,6 +55,8 @@ export function createAuditRecords(
   const subject = `audits:${src}`;
 
   return {
+    accessed: (method, code) => access.count(code === null ? method : `${method} ${code}`),
+    close: access.close,
     async recordExport({ manifestSha256, from, size }, account) {
       await requireSize(from, size);
       const bundle = digestText(manifestSha256);

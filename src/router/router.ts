@@ -105,6 +105,7 @@ export function createRouter(
       feeBps: deps.feeBps,
     },
   );
+  const audits = createAuditRecords({ log, source: deps.source, now, randomness: deps.randomness });
   const evictions = createEvictions({
     log,
     source: deps.source,
@@ -244,7 +245,9 @@ export function createRouter(
     },
     park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
     ...createAdministration({ source: deps.source, fleet, dispatcher, now, policy: deps.policy, totals }),
-    ...createAuditRecords({ log, source: deps.source, now, randomness: deps.randomness }),
+    recordExport: audits.recordExport,
+    recordReview: audits.recordReview,
+    accessed: audits.accessed,
     watchChannels: accounts.watch,
     async close() {
       await departures.close();
@@ -253,6 +256,7 @@ export function createRouter(
       await sessions.close();
       await admission.close();
       await evictions.close();
+      await audits.close();
     },
   };
 }

@@ -338,6 +338,7 @@ const KNOWN: Record<string, true> = {
   'log-closed': true,
   'state-snapshot': true,
   'retention-run': true,
+  access: true,
   export: true,
   review: true,
 };

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { type Bytes, CodedError, toHex, utf8 } from '../../src/core/index.ts';
 import { encodeLeaf, formatCheckpoint, type Leaf } from '../../src/log/index.ts';
+import { createAuditRecords } from '../../src/router/audit-records.ts';
 import { createEvictions } from '../../src/router/evictions.ts';
 import { leftOver } from '../../src/router/left-over.ts';
 import type { LogPort } from '../../src/router/ports.ts';
@@ -118,6 +119,30 @@ test('a router that starts says first that those are gone whom it left in, and n
     ['router restarted', `evicted:${'05'.repeat(32)}:7`],
   ]);
   await evictions.close();
+  vi.useRealTimers();
+});
+
+test('what the administration was asked is counted by method, and logged once an hour', async () => {
+  vi.useFakeTimers();
+  const { log, appended, state } = flaky();
+  let now = 7;
+  const audits = createAuditRecords({
+    log,
+    source: 'r',
+    now: () => now,
+    randomness: (length) => new Uint8Array(length),
+  });
+  audits.accessed('GetStatus', null);
+  audits.accessed('GetStatus', null);
+  await vi.advanceTimersByTimeAsync(3_600_000); // the log is away
+  now = 9;
+  audits.accessed('DrainWorker', 'ROLE_REFUSED');
+  state.away = false;
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  const calls = { GetStatus: 2, 'DrainWorker ROLE_REFUSED': 1 };
+  expect(appended).toEqual([{ type: 'access', body: { from: 7, to: 9, count: 3, calls }, key: undefined }]);
+  await audits.close();
+  expect(appended).toHaveLength(1);
   vi.useRealTimers();
 });
 

@@ -63,7 +63,10 @@ export async function runRouter(options: RunOptions): Promise<void> {
           policies: opened.policies,
           port: Number(adminPort),
           now: Date.now,
-          called: (call) => sayCalled(say, call),
+          called: (call) => {
+            sayCalled(say, call);
+            opened.router.accessed(call.method, call.code);
+          },
         });
   sayReady(options, opened, {
     port: server.port,
