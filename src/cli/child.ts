@@ -31,6 +31,8 @@ export function stopSignal(options: Readonly<{ supervised?: boolean }>): AbortSi
   process.once('SIGINT', now);
   process.once('SIGTERM', now);
   if (options.supervised === true) {
+    // One that was told to stop by a signal ends, whether or not its supervisor has closed the pipe by then.
+    stop.signal.addEventListener('abort', () => process.stdin.pause(), { once: true });
     process.stdin.resume();
     process.stdin.once('end', now);
     process.stdin.once('error', now);

@@ -15,12 +15,14 @@ export type AdministrationDeps = Readonly<{
   now: () => UnixMs;
   policy: () => Readonly<{ text: string; number: number; digest: Uint8Array<ArrayBuffer> }>;
   totals: () => Totals;
+  /** Requests that have come and not ended. */
+  underWay: () => number;
 }>;
 
 /** What operators see of a router and may do to it. */
 export function createAdministration(
   deps: AdministrationDeps,
-): Pick<RouterService, 'listWorkers' | 'drainWorker' | 'policy' | 'snapshot' | 'status'> {
+): Pick<RouterService, 'listWorkers' | 'drainWorker' | 'dismissWorkers' | 'policy' | 'snapshot' | 'status'> {
   const { source, fleet, dispatcher, now } = deps;
   const startedAt = now();
   return {
@@ -32,8 +34,11 @@ export function createAdministration(
       dispatcher.remove(worker);
       worker.control.send({ kind: 'drain', reason: printable(reason) });
     },
+    dismissWorkers() {
+      for (const worker of fleet.all()) worker.control.close();
+    },
     policy: () => ({ policy: deps.policy().text, digest: deps.policy().digest }),
-    snapshot: () => snapshotOf(fleet.all(), dispatcher, now()),
+    snapshot: () => ({ underWay: deps.underWay(), ...snapshotOf(fleet.all(), dispatcher, now()) }),
     status: () => ({
       router: source,
       startedAt,

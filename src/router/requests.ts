@@ -104,6 +104,7 @@ export function createRequests(deps: RequestDeps, limits: RequestLimits = REQUES
   };
 
   return {
+    underWay: () => running,
     /** Takes a request over; it ends by the deadline at the latest. */
     infer(open: SealedOpen, deadline: UnixMs, client: InferClient, watch: RequestWatch): InferInput {
       try {

@@ -244,7 +244,10 @@ export function createRouter(
       return { receive: (message) => receive(worker, message), gone: () => gone(worker) };
     },
     park: (lease, link) => fleet.byLease(lease)?.park(link) ?? false,
-    ...createAdministration({ source: deps.source, fleet, dispatcher, now, policy: deps.policy, totals }),
+    ...createAdministration({
+      ...{ source: deps.source, fleet, dispatcher, now, policy: deps.policy, totals },
+      underWay: requests.underWay,
+    }),
     recordExport: audits.recordExport,
     recordReview: audits.recordReview,
     accessed: audits.accessed,

@@ -54,6 +54,8 @@ export type RouterService = Readonly<{
   park(lease: Bytes, link: ServeLink): boolean;
   listWorkers(): readonly WorkerRow[];
   drainWorker(workerId: Bytes, reason: string): void;
+  /** Ends the attachment of every worker; they go to another router, or come again when this one is back. */
+  dismissWorkers(): void;
   policy(): Readonly<{ policy: string; digest: Bytes }>;
   snapshot(): RouterSnapshot;
   status(): RouterStatus;

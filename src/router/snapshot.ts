@@ -5,7 +5,9 @@ import type { Dispatcher } from './routing/index.ts';
 /** How the router stands now, in numbers. */
 export type RouterSnapshot = Readonly<{
   workers: Readonly<Record<WorkerState, number>>;
-  /** Requests that run at workers, and that wait for a slot. */
+  /** Requests that have come and not ended, wherever they are; of them */
+  underWay: number;
+  /** those that run at workers, and that wait for a slot. */
   running: number;
   waiting: number;
   /** Of those that wait: their tokens, in and out, and the age of the oldest. */
@@ -18,7 +20,11 @@ export type RouterSnapshot = Readonly<{
   nextLeaseEndsInMs: number | null;
 }>;
 
-export function snapshotOf(workers: readonly Worker[], dispatcher: Dispatcher<Worker>, now: UnixMs): RouterSnapshot {
+export function snapshotOf(
+  workers: readonly Worker[],
+  dispatcher: Dispatcher<Worker>,
+  now: UnixMs,
+): Omit<RouterSnapshot, 'underWay'> {
   const states = { joining: 0, admitted: 0, draining: 0, quarantined: 0, refused: 0, gone: 0 };
   const breakers = { closed: 0, open: 0, 'half-open': 0 };
   let [running, slots, waitingTokens, oldestWaitMs] = [0, 0, 0, 0];

@@ -9,6 +9,8 @@ import type { GetStatusResponse__Output } from './wire/chrysalis/v1/GetStatusRes
 import type { PolicyProposal__Output } from './wire/chrysalis/v1/PolicyProposal.ts';
 
 const DEADLINE_MS = 15_000;
+/** A line for each worker, and there may be thousands. */
+const STATUS_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What an operator's program sees of a router: `RouterStatus` as it crossed the wire. */
 export type StatusReport = ReturnType<typeof statusFromWire>;
@@ -18,7 +20,7 @@ export type AdministrationLink = ReturnType<typeof connectToAdministration>;
 
 /** @param address `host:port` @throws CodedError CONFIG_INVALID */
 export function connectToAdministration(address: string, now: () => UnixMs, tls?: ClientTls) {
-  const router = openChannel(clientDoor(address, tls), now);
+  const router = openChannel(clientDoor(address, tls), now, STATUS_BYTES_MAX);
   const { service } = v1.Administration;
   const { ApprovePolicy, DrainWorker, GetPolicy, GetProposal, GetStatus, ProposePolicy } = service;
   const until = (ms = DEADLINE_MS) => ({ deadline: now() + ms });

@@ -18,6 +18,7 @@ import { toServiceError } from './status.ts';
 import { type ServerTls, serverTlsOptions } from './tls.ts';
 import type { ApprovePolicyRequest__Output } from './wire/chrysalis/v1/ApprovePolicyRequest.ts';
 import type { GetStatusResponse } from './wire/chrysalis/v1/GetStatusResponse.ts';
+import type { ListWorkersRequest__Output } from './wire/chrysalis/v1/ListWorkersRequest.ts';
 import type { ProposePolicyRequest__Output } from './wire/chrysalis/v1/ProposePolicyRequest.ts';
 import type { RecordExportRequest__Output } from './wire/chrysalis/v1/RecordExportRequest.ts';
 import type { RecordReviewRequest__Output } from './wire/chrysalis/v1/RecordReviewRequest.ts';
@@ -58,11 +59,14 @@ function methodsOf(
     ApprovePolicy: async (ask: ApprovePolicyRequest__Output) =>
       proposalToWire(await desk().approve(bytesOf(ask.approvals))),
     GetProposal: async () => proposalToWire(await desk().proposal()),
-    ListWorkers: () => ({
-      workers: router
-        .listWorkers()
-        .map((row) => ({ ...row, leaseExpiresAt: String(row.leaseExpiresAt), logIndex: String(row.logIndex) })),
-    }),
+    ListWorkers: ({ from, most }: ListWorkersRequest__Output) => {
+      const all = router.listWorkers();
+      const end = from + Math.min(most || WORKERS_AT_ONCE, WORKERS_AT_ONCE);
+      const workers = all
+        .slice(from, end)
+        .map((row) => ({ ...row, leaseExpiresAt: String(row.leaseExpiresAt), logIndex: String(row.logIndex) }));
+      return { workers, next: end < all.length ? end : 0 };
+    },
     DrainWorker: (ask: { workerId: Buffer; reason: string }) => {
       router.drainWorker(bytesOf(ask.workerId), ask.reason);
       return {};
@@ -85,6 +89,9 @@ function methodsOf(
       ),
   };
 }
+
+/** Each comes with its appraisal, which is long. */
+const WORKERS_AT_ONCE = 256;
 
 type Handler = grpc.handleUnaryCall<unknown, unknown>;
 

@@ -4,9 +4,17 @@ import { type ChannelDoor, GrpcChannel } from './grpc/channel.ts';
 import { framed, PREFIX_BYTES } from './grpc/framing.ts';
 import { CHANNEL_LIMITS } from './package.ts';
 
-/** A connection to a router, or to a service of its operator. @throws CodedError CONFIG_INVALID */
-export function openChannel(door: ChannelDoor, now: Clock): GrpcChannel {
-  return new GrpcChannel(door, CHANNEL_LIMITS, UNREACHABLE, now);
+/**
+ * A connection to a router, or to a service of its operator.
+ * @param messageBytesMax of one answer
+ * @throws CodedError CONFIG_INVALID
+ */
+export function openChannel(
+  door: ChannelDoor,
+  now: Clock,
+  messageBytesMax = CHANNEL_LIMITS.messageBytesMax,
+): GrpcChannel {
+  return new GrpcChannel(door, { ...CHANNEL_LIMITS, messageBytesMax }, UNREACHABLE, now);
 }
 
 const UNREACHABLE: ErrorCode = 'ROUTER_UNREACHABLE';

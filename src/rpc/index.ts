@@ -10,7 +10,7 @@ export {
   type SecretReport,
 } from './release-link.ts';
 export { serveKeyRelease, serveKeyReleaseAdministration } from './release-server.ts';
-export { type RouterServer, serveRouter } from './router-server.ts';
+export { type DrainingServer, type RouterServer, serveRouter } from './router-server.ts';
 export { askStanding } from './standing-link.ts';
 export type { ClientTls, ServerTls } from './tls.ts';
 export { createWebDoor, type WebDoorOptions, type WebRouter } from './web-door.ts';

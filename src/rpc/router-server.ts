@@ -68,6 +68,8 @@ const LIMITS: GrpcLimits = {
 };
 
 export type RouterServer = Readonly<{ port: number; close(graceMs: number): Promise<void> }>;
+/** @property drain takes nothing new, and says so to whoever asks for its health; what runs goes on */
+export type DrainingServer = RouterServer & Readonly<{ drain(): void }>;
 
 /**
  * Serves one router on a loopback or public address: inference, worker attachment, transparency, payments, standard
@@ -79,7 +81,7 @@ export async function serveRouter(
   router: RouterService,
   paymentHandlers: (router: RouterService, unary: UnaryFactory) => grpc.UntypedServiceImplementation,
   options: Readonly<{ host: string; port: number; now: Clock; tls?: ServerTls; identities?: Identities }>,
-): Promise<RouterServer> {
+): Promise<DrainingServer> {
   const server = new GrpcServer(LIMITS, options.now);
   const make: UnaryFactory = (answer) => unary(answer, options.now);
   const identities = options.identities ?? null;
@@ -97,6 +99,10 @@ export async function serveRouter(
   const port = await server.listen({ host: options.host, port: options.port, tls: serverTlsOptions(options.tls) });
   return {
     port,
+    drain: () => {
+      health.setStatus('', 'NOT_SERVING');
+      void server.drain();
+    },
     close: (graceMs) => {
       health.setStatus('', 'NOT_SERVING');
       return server.close(graceMs);

@@ -16,6 +16,7 @@ async function exported(): Promise<{ metrics: Set<string>; all: Set<string> }> {
     workers,
     breakers,
     ...waiting,
+    underWay: 0,
     running: 0,
     slots: 1,
     nextLeaseEndsInMs: 1,

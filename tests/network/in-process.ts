@@ -112,6 +112,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     start: (number) => workers.start(number),
     ended: workers.ended,
     stopWorker: (workerId) => workers.stop(workerId),
+    drain: server.drain,
     close: async () => {
       for (const client of clients) await client.close();
       workers.stopAll();

@@ -103,11 +103,13 @@ export type Network = Readonly<{
 /**
  * Starts chain, log, router and one worker in a folder; a second start finds what the first one left.
  * @param policy the router's file; the client keeps the shipped one
+ * @param more options of the router
  */
 export async function startNetwork(
   folder: string,
   tee: SimulatedWorker['tee'] = 'tdx',
   policy = DEVELOPMENT_POLICY,
+  more: readonly string[] = [],
 ): Promise<Network> {
   const layout = layoutOf(folder);
   makeFolders(layout);
@@ -135,6 +137,7 @@ export async function startNetwork(
     [
       ...['router', '--port', '0', '--data', layout.part('router'), '--chain', url(chain), '--log', url(log)],
       ...['--log-token-file', token, '--policy', policy, '--collateral', layout.collateral, ...vendor],
+      ...more,
     ],
     layout.logFile('router'),
   );

@@ -1,4 +1,11 @@
-import { type AdministrationCall, paymentHandlers, serveAdministration, serveRouter } from '../../rpc/index.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type AdministrationCall,
+  type DrainingServer,
+  paymentHandlers,
+  serveAdministration,
+  serveRouter,
+} from '../../rpc/index.ts';
 import { aborted, announce, stopSignal } from '../child.ts';
 import { type AdminDoorOptions, openAdminDoor } from '../compose/admin-door.ts';
 import { createRouterMetrics, serveMetrics } from '../compose/metrics.ts';
@@ -34,6 +41,9 @@ const READS: ReadonlySet<AdministrationCall['method']> = new Set([
   'GetProposal',
 ]);
 
+const DRAIN_LOOK_MS = 50;
+const LAST_WORDS_MS = 250;
+
 /** Runs a router until it is told to stop; then it takes nothing new and lets what runs end. */
 export async function runRouter(options: RunOptions): Promise<void> {
   const stop = stopSignal(options);
@@ -68,21 +78,22 @@ export async function runRouter(options: RunOptions): Promise<void> {
             opened.router.accessed(call.method, call.code);
           },
         });
+  const scraped =
+    metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
+  const web = await openWebDoor(opened.router, options);
   sayReady(options, opened, {
     port: server.port,
     release: released === null ? null : addressesOf(released),
     admin: administration === null ? null : `${adminDoor.host}:${administration.port}`,
+    metrics: scraped === null ? null : `127.0.0.1:${scraped.port}`,
   });
-  const web = await openWebDoor(opened.router, options);
-  const scraped =
-    metricsPort === undefined ? null : await serveMetrics(metrics, opened.router.snapshot, Number(metricsPort));
   await aborted(stop);
   say('info', 'stopping');
   scraped?.drain(); // a balancer that asks sends nobody here any more
   await web?.close();
-  await administration?.close(0);
   await released?.close();
-  await server.close(1000 * options.drainSeconds);
+  await drained(server, opened.router, 1000 * options.drainSeconds);
+  await administration?.close(0);
   await scraped?.close();
   door.close();
   adminDoor.close();
@@ -91,9 +102,28 @@ export async function runRouter(options: RunOptions): Promise<void> {
   if (options.json === true) announce({ event: 'stopped' });
 }
 
-type Listening = Readonly<{ port: number; release: ReturnType<typeof addressesOf> | null; admin: string | null }>;
+/** Takes nothing new, lets every request end and be read, and cuts what is left when the time is over. */
+async function drained(server: DrainingServer, router: OpenedRouter['router'], graceMs: number): Promise<void> {
+  const until = performance.now() + graceMs;
+  server.drain();
+  while (router.snapshot().underWay > 0 && performance.now() < until) await sleep(DRAIN_LOOK_MS);
+  // What is left are streams of workers, which never end by themselves, and ends of answers that are not read yet.
+  router.dismissWorkers();
+  await server.close(Math.max(LAST_WORDS_MS, until - performance.now()));
+}
 
-function sayReady({ host, json }: RunOptions, opened: OpenedRouter, { port, release, admin }: Listening): void {
+type Listening = Readonly<{
+  port: number;
+  release: ReturnType<typeof addressesOf> | null;
+  admin: string | null;
+  metrics: string | null;
+}>;
+
+function sayReady(
+  { host, json }: RunOptions,
+  opened: OpenedRouter,
+  { port, release, admin, metrics }: Listening,
+): void {
   if (json === true) {
     announce({
       event: 'ready',
@@ -104,6 +134,7 @@ function sayReady({ host, json }: RunOptions, opened: OpenedRouter, { port, rele
       contracts: opened.contracts,
       ...(release === null ? {} : { release }),
       ...(admin === null ? {} : { admin }),
+      ...(metrics === null ? {} : { metrics }),
     });
     return;
   }

@@ -37,6 +37,7 @@ export class GrpcServer {
   readonly #limits: GrpcLimits;
   readonly #now: Clock;
   #server: http2.Http2Server | http2.Http2SecureServer | null = null;
+  #closed: Promise<void> | null = null;
 
   constructor(limits: GrpcLimits, now: Clock) {
     this.#limits = limits;
@@ -84,12 +85,17 @@ export class GrpcServer {
     });
   }
 
+  /** Takes no new connections and streams; resolves when all that are open have ended. */
+  drain(): Promise<void> {
+    const server = this.#server;
+    this.#closed ??= server === null ? Promise.resolve() : new Promise((resolve) => server.close(() => resolve()));
+    for (const session of this.#sessions) session.close();
+    return this.#closed;
+  }
+
   /** Takes no new streams, lets those under way end for so long, then cuts them. */
   async close(graceMs: number): Promise<void> {
-    const server = this.#server;
-    if (server === null) return;
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const session of this.#sessions) session.close();
+    const closed = this.drain();
     const kill = setTimeout(() => {
       for (const session of this.#sessions) session.destroy();
     }, graceMs);

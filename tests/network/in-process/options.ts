@@ -115,5 +115,7 @@ export type InProcess = Readonly<{
   /** Of the simulated vendors. */
   anchors: readonly TrustAnchor[];
   payments(): PaymentOptions;
+  /** The router takes nothing new. */
+  drain(): void;
   close(): Promise<void>;
 }>;

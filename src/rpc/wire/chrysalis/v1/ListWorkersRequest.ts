@@ -2,7 +2,11 @@
 
 
 export interface ListWorkersRequest {
+  'from'?: (number);
+  'most'?: (number);
 }
 
 export interface ListWorkersRequest__Output {
+  'from': (number);
+  'most': (number);
 }

@@ -4,8 +4,10 @@ import type { WorkerState as _chrysalis_v1_WorkerState, WorkerState__Output as _
 
 export interface ListWorkersResponse {
   'workers'?: (_chrysalis_v1_WorkerState)[];
+  'next'?: (number);
 }
 
 export interface ListWorkersResponse__Output {
   'workers': (_chrysalis_v1_WorkerState__Output)[];
+  'next': (number);
 }
