@@ -8,7 +8,6 @@ import { WaitingRoom } from './waiting-room.ts';
 
 export type RoutingLimits = Readonly<{
   waitingMax: number;
-  waitingPerAccountMax: number;
   /** Nothing waits longer for a slot. */
   waitMsMax: number;
   /** A worker that just came gets to its full share of requests within this. */
@@ -22,8 +21,7 @@ export type RoutingLimits = Readonly<{
 }>;
 
 export const ROUTING_LIMITS: RoutingLimits = {
-  waitingMax: 16_384,
-  waitingPerAccountMax: 4_096,
+  waitingMax: 8_192,
   waitMsMax: 10_000,
   slowStartMs: 10_000,
   reservationMs: 2_000,
@@ -92,7 +90,7 @@ export class Dispatcher<Id> {
     this.#deps = deps;
     this.#limits = limits;
     this.#tags = new TagIndex(limits.tagsMax);
-    this.#waiting = new WaitingRoom(limits.waitingMax, limits.waitingPerAccountMax);
+    this.#waiting = new WaitingRoom(limits.waitingMax);
   }
 
   get waiting(): number {
@@ -130,8 +128,7 @@ export class Dispatcher<Id> {
     const known = this.#workers.get(id);
     if (known === undefined) return;
     this.#workers.delete(id);
-    const now = this.#deps.now();
-    for (let entry = known.queue.shift(now); entry !== null; entry = known.queue.shift(now)) {
+    for (let entry = known.queue.shift(); entry !== null; entry = known.queue.shift()) {
       if (!entry.candidates.some((other) => this.#workers.has(other))) this.#refuse(entry, 'busy', 0);
     }
   }
@@ -208,7 +205,11 @@ export class Dispatcher<Id> {
       this.#place(best, entry, match, now);
       return () => undefined;
     }
-    const waitMs = this.#expectedWait(able, entry.account, now);
+    let waitMs = this.#expectedWait(able, entry.account, now);
+    if (waitMs > this.#limits.waitMsMax) {
+      this.#shed(entry);
+      waitMs = this.#expectedWait(able, entry.account, now);
+    }
     const mayWait = Math.min(this.#limits.waitMsMax, entry.deadline - now);
     if (waitMs > mayWait) {
       this.#refuse(entry, entry.deadline - now < waitMs ? 'deadline' : 'busy', waitMs - mayWait);
@@ -216,7 +217,7 @@ export class Dispatcher<Id> {
     }
     const { admitted, displaced } = this.#waiting.enter(entry);
     if (displaced !== null) {
-      for (const id of displaced.candidates) this.#workers.get(id)?.queue.shed(displaced.account);
+      this.#shed(displaced);
       this.#refuse(displaced, 'busy', this.#limits.waitMsMax);
     }
     if (!admitted) {
@@ -224,11 +225,18 @@ export class Dispatcher<Id> {
       return () => undefined;
     }
     for (const id of able) this.#workers.get(id)?.queue.push(entry);
-    entry.stopTimer = this.#deps.schedule(mayWait, () =>
-      this.#refuse(entry, entry.deadline <= this.#deps.now() ? 'deadline' : 'busy', this.#serviceMs),
-    );
+    entry.stopTimer = this.#deps.schedule(mayWait, () => {
+      const isLate = entry.deadline <= this.#deps.now();
+      if (!isLate) this.#shed(entry);
+      this.#refuse(entry, isLate ? 'deadline' : 'busy', this.#serviceMs);
+    });
     for (const id of able) this.#fill(id);
     return () => void this.#take(entry);
+  }
+
+  /** Not all that waits where this entry does can be served in time. */
+  #shed({ account, candidates }: Entry<Id>): void {
+    for (const id of candidates) this.#workers.get(id)?.queue.shed(account);
   }
 
   /** Whatever the entry's end, it comes by here: it stops waiting everywhere. Null where that was before. */
@@ -296,7 +304,7 @@ export class Dispatcher<Id> {
     let least = Number.POSITIVE_INFINITY;
     for (const id of ids) {
       const { load, queue } = this.#workers.get(id) as Known<Id>;
-      const turns = queue.ahead(account, now) / load.slots(now, this.#limits.slowStartMs);
+      const turns = queue.ahead(account) / load.slots(now, this.#limits.slowStartMs);
       // What waits here waits with as many other workers: each of them takes its part of the line.
       least = Math.min(least, (turns * this.#serviceMs) / ids.length);
     }
@@ -313,7 +321,7 @@ export class Dispatcher<Id> {
     if (known === undefined) return;
     const now = this.#deps.now();
     while (this.#isFree(id, now)) {
-      const entry = known.queue.shift(now);
+      const entry = known.queue.shift();
       if (entry === null) return;
       this.#place(id, entry, this.#matchOf(entry.tags, now), now);
     }

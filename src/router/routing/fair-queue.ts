@@ -8,13 +8,12 @@ type Line<Item> = { readonly items: Chain<Item>; deficit: number; hadTurn: boole
 
 /** Tokens that an account of weight 1 may take in a turn. */
 const QUANTUM = 4_096;
-/** A line whose oldest item waits longer than this is longer than its account's share of the workers. */
-const NEWEST_FIRST_AFTER_MS = 7_000;
 
 /**
  * Deficit round robin over accounts (Shreedhar and Varghese, 1995): each account's line is served up to a quantum of
- * tokens a turn, so that an account that asks for a hundred times as much waits behind itself. A line that has grown too long for
- * that is served from its newest end: as many are served, and those at once, where in order all would be served late.
+ * tokens a turn, so that an account that asks for a hundred times as much waits behind itself. A line that somebody had to
+ * leave unserved is served from its newest end: as many are served, and those at once, where in order all would be
+ * served late.
  */
 export class FairQueue<Item extends Waiting> {
   readonly #lines = new Map<string, Line<Item>>();
@@ -27,9 +26,9 @@ export class FairQueue<Item extends Waiting> {
   }
 
   /** How many are served before an item that this account adds now, if all cost the same. */
-  ahead(account: string, now: UnixMs): number {
+  ahead(account: string): number {
     const line = this.#lines.get(account);
-    const own = line === undefined || isTooLong(line, now) ? 0 : line.items.size;
+    const own = line === undefined || line.isShed ? 0 : line.items.size;
     const lines = this.#lines.size + (line === undefined ? 1 : 0);
     return Math.min(this.#size, (own + 1) * lines - 1);
   }
@@ -62,9 +61,9 @@ export class FairQueue<Item extends Waiting> {
   }
 
   /** Takes the next item in fair order, or null. */
-  shift(now: UnixMs): Item | null {
+  shift(): Item | null {
     for (let line = this.#turns.first; line !== null; line = this.#turns.first) {
-      const item = (isTooLong(line, now) ? line.items.last : line.items.first) as Item;
+      const item = (line.isShed ? line.items.last : line.items.first) as Item;
       if (!line.hadTurn) {
         line.deficit += QUANTUM * item.weight;
         line.hadTurn = true;
@@ -80,9 +79,4 @@ export class FairQueue<Item extends Waiting> {
     }
     return null;
   }
-}
-
-/** Not all of it can be served in time: it is served from its newest end. */
-function isTooLong({ items: { first }, isShed }: Line<Waiting>, now: UnixMs): boolean {
-  return isShed || (first !== null && now - first.since > NEWEST_FIRST_AFTER_MS);
 }

@@ -3,24 +3,21 @@ import { Chain } from './chain.ts';
 type Account<Item> = Readonly<{ items: Chain<Item> }>;
 
 /**
- * Who waits, within bounds: a number for one account and a number for all. An account that has as many as it may gives up
- * the place of its oldest; when all places are taken, an account that has fewer waiting than another takes the oldest
- * place of one that has most. So a crowd of one account keeps nobody out, and where not all can be served, those who
- * came last are.
+ * Who waits, within a bound for all. When all places are taken, one that comes takes the oldest place of its account,
+ * where that has most, or else of one that has most: a crowd of one account keeps nobody out, and where not all can be
+ * served, those who came last are.
  */
 export class WaitingRoom<Item extends Readonly<{ account: string }>> {
   readonly #accounts = new Map<string, Account<Item>>();
   /** Accounts by how many wait for them. */
   readonly #bySize: Chain<Account<Item>>[] = [];
   readonly #most: number;
-  readonly #perAccount: number;
   #size = 0;
   /** Of the account that has most. */
   #largest = 0;
 
-  constructor(most: number, perAccount: number) {
+  constructor(most: number) {
     this.#most = most;
-    this.#perAccount = perAccount;
   }
 
   get size(): number {
@@ -54,7 +51,6 @@ export class WaitingRoom<Item extends Readonly<{ account: string }>> {
 
   /** Who has to leave so that one more comes in: null for nobody, undefined where nobody does. */
   #inTheWay(own: Chain<Item> | null): Item | null | undefined {
-    if (own !== null && own.size >= this.#perAccount) return own.first;
     if (this.#size < this.#most) return null;
     if (own !== null && own.size + 1 >= this.#largest) return own.first;
     if (this.#largest <= 1) return undefined;

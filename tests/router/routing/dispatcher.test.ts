@@ -80,6 +80,45 @@ test('a deadline that the line is too long for is refused at once', () => {
   expect(answers).toEqual([{ refused: 'deadline', retryAfterMs: expect.any(Number) }]);
 });
 
+test('a crowd that is over in time is served in order; of one that is not, who came last is served, and the others are told when to come', () => {
+  const crowd = (size: number) => {
+    const { time, submit } = setUp({ x: 1 });
+    const served: number[] = [];
+    const told: number[] = [];
+    const began = time.now();
+    // One a second is served, and two come.
+    for (let i = 0; i < size; i++) {
+      time.schedule(500 * i, () => {
+        const ask = { deadline: Number.POSITIVE_INFINITY };
+        const { answers } = submit(ask);
+        const poll = (): void => {
+          const [answer] = answers;
+          if (answer === undefined) time.schedule(50, poll);
+          else if (isPlace(answer)) {
+            served.push(i);
+            time.schedule(1_000, () => answer.finish('answered', null));
+          } else {
+            told.push(answer.retryAfterMs);
+          }
+        };
+        poll();
+      });
+    }
+    time.run();
+    return { served, told, lastedMs: time.now() - began };
+  };
+  const short = crowd(12);
+  expect(short.served).toEqual(Array.from({ length: 12 }, (_, i) => i));
+  const long = crowd(200);
+  expect(long.told.length).toBeGreaterThan(0);
+  expect(long.served.length + long.told.length).toBe(200);
+  for (const retryAfterMs of long.told) expect(retryAfterMs).toBeGreaterThan(0);
+  // Two come in the time that one is served, so that every other is served as soon as it has come.
+  const late = long.served.slice(40, -12);
+  const steps = late.slice(1).map((one, i) => one - (late[i] as number));
+  expect(steps.filter((step) => step > 0 && step <= 4).length / steps.length).toBeGreaterThan(0.9);
+});
+
 test('a worker that just came gets a growing share', () => {
   const { submit, until, dispatcher } = setUp({ x: 10 }, { slowStartMs: 10_000 }, false);
   const count = () => {
@@ -202,7 +241,7 @@ test('whatever happens, slots hold, bounds hold and every request gets one answe
   fc.assert(
     fc.property(fc.array(event, { maxLength: 150 }), (events) => {
       const slots = { x: 2, y: 3, z: 1 };
-      const { submit, dispatcher, time } = setUp(slots, { waitingMax: 10, waitingPerAccountMax: 6 });
+      const { submit, dispatcher, time } = setUp(slots, { waitingMax: 10 });
       const asked: { answers: Answer[]; withdraw: () => void; withdrawn: boolean }[] = [];
       for (const one of events) {
         if ('ask' in one) asked.push({ ...submit({ candidates: one.ask, account: one.account }), withdrawn: false });
