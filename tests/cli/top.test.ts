@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MAIN } from '../../src/cli/paths.ts';
-import { type RouterServer, serveAdministration } from '../../src/rpc/index.ts';
+import { connectToAdministration, type RouterServer, serveAdministration } from '../../src/rpc/index.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from '../network/in-process.ts';
 import { runHere } from './in-process.ts';
 import { runCommand } from './run-process.ts';
@@ -83,6 +83,27 @@ test('what waits is counted by model and priority, its accounts in number alone'
     await Promise.all(asked);
   }
   expect(network.router.status().queues).toEqual([]);
+}, 60_000);
+
+test('as many workers as a router takes fit into one answer', async () => {
+  const status = network.router.status();
+  const [row] = status.workers;
+  const name = 'a name as long as a worker may give itself, which is 64 letters!';
+  const workers = Array.from({ length: 16_384 }, () => ({
+    ...(row as NonNullable<typeof row>),
+    name,
+    modelName: name,
+  }));
+  const crowded = { ...network.router, status: () => ({ ...status, workers }) };
+  const none = { administrators: null, policies: null, called: () => undefined };
+  const server = await serveAdministration(crowded, { host: '127.0.0.1', port: 0, now: Date.now, ...none });
+  const link = connectToAdministration(`127.0.0.1:${server.port}`, Date.now);
+  try {
+    expect((await link.status()).workers).toHaveLength(16_384);
+  } finally {
+    link.close();
+    await server.close(0);
+  }
 }, 60_000);
 
 test('no router, no network, and words that mean nothing', async () => {
