@@ -72,6 +72,7 @@ export function createAccounts(
   const vouchers = createVouchers(ledger);
   const refreshing = new Map<string, Promise<ChannelRow>>();
   const claiming = new Map<string, Promise<ChannelRow>>();
+  let voucherLag = 0n;
   const closeDelays = new Map<string, number>();
 
   /** In milliseconds. A channel's address is over its terms: what was read of them once holds. */
@@ -291,9 +292,11 @@ export function createAccounts(
      */
     async watch(): Promise<readonly Readonly<{ channel: string; error: unknown }>[]> {
       const failed: { channel: string; error: unknown }[] = [];
+      let lag = 0n;
       for (const { channel, state, claimed, terms: of } of await ledger.channels()) {
         const voucher = await ledger.voucher(channel);
         if (state === 'closed' || voucher === null || voucher.cumulative <= claimed) continue;
+        lag += voucher.cumulative - claimed;
         try {
           const seen = await refresh(channel, parseTerms(of));
           if (seen.state === 'closing') await claim(channel);
@@ -301,8 +304,12 @@ export function createAccounts(
           failed.push({ channel, error });
         }
       }
+      voucherLag = lag;
       return failed;
     },
+
+    /** What accepted vouchers come to beyond what was claimed on chain, as the last watch found it; nanoTON. */
+    voucherLag: () => voucherLag,
 
     /** Claims the best voucher and answers when the chain's own state shows it. @throws CodedError of the chain */
     async claim(channel: string): Promise<ChannelAccount> {

@@ -17,6 +17,8 @@ export type AdministrationDeps = Readonly<{
   totals: () => Totals;
   /** Requests that have come and not ended. */
   underWay: () => number;
+  /** nanoTON that is vouched for and not claimed. */
+  voucherLag: () => bigint;
 }>;
 
 /** What operators see of a router and may do to it. */
@@ -38,7 +40,11 @@ export function createAdministration(
       for (const worker of fleet.all()) worker.control.close();
     },
     policy: () => ({ policy: deps.policy().text, digest: deps.policy().digest }),
-    snapshot: () => ({ underWay: deps.underWay(), ...snapshotOf(fleet.all(), dispatcher, now()) }),
+    snapshot: () => ({
+      underWay: deps.underWay(),
+      voucherLag: deps.voucherLag(),
+      ...snapshotOf(fleet.all(), dispatcher, now()),
+    }),
     status: () => ({
       router: source,
       startedAt,

@@ -247,6 +247,7 @@ export function createRouter(
     ...createAdministration({
       ...{ source: deps.source, fleet, dispatcher, now, policy: deps.policy, totals },
       underWay: requests.underWay,
+      voucherLag: accounts.voucherLag,
     }),
     recordExport: audits.recordExport,
     recordReview: audits.recordReview,

@@ -16,6 +16,8 @@ export type RouterSnapshot = Readonly<{
   /** Used now, over all workers. */
   slots: number;
   breakers: Readonly<Record<'closed' | 'open' | 'half-open', number>>;
+  /** nanoTON that is vouched for and not claimed on chain, when it was looked at last. */
+  voucherLag: bigint;
   /** Milliseconds to the first lease that ends; null where nobody serves. */
   nextLeaseEndsInMs: number | null;
 }>;
@@ -24,7 +26,7 @@ export function snapshotOf(
   workers: readonly Worker[],
   dispatcher: Dispatcher<Worker>,
   now: UnixMs,
-): Omit<RouterSnapshot, 'underWay'> {
+): Omit<RouterSnapshot, 'underWay' | 'voucherLag'> {
   const states = { joining: 0, admitted: 0, draining: 0, quarantined: 0, refused: 0, gone: 0 };
   const breakers = { closed: 0, open: 0, 'half-open': 0 };
   let [running, slots, waitingTokens, oldestWaitMs] = [0, 0, 0, 0];

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createRouterMetrics } from '../../src/cli/compose/metrics.ts';
 
 const FOLDER = join(import.meta.dirname, '../../docs/monitoring');
-const NAME = /\b(?:gen_ai|router|attestation|session|epoch|receipt)_[a-z_]+/g;
+const NAME = /\b(?:gen_ai|router|attestation|session|epoch|receipt|voucher)_[a-z_]+/g;
 const workers = { joining: 0, admitted: 1, draining: 0, quarantined: 0, refused: 0, gone: 0 };
 const breakers = { closed: 1, open: 0, 'half-open': 0 };
 
@@ -17,6 +17,7 @@ async function exported(): Promise<{ metrics: Set<string>; all: Set<string> }> {
     breakers,
     ...waiting,
     underWay: 0,
+    voucherLag: 0n,
     running: 0,
     slots: 1,
     nextLeaseEndsInMs: 1,

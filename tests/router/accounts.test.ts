@@ -251,7 +251,9 @@ describe('the chain being away', () => {
     for (let i = 0; i < 3; i++) await served();
     await expect(reserve()).rejects.toEqual(refused('CHAIN_UNREACHABLE'));
     expect(await accounts.account(channel)).toMatchObject({ vouchered: 8n * CAP, state: 'open' });
+    expect(accounts.voucherLag()).toBe(0n);
     expect(await accounts.watch()).toMatchObject([{ channel, error: { code: 'CHAIN_UNREACHABLE' } }]);
+    expect(accounts.voucherLag()).toBe(8n * CAP);
     onChain = back;
     now += 30_000;
     for (let i = 0; i < 5; i++) await served();

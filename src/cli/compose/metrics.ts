@@ -141,6 +141,10 @@ function gaugesIn(registry: Registry): (snapshot: RouterSnapshot) => void {
   const waiting = gauge('router_waiting', 'Requests that wait for a slot');
   const tokens = gauge('router_waiting_tokens', 'Tokens of the requests that wait, in and out, as far as can be told');
   const oldest = gauge('router_waiting_oldest_seconds', 'How long the oldest request has waited for a slot');
+  const lag = gauge(
+    'voucher_lag_nanoton',
+    'Vouched for by clients and not claimed on chain, when it was looked at last',
+  );
   const breakers = gauge('router_circuit_breakers', 'Breakers of workers by state', ['state']);
   const leaseEnds = gauge(
     'attestation_deadline_seconds',
@@ -150,6 +154,7 @@ function gaugesIn(registry: Registry): (snapshot: RouterSnapshot) => void {
     for (const [state, count] of Object.entries(snapshot.workers)) workers.set({ state }, count);
     for (const [state, count] of Object.entries(snapshot.breakers)) breakers.set({ state }, count);
     inflight.set(snapshot.running);
+    lag.set(Number(snapshot.voucherLag));
     slots.set(snapshot.slots);
     waiting.set(snapshot.waiting);
     tokens.set(snapshot.waitingTokens);
