@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { SIMULATED_H100 } from '../../src/attestation/simulate/index.ts';
 import { CodedError } from '../../src/core/index.ts';
+import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
 
 /** Until the last of them has been judged: all have to be, and a machine that runs other tests beside takes its time. */
@@ -146,3 +148,38 @@ describe('collateral that the router comes to know', () => {
     expect(states()).toEqual(['worker-0 admitted']);
   });
 });
+
+test('a twin of its device that comes later puts a worker out while it is being asked: nothing more begins at it', async () => {
+  const gpu = nvidia.device('lent-late', SIMULATED_H100);
+  const stateAtDispatch: (string | undefined)[] = [];
+  network = await startInProcess({
+    tees: ['tdx', 'tdx'],
+    gpus: [gpu, gpu],
+    late: [1],
+    engine: echoEngine(),
+    onDispatch: (number) => {
+      const row = network.router.listWorkers().find(({ name }) => name === `worker-${number}`);
+      stateAtDispatch.push(row?.state);
+    },
+  });
+  let refused = 0;
+  let isStopped = false;
+  const asked = Array.from({ length: 4 }, async () => {
+    const client = network.newClient();
+    while (!isStopped) {
+      await ask(client, 'short', {}, 1).catch(() => {
+        refused += 1;
+        return new Promise((done) => setTimeout(done, 20));
+      });
+    }
+  });
+  await until(() => stateAtDispatch.length >= 8, ALL_JUDGED_MS);
+  network.start(1);
+  await until(() => refused >= 8, ALL_JUDGED_MS);
+  isStopped = true;
+  await Promise.all(asked);
+  expect(inState('quarantined')).toBe(1);
+  expect(inState('admitted')).toBe(0);
+  expect(stateAtDispatch.length).toBeGreaterThanOrEqual(8);
+  expect(new Set(stateAtDispatch)).toEqual(new Set(['admitted']));
+}, 120_000);
