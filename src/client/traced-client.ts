@@ -22,10 +22,9 @@ export function tracedClient(client: Client, tracer: Tracer): Client {
     let isFirst = true;
     try {
       for await (const event of client.chat(request, options)) {
-        if (event.kind === 'worker') {
-          span.set({ 'chrysalis.worker.id': event.worker.workerId });
-          span.event('worker verified');
-        } else if (event.kind === 'done') span.set(usageOf(event.usage));
+        if (event.kind === 'readers') span.event('worker verified');
+        else if (event.kind === 'worker') span.set({ 'chrysalis.worker.id': event.worker.workerId });
+        else if (event.kind === 'done') span.set(usageOf(event.usage));
         else if (isFirst && (event.kind === 'text' || event.kind === 'toolCalls')) {
           isFirst = false;
           span.event('first token');

@@ -160,6 +160,7 @@ test('a request at the gateway is under the caller’s span; the router is told 
     expect(text).not.toContain(spanId);
   }
   for (const chat of whole) {
+    expect([chat.events[0]?.name, chat.events.at(-1)?.name]).toEqual(['worker verified', 'first token']);
     const [link] = chat.links;
     const request = requests.find(({ traceId }) => traceId === link?.traceId);
     expect(request?.parentSpanId).toBe(link?.spanId);
