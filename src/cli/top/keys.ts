@@ -1,5 +1,15 @@
 /** By what workers are put in order; the first is the one at the start. */
-export const SORTS = ['name', 'state', 'model', 'lease', 'slots', 'tokens', 'first token', 'breaker'] as const;
+export const SORTS = [
+  'name',
+  'state',
+  'model',
+  'lease',
+  'slots',
+  'tokens',
+  'first token',
+  'breaker',
+  'failed',
+] as const;
 export type Sort = (typeof SORTS)[number];
 
 /** What the person at the keyboard has chosen. */

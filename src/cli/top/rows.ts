@@ -56,6 +56,7 @@ const VALUE_OF: Readonly<Record<Sort, (line: WorkerLine) => string | number>> = 
   slots: ({ running, slots }) => -(running / Math.max(1, slots)),
   tokens: ({ tokensPerSecond }) => -(tokensPerSecond ?? 0),
   'first token': ({ firstFrameMs }) => -(firstFrameMs?.p99 ?? 0),
+  failed: ({ failed }) => -failed,
   breaker: ({ breaker }) => ['open', 'half-open', 'closed'].indexOf(breaker ?? '') >>> 0,
 };
 

@@ -3,7 +3,7 @@ import type { Paint } from '../output.ts';
 import { countOf, errorsOf, type History, requestsOf } from './history.ts';
 import type { Choices } from './keys.ts';
 import { chosen, type WorkerLine, workerLines } from './rows.ts';
-import { clock, columnsOf, duration, fit, number, oneLine, sparkline } from './words.ts';
+import { clock, columnsOf, count, duration, fit, number, oneLine, sparkline } from './words.ts';
 
 export type Screen = Readonly<{
   width: number;
@@ -113,6 +113,15 @@ const COLUMNS: readonly Column[] = [
     text: ({ breaker }) => breaker ?? '–',
     colour: ({ breaker }) => BREAKER_COLOUR[breaker ?? ''] ?? null,
   },
+  {
+    title: 'failed',
+    most: 7,
+    least: 6,
+    right: true,
+    giveWay: 9,
+    text: ({ failed }) => count(failed),
+    colour: ({ failed }) => (failed > 0 ? 'warn' : null),
+  },
 ];
 const GAP = 2;
 const SPARK_COLUMNS = 40;
@@ -160,37 +169,39 @@ function heading({ address, policy, lost }: Shown, report: StatusReport, { width
 function rates(history: History, report: StatusReport, { width, paint }: Screen): string[] {
   const running = report.workers.reduce((sum, worker) => sum + worker.running, 0);
   const waiting = report.queues.reduce((sum, queue) => sum + queue.waiting, 0);
-  const row = (label: string, perSecond: number | null, values: readonly number[], rest: string) => {
-    const head = `${fit(label, 10)}${fit(`${number(perSecond)}/s`, 11, true)}  `;
-    const spark = sparkline(values, Math.min(SPARK_COLUMNS, Math.max(0, width - columnsOf(head) - 24)));
-    const left = width - columnsOf(head) - SPARK_COLUMNS - GAP;
-    const tail = left >= columnsOf(rest) ? `  ${rest}` : '';
-    return fit(`${head}${fit(spark, tail === '' ? columnsOf(spark) : SPARK_COLUMNS)}${tail}`, width).trimEnd();
-  };
-  const { points } = history;
-  const [requests, errors] = [requestsOf(report), errorsOf(report)];
   const first =
     report.firstTokenP99Ms === 0
       ? 'first token –'
       : `first token p50 ${duration(report.firstTokenP50Ms)}, p99 ${duration(report.firstTokenP99Ms)}`;
+  const asked = `${count(requestsOf(report))} ended · ${first}`;
+  const widest = columnsOf(asked);
+  const row = (label: string, perSecond: number | null, values: readonly number[], rest: string) => {
+    const head = `${fit(label, 10)}${fit(`${number(perSecond)}/s`, 11, true)}  `;
+    // What happened lately gives way to what is to be read, down to a quarter of its width.
+    const room = width - columnsOf(head) - GAP;
+    const bars = Math.max(SPARK_COLUMNS / 4, Math.min(SPARK_COLUMNS, room - widest));
+    return fit(`${head}${fit(sparkline(values, bars), bars)}${' '.repeat(GAP)}${rest}`, width).trimEnd();
+  };
+  const { points } = history;
+  const errors = errorsOf(report);
   const lines = [
     row(
       'requests',
       history.rate(requestsOf),
       points.map((point) => point.requests),
-      `${requests} ended · ${first}`,
+      asked,
     ),
     row(
       'tokens',
       history.rate((of) => of.tokensOut),
       points.map((point) => point.tokensOut),
-      `${report.tokensOut} out`,
+      `${count(report.tokensOut)} out`,
     ),
     row(
       'errors',
       history.rate(errorsOf),
       points.map((point) => point.errors),
-      `${errors} in all`,
+      `${count(errors)} in all`,
     ),
   ];
   const now = `running ${running} · waiting ${waiting}${waiting === 0 ? '' : ` of ${report.accountsWaiting} accounts`}`;

@@ -53,13 +53,18 @@ export function sparkline(values: readonly number[], columns: number): string {
 /** `0.4`, `12.3`, `1,204`; `–` where it is not known. */
 export function number(value: number | null): string {
   if (value === null) return '–';
-  return value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en');
+  return value < 100 ? value.toFixed(1) : count(Math.round(value));
 }
 
-/** `12 ms`, `0.4 s`, `19 min`, `3 h`, `12 d`. */
+/** `1,204` */
+export function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+/** `120 ms`, `2.4 s`, `19 min`, `3 h`, `12 d`. */
 export function duration(ms: number | null): string {
   if (ms === null) return '–';
-  if (ms < 100) return `${Math.round(ms)} ms`;
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
   if (ms < 7_200_000) return `${Math.floor(ms / 60_000)} min`;
