@@ -1,9 +1,4 @@
-import {
-  type AffirmingAppraisal,
-  type AppraisalGroups,
-  evidenceDigest,
-  parseEvidenceBundle,
-} from '../attestation/index.ts';
+import type { AffirmingAppraisal, AppraisalGroups } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
@@ -18,16 +13,11 @@ import {
   toHex,
   type UnixMs,
   utf8,
-  workerId,
 } from '../core/index.ts';
-import {
-  epochCertificateDigest,
-  parseEpochCertificate,
-  verifyEpochSignature,
-  type WorkerToRouter,
-} from '../session/index.ts';
+import { epochCertificateDigest } from '../session/index.ts';
 import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
 import { type LoggedAdmission, logAffirmed, logRejected } from './admission-entries.ts';
+import { type EvidenceMessage, signerOf } from './evidence-signer.ts';
 import type { Worker } from './fleet.ts';
 import { perMinute } from './per-minute.ts';
 import type { BeaconSource } from './ports.ts';
@@ -58,7 +48,6 @@ const TWIN = 'a device of this worker backs another one as well: neither is beli
 const REJECTIONS_LOGGED_PER_MINUTE = 30;
 
 type Challenge = Readonly<{ nonce: Bytes; source: BeaconSource; openUntil: UnixMs }>;
-type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
 /** What a worker was admitted with, and under what. */
 type Held = Readonly<{
   evidence: EvidenceMessage;
@@ -395,26 +384,6 @@ export function createAdmission(deps: AdmissionDeps) {
         );
       }),
   };
-}
-
-/**
- * The worker whose identity key signed the epoch certificate that comes with evidence, where it speaks of this very
- * evidence; null for any other certificate. What the evidence is worth is another question.
- */
-async function signerOf({ bundle, epochCertificate, epochSignature }: EvidenceMessage): Promise<Bytes | null> {
-  try {
-    const parsed = parseEvidenceBundle(bundle);
-    const { identityKey } = parsed.keyset;
-    const certificate = parseEpochCertificate(epochCertificate);
-    const isOurs =
-      equalBytes(certificate.workerId, workerId(identityKey)) &&
-      equalBytes(certificate.evidenceDigest, evidenceDigest(parsed)) &&
-      (await verifyEpochSignature(identityKey, epochCertificate, epochSignature));
-    return isOurs ? certificate.workerId : null;
-  } catch (error) {
-    if (error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected') return null;
-    throw error;
-  }
 }
 
 /** It may have left while something was waited for. */
