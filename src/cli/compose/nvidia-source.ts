@@ -22,7 +22,8 @@ export type NvidiaSource = Readonly<{
 
 type NvidiaDevice = Parameters<typeof verifyNvidiaDevice>[0];
 
-const DEVICES_MAX = 1024;
+/** Eight each of two thousand hosts. */
+const DEVICES_MAX = 16_384;
 /** Of devices that do not come from a trusted root: the appraisal says what is wrong. */
 const NOTHING: Json = {};
 
