@@ -7,7 +7,7 @@ export type Waiting = Readonly<{ account: string; cost: number; weight: number; 
 type Line<Item> = { readonly items: Chain<Item>; deficit: number; hadTurn: boolean; isShed: boolean };
 
 /** Tokens that an account of weight 1 may take in a turn. */
-const QUANTUM = 4_096;
+const QUANTUM = 1_024;
 
 /**
  * Deficit round robin over accounts (Shreedhar and Varghese, 1995): each account's line is served up to a quantum of
