@@ -47,7 +47,14 @@ export class ServeCall {
     this.#cancelled = cancelled;
     if (this.#isOver) cancelled.abort();
     try {
-      for await (const part of serve(cancelled.signal)) await this.#write(partWire(part));
+      let isFirst = true;
+      for await (const part of serve(cancelled.signal)) {
+        await this.#write(partWire(part));
+        if (!isFirst || part.kind !== 'frame') continue;
+        isFirst = false;
+        // What is written goes out at the end of this turn of the event loop: no work on the next token comes before.
+        await turn();
+      }
     } finally {
       this.#cancelled = null;
     }
@@ -100,6 +107,7 @@ export class ServeCall {
 }
 
 const ANSWERED = framed(DONE);
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function requestOf(
   open: ServeOpen__Output,

@@ -12,7 +12,7 @@ export class Kept<Value> {
     const known = this.#values.get(name);
     if (known !== undefined) return known;
     const value = read();
-    if (value !== null) this.#put(name, value);
+    if (value !== null) this.put(name, value);
     return value;
   }
 
@@ -21,7 +21,8 @@ export class Kept<Value> {
     this.#values.delete(name);
   }
 
-  #put(name: string, value: Value): void {
+  /** It was written as this. */
+  put(name: string, value: Value): void {
     this.#values.set(name, value);
     if (this.#values.size > this.#most) this.#values.delete(this.#values.keys().next().value as string);
   }

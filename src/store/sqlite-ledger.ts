@@ -314,7 +314,7 @@ export function openSqliteLedger(file: string): Ledger {
         );
         return true;
       });
-      vouchers.forget(row.channel);
+      if (stored) vouchers.put(row.channel, row);
       return stored;
     },
     newBatch: async (max, rootOf) =>

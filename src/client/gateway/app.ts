@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { EarSigner } from '../../attestation/index.ts';
 import { type Clock, CodedError } from '../../core/index.ts';
@@ -91,15 +91,7 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
     await next();
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
   });
-  const limited = bodyLimit({
-    maxSize: limits.bodyBytesMax,
-    onError: () =>
-      errorResponse(
-        new CodedError('REQUEST_TOO_LARGE', `the body is larger than ${limits.bodyBytesMax} bytes`, {
-          limit: limits.bodyBytesMax,
-        }),
-      ),
-  });
+  const limited = limitedBody(limits.bodyBytesMax);
   for (const [path, door] of Object.entries(DOORS)) {
     app.post(path, limited, async (c) => {
       const opened = door(parseJson(await jsonBody(c)));
@@ -122,6 +114,24 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
   addFacts(app, deps, limits);
   app.get('/openapi.json', (c) => c.json(openApiDocument(deps.version, deps.keys !== undefined)));
   return app;
+}
+
+/**
+ * Refuses bodies beyond a bound. A length that was declared is the server's to hold its client to, and is not looked at
+ * again: counting as it comes costs a stream for each request.
+ */
+function limitedBody(bytesMax: number): MiddlewareHandler {
+  const tooLarge = () =>
+    errorResponse(
+      new CodedError('REQUEST_TOO_LARGE', `the body is larger than ${bytesMax} bytes`, { limit: bytesMax }),
+    );
+  const counted = bodyLimit({ maxSize: bytesMax, onError: tooLarge });
+  return async (c, next) => {
+    const { headers } = c.req.raw;
+    const declared = headers.has('transfer-encoding') ? null : headers.get('content-length');
+    if (declared === null || !/^\d{1,15}$/.test(declared)) return counted(c, next);
+    return Number(declared) > bytesMax ? tooLarge() : next();
+  };
 }
 
 /** A page in the user's browser must not spend their money: neither under a name of its own nor from another origin. */
