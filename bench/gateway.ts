@@ -16,6 +16,22 @@ const WARM_PAUSE_MS = 4;
 const MESSAGES = [{ role: 'user' as const, content: 'one two three' }];
 const SAMPLING = { maxTokens: 8, temperature: 0, topP: 1, topK: 0, stop: [] };
 
+/** Between an answer's tokens, as a small model has it: else its end is sealed, checked and stored before its beginning is read. */
+const STEP_MS = 3;
+
+/** The first token at once, the others a step apart. */
+function stepwise(engine: Engine): Engine {
+  return {
+    ...engine,
+    async *generate(request, signal) {
+      for await (const event of engine.generate(request, signal)) {
+        yield event;
+        if (event.kind === 'token') await pause(STEP_MS);
+      }
+    },
+  };
+}
+
 /** What a caller would ask without any of this: the same engine behind a bare server that streams its tokens. */
 async function bareServer(engine: Engine): Promise<Server> {
   const server = createServer((request, response) => {
@@ -57,7 +73,7 @@ async function firstToken(agent: Agent, port: number): Promise<number> {
  * open already. The gateway's own part is told apart by asking its client directly.
  */
 export async function benchGateway(): Promise<readonly BenchLine[]> {
-  const engine = echoEngine();
+  const engine = stepwise(echoEngine());
   const network = await startInProcess({ engine });
   const app = createGateway(
     { client: network.client, now: Date.now, randomId: () => 'x', version: '0', policy: 'p', simulated: true },
