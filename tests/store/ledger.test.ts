@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test as it } from 'vitest';
-import { leafHash, merkleRoot, toHex } from '../../src/core/index.ts';
+import { leafHash, merkleRoot, toHex, u32 } from '../../src/core/index.ts';
 import { type Ledger, openPostgresLedger, openSqliteLedger, type ReceiptRow } from '../../src/store/index.ts';
 import { type Cluster, postgresAbsent, startCluster } from './postgres.ts';
 
@@ -315,13 +315,15 @@ describe.each((['SQLite', 'PostgreSQL'] as const).map((kind) => [without(kind) ?
         fc.asyncProperty(fc.array(write, { minLength: 1, maxLength: 12 }), async (writes) => {
           const place = await newPlace();
           const ledger = await place.open();
+          let drawn = 0;
           // The least of the bounds under which a key's receipts leave room for nothing more.
           const answers = async (of: Ledger, bounds: number) =>
             Promise.all(
               [0, 1, 2].map(async (n) => {
                 const channel = `0:${n}`;
                 const outcomes = Array.from({ length: bounds }, (_, most) => {
-                  const row = { channel, amount: 0n, until: 9, id: bytes(most, 16), sessionKey: bytes(n) };
+                  const id = Uint8Array.from([...bytes(n, 12), ...u32(drawn++)]);
+                  const row = { channel, amount: 0n, until: 9, id, sessionKey: bytes(n) };
                   return of.reserve(row, { channel: 10n ** 9n, key: BigInt(most) }, 0);
                 });
                 const least = (await Promise.all(outcomes)).indexOf('reserved');
