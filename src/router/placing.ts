@@ -9,6 +9,7 @@ import {
   Buckets,
   type Dispatcher,
   type NoPlace,
+  type Outcome,
   type Place,
   type Rate,
   type Usage,
@@ -170,7 +171,7 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
         slot.finish('undecided', null);
         return this.take(header, account, deadline, tried, cut);
       }
-      const held = holding(slot, deps);
+      const held = new HeldPlace(slot, deps);
       const taken = worker.takeLink(cut, linkWaitMs);
       const link = taken instanceof Promise ? await taken : taken;
       if (link !== null) {
@@ -189,29 +190,36 @@ export function createPlacing(deps: PlacingDeps, linkWaitMs: number, limits: Acc
 const NOBODY = { workers: [], places: [] };
 
 /** A slot that its worker counts until it is given back, wherever the worker stands by then. */
-function holding(
-  { worker, ...slot }: Place<Worker>,
-  { now, meter }: Pick<PlacingDeps, 'now' | 'meter'>,
-): Place<Worker> {
-  const placedAt = now();
-  let hasBegun = false;
-  worker.busy += 1;
-  return {
-    ...slot,
-    worker,
-    firstPart: () => {
-      hasBegun = true;
-      worker.activity.began(now() - placedAt);
-      slot.firstPart();
-    },
-    finish: (outcome, usage) => {
-      worker.busy -= 1;
-      // What was given back, or cut before anything came, says nothing of the worker.
-      if (hasBegun || outcome !== 'undecided') worker.activity.ended(outcome === 'failed', usage);
-      if (usage !== null) meter.answered(usage);
-      slot.finish(outcome, usage);
-    },
-  };
+class HeldPlace implements Place<Worker> {
+  readonly worker: Worker;
+  readonly matched: number;
+  readonly #slot: Place<Worker>;
+  readonly #deps: Pick<PlacingDeps, 'now' | 'meter'>;
+  readonly #placedAt: UnixMs;
+  #hasBegun = false;
+
+  constructor(slot: Place<Worker>, deps: Pick<PlacingDeps, 'now' | 'meter'>) {
+    this.worker = slot.worker;
+    this.matched = slot.matched;
+    this.#slot = slot;
+    this.#deps = deps;
+    this.#placedAt = deps.now();
+    this.worker.busy += 1;
+  }
+
+  firstPart(): void {
+    this.#hasBegun = true;
+    this.worker.activity.began(this.#deps.now() - this.#placedAt);
+    this.#slot.firstPart();
+  }
+
+  finish(outcome: Outcome, usage: Usage | null): void {
+    this.worker.busy -= 1;
+    // What was given back, or cut before anything came, says nothing of the worker.
+    if (this.#hasBegun || outcome !== 'undecided') this.worker.activity.ended(outcome === 'failed', usage);
+    if (usage !== null) this.#deps.meter.answered(usage);
+    this.#slot.finish(outcome, usage);
+  }
 }
 
 function noPlace({ refused, retryAfterMs }: NoPlace): CodedError {

@@ -117,7 +117,7 @@ export class Relay implements ServeListener {
       // Nothing has to come after a receipt but the end. What came with it waits here, the rest at the worker.
       if (this.#waiting === null) under.to.link.pause();
       this.#waiting ??= [];
-      this.#waiting.push({ part: copied(part), wire: new Uint8Array(wire) });
+      this.#waiting.push(kept(part, wire));
       return;
     }
     try {
@@ -165,7 +165,8 @@ export class Relay implements ServeListener {
         under.owner.firstFrame();
       }
     } else {
-      this.#keep(under, copied(part).receipt, new Uint8Array(wire), this.#chain);
+      const own = kept(part, wire);
+      this.#keep(under, own.part.receipt, own.wire, this.#chain);
       return;
     }
     this.#pass(wire);
@@ -275,18 +276,21 @@ export class Relay implements ServeListener {
 
 const gone = (message: string) => new CodedError('WORKER_GONE', message);
 
-/** Parts are views that end with the call that brought them. */
-function copied<Part extends FromServe>(part: Part): Part {
+/** A part and its wire are views that end with the call that brought them: both in memory of their own. */
+function kept<Part extends FromServe>(part: Part, wire: Wire): { part: Part; wire: Wire } {
+  const own = Buffer.from(wire);
+  const at = (bytes: Bytes): Bytes =>
+    new Uint8Array(own.buffer, own.byteOffset + bytes.byteOffset - wire.byteOffset, bytes.length);
   switch (part.kind) {
     case 'preface':
-      return { ...part, preface: new Uint8Array(part.preface) };
+      return { part: { ...part, preface: at(part.preface) }, wire: own };
     case 'frame':
-      return { ...part, frame: new Uint8Array(part.frame) };
+      return { part: { ...part, frame: at(part.frame) }, wire: own };
     case 'receipt': {
       const { receipt, signature } = part.receipt;
-      return { ...part, receipt: { receipt: new Uint8Array(receipt), signature: new Uint8Array(signature) } };
+      return { part: { ...part, receipt: { receipt: at(receipt), signature: at(signature) } }, wire: own };
     }
     default:
-      return part;
+      return { part, wire: own };
   }
 }

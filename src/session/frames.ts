@@ -90,12 +90,16 @@ function chainStep(label: string): (value: Bytes, frame: Uint8Array) => void {
   const buffer = new Uint8Array(at + 32 + 4 + FRAME_BYTES_MAX);
   buffer.set(head);
   const view = new DataView(buffer.buffer);
+  // Frames of a stream are of few lengths.
+  let room = buffer.subarray(0, at + 36);
   return (value, frame) => {
     if (frame.length > FRAME_BYTES_MAX) throw new RangeError('a frame longer than any that is sealed');
     buffer.set(value, at);
     view.setUint32(at + 32, frame.length, false);
     buffer.set(frame, at + 36);
-    sha256OfPublic(buffer.subarray(0, at + 36 + frame.length), value);
+    const length = at + 36 + frame.length;
+    if (room.length !== length) room = buffer.subarray(0, length);
+    sha256OfPublic(room, value);
   };
 }
 

@@ -5,16 +5,16 @@ import {
   decodeMs,
   encodeObject,
   equalBytes,
+  fieldPlaces,
   labelledDigest,
   objectDigest,
-  objectFields,
   type UnixMs,
   u8,
   u16,
   u32,
   u64,
 } from '../core/index.ts';
-import { exactly, malformed, readU64, readUint, verifyDigest } from './objects.ts';
+import { exactly, malformed, readU64, verifyDigest } from './objects.ts';
 
 /** What a request asks for, in clear to the router (AIS/1 section 6). */
 export type Header = Readonly<{
@@ -111,35 +111,40 @@ export function encodeHeader(header: Header): Bytes {
  */
 export function parseHeader(object: Uint8Array): Header {
   if (object.length > HEADER_BYTES_MAX) throw malformed('header', 'length', 'too long');
-  const f = objectFields(object, 'header', RULES);
-  const field = (name: RuleName) => f[AT[name]] as Bytes;
-  const padding = PADDINGS[readUint(field('padding'))];
+  const places = fieldPlaces(object, 'header', RULES);
+  // One copy, of which the fields are views.
+  const own = new Uint8Array(object);
+  const startOf = (name: RuleName) => places[2 * AT[name]] as number;
+  const lengthOf = (name: RuleName) => places[2 * AT[name] + 1] as number;
+  const field = (name: RuleName): Bytes => new Uint8Array(own.buffer, startOf(name), lengthOf(name));
+  const uint = (name: RuleName): number => {
+    let value = 0;
+    for (let at = startOf(name), end = at + lengthOf(name); at < end; at++) value = value * 256 + (own[at] as number);
+    return value;
+  };
+  const padding = PADDINGS[uint('padding')];
   if (padding === undefined) throw malformed('header', 'padding', 'unknown');
-  const dispatchesMax = readUint(field('dispatchesMax'));
+  const dispatchesMax = uint('dispatchesMax');
   if (dispatchesMax === 0) throw malformed('header', 'dispatchesMax', 'no dispatch allowed');
   return {
-    version: readUint(field('version')),
+    version: uint('version'),
     sessionId: field('sessionId'),
     requestId: field('requestId'),
-    idempotency: emptyAsNull(field('idempotency')),
+    idempotency: lengthOf('idempotency') === 0 ? null : field('idempotency'),
     candidates: readCandidates(field('candidates')),
     sessionKey: field('sessionKey'),
     paymentRef: field('paymentRef'),
     priceId: field('priceId'),
     priceCap: readU64(field('priceCap')),
     model: field('model'),
-    outputTokensMax: readUint(field('outputTokensMax')),
-    sealedBytes: readUint(field('sealedBytes')),
+    outputTokensMax: uint('outputTokensMax'),
+    sealedBytes: uint('sealedBytes'),
     dispatchesMax,
     deadline: decodeMs(field('deadline'), 'header.deadline'),
-    priority: readUint(field('priority')),
+    priority: uint('priority'),
     padding,
-    tags: emptyAsNull(field('tags')),
+    tags: lengthOf('tags') === 0 ? null : field('tags'),
   };
-}
-
-function emptyAsNull(field: Bytes): Bytes | null {
-  return field.length === 0 ? null : field;
 }
 
 function readCandidates(field: Bytes): Candidate[] {

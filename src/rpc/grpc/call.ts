@@ -136,7 +136,6 @@ export class Call {
     const stream = this.#stream;
     this.#listener = listener;
     stream.on('data', Call.#onData).on('end', Call.#onEnd).on('close', Call.#onClose);
-    if (listener.drained !== undefined) stream.on('drain', Call.#onDrain);
   }
 
   get isOver(): boolean {
@@ -170,7 +169,9 @@ export class Call {
       stream.cork();
       this.#outbox.add(this);
     }
-    return stream.write(bytes);
+    const hasRoom = stream.write(bytes);
+    if (!hasRoom && this.#listener?.drained !== undefined) stream.once('drain', Call.#onDrain);
+    return hasRoom;
   }
 
   /** Lets go what was written. */
