@@ -19,6 +19,7 @@ import { ROOM } from './load.ts';
 
 export const INFER = '/chrysalis.v1.Inference/Infer';
 export const SLOTS = 16_384;
+const COLLECTIONS = 4;
 const UNLIMITED = { requests: { perSecond: 1e9, burst: 1e9 }, tokens: { perSecond: 1e9, burst: 1e9 } };
 
 export type Cost = Readonly<{ cpuMs: number; mainMs: number }>;
@@ -33,9 +34,12 @@ function cost(): Cost {
   return { cpuMs: (user + system) / 1000, mainMs: (main.user + main.system) / 1000 };
 }
 
-/** Of what is alive. */
-function memory(): Memory {
-  globalThis.gc?.();
+/** Of what is alive: what native code lets go of, it does only after a collection, and another one finds it. */
+async function memory(): Promise<Memory> {
+  for (let i = 0; i < COLLECTIONS; i++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   const { rss, heapUsed, external } = process.memoryUsage(); // `external` holds array buffers
   return { rss, heap: heapUsed + external };
 }
@@ -173,7 +177,8 @@ if (kind === 'router') {
 
 process.on('message', (message: Order) => {
   if (message.order !== 'exchanges') {
-    send(message.order === 'cost' ? cost() : memory());
+    if (message.order === 'cost') send(cost());
+    else void memory().then(send);
     return;
   }
   void (async () => {

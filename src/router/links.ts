@@ -43,8 +43,8 @@ export type ServeLink = Readonly<{
 
 /** Where an answer goes. */
 export type InferClient = Readonly<{
-  /** False where no more should come until `drained`. */
-  write(wire: Wire): boolean;
+  /** @param mayWait a moment: what is left of the answer follows at once @returns false: no more until `drained` */
+  write(wire: Wire, mayWait: boolean): boolean;
   /** @param error null where the answer is whole */
   finish(error: unknown): void;
   pause(): void;

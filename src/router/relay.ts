@@ -237,7 +237,9 @@ export class Relay implements ServeListener {
       return;
     }
     this.#run = null;
-    if (run === null || under === null || under.owner.client.write(run)) return;
+    // After the last frame a receipt comes, and the end.
+    const mayWait = this.#chain?.ended === true;
+    if (run === null || under === null || under.owner.client.write(run, mayWait)) return;
     this.#stalled = true;
     under.to.link.pause();
   }

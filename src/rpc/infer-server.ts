@@ -98,8 +98,8 @@ class InferCall implements CallListener, InferClient, Patrolled {
     this.#input?.drained();
   }
 
-  write(wire: Uint8Array): boolean {
-    return this.#call.write(wire);
+  write(wire: Uint8Array, mayWait: boolean): boolean {
+    return this.#call.write(wire, mayWait);
   }
 
   finish(error: unknown): void {

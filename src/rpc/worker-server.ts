@@ -161,7 +161,7 @@ class ServeStream {
 
   begin(request: ServeRequest, listener: ServeListener): void {
     this.#listener = listener;
-    this.call.write(requestWire(request));
+    this.call.write(requestWire(request), true);
   }
 
   cancel(): void {
