@@ -207,6 +207,7 @@ export class Dispatcher<Id> {
     }
     let waitMs = this.#expectedWait(able, entry.account, now);
     if (waitMs > this.#limits.waitMsMax) {
+      // Its account has more here than can be served in time: who comes last goes first, and that is this one.
       this.#shed(entry);
       waitMs = this.#expectedWait(able, entry.account, now);
     }
