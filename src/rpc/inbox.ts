@@ -1,9 +1,7 @@
-import type { CodedError } from '../core/index.ts';
-
 /** What came of a stream and waits for whoever reads it, one reader at a time. */
 export class Inbox<Item> {
   readonly #waiting: Item[] = [];
-  #ended: Readonly<{ error: CodedError | null }> | null = null;
+  #ended: Readonly<{ error: unknown }> | null = null;
   #reader: (() => void) | null = null;
 
   /** How many wait: who fills it holds its peer up beyond a bound of its own. */
@@ -16,13 +14,13 @@ export class Inbox<Item> {
     this.#wake();
   }
 
-  /** After what waits: the end, or what is thrown in its place. */
-  end(error: CodedError | null): void {
+  /** After what waits: the end. @param error what is thrown in its place; null for none */
+  end(error: unknown): void {
     this.#ended ??= { error };
     this.#wake();
   }
 
-  /** The next item; undefined at the end. @throws CodedError */
+  /** The next item; undefined at the end. @throws what it ended with */
   async next(): Promise<Item | undefined> {
     while (this.#waiting.length === 0 && this.#ended === null) {
       await new Promise<void>((resolve) => {
@@ -30,7 +28,7 @@ export class Inbox<Item> {
       });
     }
     const item = this.#waiting.shift();
-    if (item === undefined && this.#ended?.error) throw this.#ended.error;
+    if (item === undefined && this.#ended !== null && this.#ended.error !== null) throw this.#ended.error;
     return item;
   }
 

@@ -1,7 +1,8 @@
-import type { Bytes, CodedError, UnixMs } from '../core/index.ts';
+import type { Bytes, UnixMs } from '../core/index.ts';
 import type { RouterService } from '../router/index.ts';
 import type { ResponsePart, SealedOpen } from '../session/index.ts';
 import { MessageReader } from './grpc/framing.ts';
+import { Inbox } from './inbox.ts';
 import { frameWire } from './infer-wire.ts';
 import { MESSAGE_BYTES_MAX } from './package.ts';
 import { partOf } from './serve-messages.ts';
@@ -12,27 +13,6 @@ export type InferSignals = Readonly<{ cancelled: AbortSignal; stop: AbortSignal 
 /** Parts that wait to be read before the worker is held up. */
 const WAITING_MAX = 16;
 
-/** What is waited for again and again: `ring` wakes whoever waits, or the next one to do so. */
-class Bell {
-  #rung = false;
-  #wake: (() => void) | null = null;
-
-  ring(): void {
-    this.#rung = true;
-    this.#wake?.();
-  }
-
-  async next(): Promise<void> {
-    if (!this.#rung) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    this.#rung = false;
-    this.#wake = null;
-  }
-}
-
 /** A request for those who have no gRPC stream: its answer's parts as they come. @throws CodedError by the deadline */
 export async function* inferParts(
   router: Pick<RouterService, 'infer'>,
@@ -41,36 +21,35 @@ export async function* inferParts(
   deadline: UnixMs,
   { cancelled, stop }: InferSignals,
 ): AsyncGenerator<ResponsePart> {
-  const came = new Bell();
-  const mayGoOn = new Bell();
-  const waiting: ResponsePart[] = [];
+  const parts = new Inbox<ResponsePart>();
   const reader = new MessageReader(MESSAGE_BYTES_MAX);
-  let isHeld = false;
-  let end: { error: unknown } | null = null;
+  /** While the router takes no more frames: told when it does again, or has ended. */
+  let held: PromiseWithResolvers<void> | null = null;
+  let hasEnded = false;
+  const goOn = () => {
+    held?.resolve();
+    held = null;
+  };
   const input = router.infer(open, deadline, {
     write: (wire) => {
       // Copied: what is written is a view that ends with this call.
-      reader.push(Buffer.from(wire), (whole) => waiting.push(partOf(whole) as ResponsePart));
-      came.ring();
-      return waiting.length < WAITING_MAX;
+      reader.push(Buffer.from(wire), (whole) => parts.push(partOf(whole) as ResponsePart));
+      return parts.length < WAITING_MAX;
     },
     finish: (error) => {
-      end = { error };
-      came.ring();
-      mayGoOn.ring();
+      hasEnded = true;
+      parts.end(error);
+      goOn();
     },
     pause: () => {
-      isHeld = true;
+      held ??= Promise.withResolvers();
     },
-    resume: () => {
-      isHeld = false;
-      mayGoOn.ring();
-    },
+    resume: goOn,
   });
   const send = async (): Promise<void> => {
     for await (const frame of frames) {
-      while (isHeld && end === null) await mayGoOn.next();
-      if (end !== null) return;
+      while (held !== null && !hasEnded) await held.promise;
+      if (hasEnded) return;
       input.frame(frame, frameWire(frame));
     }
     input.halfClosed();
@@ -87,15 +66,12 @@ export async function* inferParts(
     gone();
   });
   try {
-    for (;;) {
-      const part = waiting.shift();
-      if (part !== undefined) {
-        yield part;
-        if (waiting.length === 0) input.drained();
-      } else if (end === null) await came.next();
-      else if ((end as { error: unknown }).error === null) return;
-      else throw ((broken ?? end) as { error: CodedError }).error;
+    for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
+      yield part;
+      if (parts.length === 0) input.drained();
     }
+  } catch (error) {
+    throw (broken as { error: unknown } | null)?.error ?? error;
   } finally {
     cancelled.removeEventListener('abort', gone);
     stop.removeEventListener('abort', wantEnd);
