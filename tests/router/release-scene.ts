@@ -13,6 +13,7 @@ import { appraiserOf, ownersAppraiserOf } from '../../src/cli/compose/appraising
 import { beaconOf } from '../../src/cli/compose/beacon.ts';
 import type { Collateral } from '../../src/cli/compose/collateral.ts';
 import { systemRandomness } from '../../src/cli/compose/files.ts';
+import { createJudge } from '../../src/cli/compose/judging.ts';
 import { type Bytes, CodedError, fromUtf8, utf8 } from '../../src/core/index.ts';
 import { openLog } from '../../src/log/writer/index.ts';
 import { createKeyRelease, type KeyRelease, type LogPort, type ReleaseLimits } from '../../src/router/index.ts';
@@ -118,7 +119,7 @@ export async function releaseScene({ limits }: SceneOptions = {}) {
           source: name,
           vaultKey,
           owners: OWNERS,
-          appraise: ownersAppraiserOf(appraiserOf(collateral), [intel.trustAnchor]),
+          appraise: ownersAppraiserOf(appraiserOf(collateral, createJudge()), [intel.trustAnchor]),
           beacon: beaconOf(head, logPort),
           now: Date.now,
           randomness: systemRandomness,

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import type { TrustAnchor } from '../../attestation/index.ts';
 import {
   createCheckpointReader,
@@ -10,76 +9,43 @@ import {
   type Reappraise,
   type SeenOrNot,
 } from '../../audit/index.ts';
-import { type Bytes, CodedError } from '../../core/index.ts';
+import type { Bytes } from '../../core/index.ts';
 import type { LogPolicy } from '../../log/index.ts';
+import { Threads } from '../threads.ts';
 
 /** Below this many appraisals or checkpoints threads cost more than they give. */
 const ALONE_MAX = 64;
 /** Each takes some 70 MB. */
 const THREADS_MAX = 64;
+const HEAP_MIB_MAX = 512;
 /** A message costs as much as a tenth of an appraisal, and carries what its jobs have in common once. */
 const JOBS_PER_ORDER = 16;
 const ORDERS_PER_THREAD = 4;
+/** What keeps a thread from an answer for so long is no work of ours. */
+const ORDER_MS_MAX = 600_000;
 
 export type PoolTrust = Readonly<{ anchors: readonly TrustAnchor[]; policy: LogPolicy }>;
-type Task = Readonly<{ jobs: readonly ReappraisalJob[] }> | Readonly<{ notes: readonly Bytes[]; origin: string }>;
-export type PoolOrder = Readonly<{ id: number }> & Task;
-type Found = readonly Reappraisal[] | readonly SeenOrNot[];
-/** @property found as many as were asked for, in their order */
-export type PoolAnswer = Readonly<{ id: number; found: Found } | { id: number; failed: string }>;
+export type PoolTask =
+  | Readonly<{ jobs: readonly ReappraisalJob[] }>
+  | Readonly<{ notes: readonly Bytes[]; origin: string }>;
+/** As many as were asked for, in their order. */
+export type PoolFound = readonly Reappraisal[] | readonly SeenOrNot[];
 
-type Waiter<Value> = Readonly<{ resolve(value: Value): void; reject(error: Error): void }>;
+type Gathered = Readonly<{
+  job: ReappraisalJob;
+  resolve(found: Reappraisal): void;
+  reject(error: Error): void;
+}>;
 
-/** Threads that are started when first asked; each order goes to the one with the least to do. */
-class Threads {
-  readonly count = Math.min(availableParallelism(), THREADS_MAX);
-  readonly #trust: PoolTrust;
-  readonly #threads: { worker: Worker; orders: number }[] = [];
-  readonly #waiting = new Map<number, Waiter<Found> & Readonly<{ thread: { orders: number } }>>();
-  #ids = 0;
-  #broken: Error | null = null;
-
-  constructor({ anchors, policy }: PoolTrust) {
-    this.#trust = { anchors, policy }; // it may be part of more, and what threads get is copied
-  }
-
-  get started(): number {
-    return this.#threads.length;
-  }
-
-  ask(task: Task): Promise<Found> {
-    while (this.#threads.length < this.count) this.#threads.push({ worker: this.#start(), orders: 0 });
-    const thread = this.#threads.reduce((least, one) => (one.orders < least.orders ? one : least));
-    const id = this.#ids++;
-    return new Promise((resolve, reject) => {
-      if (this.#broken !== null) return reject(this.#broken);
-      this.#waiting.set(id, { resolve, reject, thread });
-      thread.orders++;
-      thread.worker.postMessage({ id, ...task } satisfies PoolOrder);
-    });
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
-  }
-
-  #start(): Worker {
-    const worker = new Worker(new URL('./pool-worker.ts', import.meta.url), { workerData: this.#trust });
-    worker.on('message', (answer: PoolAnswer) => {
-      const waiting = this.#waiting.get(answer.id);
-      if (waiting === undefined) return;
-      this.#waiting.delete(answer.id);
-      waiting.thread.orders--;
-      if ('found' in answer) waiting.resolve(answer.found);
-      else waiting.reject(new CodedError('INVARIANT_BROKEN', answer.failed));
-    });
-    worker.on('error', (error) => {
-      this.#broken = error as Error;
-      for (const { reject } of this.#waiting.values()) reject(this.#broken);
-      this.#waiting.clear();
-    });
-    return worker;
-  }
+function threadsOf({ anchors, policy }: PoolTrust): Threads<PoolTask, PoolFound> {
+  return new Threads({
+    file: new URL('./pool-worker.ts', import.meta.url),
+    data: { anchors, policy } satisfies PoolTrust, // it may be part of more, and what threads get is copied
+    count: Math.min(availableParallelism(), THREADS_MAX),
+    heapMiBMax: HEAP_MIB_MAX,
+    ordersMax: Number.POSITIVE_INFINITY, // whoever asks keeps no more than `parallel` under way
+    orderMsMax: ORDER_MS_MAX,
+  });
 }
 
 /**
@@ -93,10 +59,10 @@ export function createAuditPool(trust: PoolTrust): Readonly<{
   threads(): number;
   close(): Promise<void>;
 }> {
-  const threads = new Threads(trust);
+  const threads = threadsOf(trust);
   const alone = { reappraise: createReappraiser(trust.anchors), look: createCheckpointReader(trust.policy) };
   let [appraisals, notesSeen] = [0, 0];
-  let gathered: (Waiter<Reappraisal> & Readonly<{ job: ReappraisalJob }>)[] = [];
+  let gathered: Gathered[] = [];
 
   const send = (): void => {
     const batch = gathered;

@@ -1,23 +1,19 @@
 import { sha256 } from '#crypto';
 import {
-  appraise,
   BoundedMap,
-  earDigest,
-  earOf,
   encodeRecordedInputs,
   type KnownBlock,
   loadPolicy,
-  loadVendorEndorsements,
+  type Policy,
   parseEvidenceBundle,
   type Trust,
   type TrustAnchor,
   trustUnder,
-  type VendorEndorsements,
-  VerificationCache,
 } from '../../attestation/index.ts';
-import { type Bytes, toHex, utf8 } from '../../core/index.ts';
+import { type Bytes, canonicalJson, type Json, toHex, utf8 } from '../../core/index.ts';
 import type { AppraiseEvidence, AppraiseUnderOwner, BeaconSource, JudgedEvidence } from '../../router/index.ts';
 import type { Collateral } from './collateral.ts';
+import type { Judged, JudgeTask } from './judging.ts';
 
 const COLLATERALS_MAX = 64;
 const POLICIES_MAX = 256;
@@ -32,24 +28,42 @@ export type Appraiser = (
   under: Readonly<{ trust: Trust; digest: Bytes }>,
 ) => Promise<JudgedEvidence>;
 
-/** Appraises with collateral that follows its source, and says everything that it was judged with. */
-export function appraiserOf(collateral: Collateral): Appraiser {
-  const judgedWith = judgedWithOf(collateral);
+/**
+ * Appraises with collateral that follows its source, and says everything that it was judged with: the very text that is
+ * archived and that clients are given, so that whoever makes the appraisal again starts from the same bytes.
+ */
+export function appraiserOf(collateral: Collateral, judge: (task: JudgeTask) => Promise<Judged>): Appraiser {
+  const textOf = policyTexts();
+  const bytesOf = sharedBytes();
   return async ({ bundle, certificates }, nonce, beacons, { trust, digest }) => {
     const knownBlocks = beacons.map(({ beacon, madeAt }): KnownBlock => {
       return { network: beacon.network, seqno: beacon.seqno, rootHash: beacon.blockRootHash, at: madeAt };
     });
-    const { endorsements, bytes } = await judgedWith(bundle, certificates, trust.trustAnchors);
+    await collateral.endorsementsFor(bundle, certificates); // fetched where it has to be
+    const { bytes, key } = bytesOf(await collateral.textFor(bundle));
     const judgedAt = Date.now();
-    const given = { ...trust, bundle, endorsements, now: judgedAt, expectedNonce: nonce, knownBlocks };
-    const appraisal = await appraise(given);
-    return {
-      appraisal,
-      judgedAt,
+    const { appraisal, result } = await judge({
+      bundle: Uint8Array.from(bundle), // by itself: what it may be a view of stays here
+      policyText: textOf(trust.policy),
+      anchors: trust.trustAnchors,
       collateral: bytes,
-      inputs: encodeRecordedInputs({ judgedAt, policyDigest: digest, nonce, knownBlocks }),
-      result: earDigest(earOf(appraisal, trust.policy, judgedAt)),
-    };
+      keys: { policy: toHex(digest), collateral: key },
+      now: judgedAt,
+      expectedNonce: nonce,
+      knownBlocks,
+    });
+    const inputs = encodeRecordedInputs({ judgedAt, policyDigest: digest, nonce, knownBlocks });
+    return { appraisal, judgedAt, collateral: bytes, inputs, result };
+  };
+}
+
+/** A policy that was loaded, as text again: the same policy once loaded, with the same digest. */
+function policyTexts(): (policy: Policy) => string {
+  const texts = new WeakMap<Policy, string>();
+  return (policy) => {
+    const text = texts.get(policy) ?? canonicalJson(policy as unknown as Json);
+    texts.set(policy, text);
+    return text;
   };
 }
 
@@ -76,31 +90,14 @@ function trustOfOwner(text: string, anchors: readonly TrustAnchor[]): Trust {
   return trustUnder(policy, takesVendors ? anchors.filter(({ kind }) => kind === 'vendor') : anchors);
 }
 
-type JudgedWith = Readonly<{ endorsements: VendorEndorsements; bytes: Bytes }>;
-
-/**
- * Endorsements read from the very text that is archived and that clients are given: whoever makes the appraisal again
- * starts from the same bytes. Workers of one platform share them: a router keeps what each was judged with.
- */
-function judgedWithOf(collateral: Collateral) {
-  const loaded = new BoundedMap<JudgedWith>(COLLATERALS_MAX);
-  const nvidiaCache = new VerificationCache();
-  return async (
-    bundle: Bytes,
-    certificates: readonly Bytes[],
-    anchors: readonly TrustAnchor[],
-  ): Promise<JudgedWith> => {
-    await collateral.endorsementsFor(bundle, certificates); // fetched where it has to be
-    const text = await collateral.textFor(bundle);
-    const { tee } = parseEvidenceBundle(bundle);
-    const roots = anchors.map(({ spkiSha256 }) => toHex(spkiSha256)).join();
-    const bytes = utf8(text);
-    const key = `${tee}:${roots}:${toHex(sha256(bytes))}`;
-    const judgedWith = loaded.get(key) ?? {
-      endorsements: await loadVendorEndorsements(tee, text, anchors, nvidiaCache),
-      bytes,
-    };
-    loaded.set(key, judgedWith);
-    return judgedWith;
+/** Workers of one platform share their collateral in memory: a router keeps what each was judged with. */
+function sharedBytes(): (text: string) => Readonly<{ bytes: Bytes; key: string }> {
+  const shared = new BoundedMap<Bytes>(COLLATERALS_MAX);
+  return (text) => {
+    const own = utf8(text);
+    const key = toHex(sha256(own));
+    const bytes = shared.get(key) ?? own;
+    shared.set(key, bytes);
+    return { bytes, key };
   };
 }

@@ -10,6 +10,7 @@ import { beaconOf } from './beacon.ts';
 import { chainEndpoint } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readIfThere, readText, systemRandomness, writeDurably } from './files.ts';
+import { createJudges } from './judging.ts';
 
 export type ReleaseParts = Readonly<{
   log: LogPort;
@@ -98,9 +99,11 @@ export async function openStandaloneRelease(options: StandaloneOptions): Promise
   const log = createLogClient({ url: options.log, token: readText(options.logTokenFile).trim() }) satisfies LogPort;
   const collateral = await openCollateral(options, anchors);
   const beacon = beaconOf(async () => ({ network, ...(await endpoint.head()) }), log);
-  const release = openKeyRelease({ log, beacon, appraiser: appraiserOf(collateral), anchors }, options);
+  const judges = createJudges();
+  const release = openKeyRelease({ log, beacon, appraiser: appraiserOf(collateral, judges.judge), anchors }, options);
   const close = async () => {
     await release.close();
+    await judges.close();
     await collateral.close();
   };
   return { ...release, close };

@@ -22,6 +22,7 @@ import { beaconOf } from './beacon.ts';
 import { chainPort, type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness } from './files.ts';
+import { createJudges } from './judging.ts';
 import { finishHandOver, openPolicyDesk } from './policy-desk.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
 import { DEFAULT_PRICES, parsePriceFile, priceSheetsIn } from './prices.ts';
@@ -90,7 +91,8 @@ export async function openRouter(
   const list = options.prices === undefined ? DEFAULT_PRICES : parsePriceFile(readText(options.prices));
   const { priceSheet, modelPrices } = await priceSheetsIn(ledger, currencyOf(chain.network), list);
   const policy = await followPolicy(log, options, (message) => say('error', 'policy-not-taken', { message }));
-  const appraiser = appraiserOf(collateral);
+  const judges = createJudges();
+  const appraiser = appraiserOf(collateral, judges.judge);
   const router = createRouter({
     log,
     chain: { ...port, claim: (terms, voucher) => withWallet(() => port.claim(terms, voucher)) },
@@ -135,6 +137,7 @@ export async function openRouter(
       await release?.close();
       policy.close();
       await router.close();
+      await judges.close();
       await collateral.close();
       await devices?.close();
       await ledger.close();
