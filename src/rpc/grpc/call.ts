@@ -94,6 +94,7 @@ export class Call {
   readonly #reader: MessageReader;
   readonly #outbox: Outbox;
   #isInOutbox = false;
+  #isFull = false;
   readonly #tell = (whole: Buffer): void => this.#listener?.message(whole);
   /** Null once the call is over: a stream is long in going, and what hangs on it would be as long. */
   #listener: CallListener | null = null;
@@ -112,6 +113,7 @@ export class Call {
     this[CALL].#lost();
   };
   static readonly #onDrain = function (this: CallStream): void {
+    this[CALL].#isFull = false;
     this[CALL].#listener?.drained?.();
   };
   static readonly #onWantTrailers = function (this: CallStream): void {
@@ -174,7 +176,10 @@ export class Call {
       this.#outbox.add(this);
     }
     const hasRoom = stream.write(bytes);
-    if (!hasRoom && this.#listener?.drained !== undefined) stream.once('drain', Call.#onDrain);
+    if (!hasRoom && !this.#isFull) {
+      this.#isFull = true;
+      stream.once('drain', Call.#onDrain);
+    }
     return hasRoom;
   }
 
