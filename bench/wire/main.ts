@@ -117,7 +117,6 @@ async function paced(carrier: Carrier, backend: Backend, exchanges: readonly Exc
   return rate;
 }
 
-const nextRound = () => new Promise((resolve) => setImmediate(resolve));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Answers' latencies at a steady rate, ms. */
@@ -128,8 +127,7 @@ async function latencies(front: Frontend, exchanges: readonly Exchange[], perSec
   for (let i = 0; ; i++) {
     const due = started + (i * 1000) / perSecond;
     if (due > started + ms) break;
-    // Not by timers, which are a millisecond apart: what is due would come in bursts.
-    while (performance.now() < due) await nextRound();
+    while (performance.now() < due) await pause(0);
     const at = performance.now();
     asked.push(
       front.ask(exchanges[i % exchanges.length] as Exchange).then(() => void times.push(performance.now() - at)),
