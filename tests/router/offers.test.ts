@@ -93,7 +93,8 @@ function scene(count: number, offered: (ids: readonly Bytes[], place: number) =>
   };
   const wait: Reviews['wait'] = async (asked) => {
     for (const worker of asked) {
-      if (fleet.isJudged(worker)) continue;
+      // As in earnest: who is out is not judged again, however often it is waited for.
+      if (fleet.isJudged(worker) || !worker.isIn(now())) continue;
       seen.reviewed.push(worker);
       review.of(worker);
     }
