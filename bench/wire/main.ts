@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { toHex } from '../../src/core/index.ts';
 import { v1 } from '../../src/rpc/index.ts';
 import { parseHeader } from '../../src/session/index.ts';
-import { type BenchLine, median, quantile } from '../report.ts';
+import { type BenchLine, quantile } from '../report.ts';
 import type { Cost, Memory } from './carriers.ts';
 import type { Exchange } from './exchanges.ts';
 import { attachIdle, Backend, Frontend, headerKey, keyOf, parkWorker, serveBackend } from './load.ts';
@@ -119,23 +119,36 @@ async function paced(carrier: Carrier, backend: Backend, exchanges: readonly Exc
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Answers' latencies at a steady rate, ms. */
+/** Of one request, ms from asking. */
+type Latency = Readonly<{ first: number; whole: number }>;
+
+/**
+ * Answers' latencies at a rate. Requests come one by one and independently of each other, as those of many clients do:
+ * timers, which have a millisecond's grain, would send them in volleys that wait for each other.
+ */
 async function latencies(front: Frontend, exchanges: readonly Exchange[], perSecond: number, ms: number) {
-  const times: number[] = [];
-  const asked: Promise<void>[] = [];
-  const started = performance.now();
-  for (let i = 0; ; i++) {
-    const due = started + (i * 1000) / perSecond;
-    if (due > started + ms) break;
-    while (performance.now() < due) await pause(0);
-    const at = performance.now();
-    asked.push(
-      front.ask(exchanges[i % exchanges.length] as Exchange).then(() => void times.push(performance.now() - at)),
-    );
+  const asked: Promise<Latency>[] = [];
+  const until = performance.now() + ms;
+  let due = performance.now();
+  for (let i = 0; due < until; i++) {
+    while (performance.now() < due) await nextRound();
+    asked.push(latency(front, exchanges[i % exchanges.length] as Exchange));
+    due -= (Math.log(1 - Math.random()) * 1000) / perSecond;
   }
-  await Promise.all(asked);
-  return times;
+  return Promise.all(asked);
 }
+
+async function latency(front: Frontend, exchange: Exchange): Promise<Latency> {
+  const began = performance.now();
+  let first: number | null = null;
+  await front.ask(exchange, () => {
+    first ??= performance.now() - began;
+  });
+  const whole = performance.now() - began;
+  return { first: first ?? whole, whole };
+}
+
+const nextRound = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const headerOf = ({ request }: Exchange): Buffer => {
   const { requestDeserialize } = v1.Inference.service.Infer;
@@ -266,33 +279,68 @@ const NAME: Readonly<Record<Kind, string>> = {
   router: 'router',
 };
 
-async function addedLatency(carriers: readonly Carrier[], direct: Frontend, short: readonly Exchange[]) {
-  const lines: BenchLine[] = [];
-  const perSecond = new Map<Kind, number>();
-  for (const carrier of carriers) {
-    const rate = await counted(carrier, () => saturate(carrier.front, short, IN_FLIGHT, ROUND_MS));
-    perSecond.set(carrier.kind, rate.perSecond / 2);
+const LATENCIES = [
+  { until: 'first', share: 0.5, name: 'p50 added until the first message' },
+  { until: 'first', share: 0.99, name: 'p99 added until the first message' },
+  { until: 'whole', share: 0.5, name: 'p50 added until the end' },
+  { until: 'whole', share: 0.99, name: 'p99 added until the end' },
+] as const;
+/** Of rounds in which others had the processor, the median says more of them than of the carrier. */
+const OF_ROUNDS = [
+  { share: 0.5, name: 'median of rounds' },
+  { share: 0.1, name: 'least tenth' },
+] as const;
+
+type Added = Readonly<{ rate: number; values: number[][] }>;
+
+/** What a carrier adds to asking the backend directly, ms, at half of what it can carry: by round, then by LATENCIES. */
+async function added(carrier: Carrier, direct: Frontend, short: readonly Exchange[]): Promise<Added> {
+  const { perSecond } = await counted(carrier, () => saturate(carrier.front, short, IN_FLIGHT, ROUND_MS));
+  const rate = perSecond / 2;
+  const values: number[][] = [];
+  for (let round = 0; round < LATENCY_ROUNDS; round++) {
+    const past = await latencies(direct, short, rate, LATENCY_MS);
+    const through = await latencies(carrier.front, short, rate, LATENCY_MS);
+    values.push(
+      LATENCIES.map(({ until, share }) => {
+        const of = (all: readonly Latency[]) =>
+          quantile(
+            all.map((one) => one[until]),
+            share,
+          );
+        return of(through) - of(past);
+      }),
+    );
   }
-  for (const { kind, front } of carriers) {
-    const rate = perSecond.get(kind) as number;
-    const p50: number[] = [];
-    const p99: number[] = [];
-    for (let round = 0; round < LATENCY_ROUNDS; round++) {
-      const past = await latencies(direct, short, rate, LATENCY_MS);
-      const through = await latencies(front, short, rate, LATENCY_MS);
-      p50.push(quantile(through, 0.5) - quantile(past, 0.5));
-      p99.push(quantile(through, 0.99) - quantile(past, 0.99));
+  return { rate, values };
+}
+
+async function addedLatency(carriers: readonly Carrier[], direct: Frontend, short: readonly Exchange[]) {
+  const results = new Map<Kind, Added>();
+  for (const carrier of carriers) {
+    if (carrier.kind !== 'grpc-js') results.set(carrier.kind, await added(carrier, direct, short));
+  }
+  const bare = results.get('http2') as Added;
+  const lines: BenchLine[] = [];
+  for (const kind of ['data path', 'router'] as const) {
+    const { rate, values } = results.get(kind) as Added;
+    lines.push({
+      name: `half load, ${kind}`,
+      value: rate,
+      unit: '/s',
+      floor: { name: 'bare http2 proxy', value: bare.rate },
+    });
+    for (const [i, { name }] of LATENCIES.entries()) {
+      for (const { share, name: which } of OF_ROUNDS) {
+        const of = (all: number[][]) =>
+          quantile(
+            all.map((round) => round[i] as number),
+            share,
+          );
+        const floor = { name: 'bare http2 proxy', value: of(bare.values) };
+        lines.push({ name: `${name}, ${kind}, ${which}`, value: of(values), unit: 'ms', floor });
+      }
     }
-    const at = `${NAME[kind]} at half load`;
-    // Of rounds in which others had the processor, the median says more of them than of the carrier.
-    for (const [name, of] of [
-      ['p50', p50],
-      ['p99', p99],
-    ] as const) {
-      lines.push({ name: `added latency ${name}, ${at}, least tenth of rounds`, value: quantile(of, 0.1), unit: 'ms' });
-      lines.push({ name: `added latency ${name}, ${at}, median of rounds`, value: median(of), unit: 'ms' });
-    }
-    lines.push({ name: `rate of ${at}`, value: rate, unit: '/s' });
   }
   return lines;
 }
