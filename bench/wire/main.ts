@@ -1,35 +1,21 @@
-import { type ChildProcess, fork } from 'node:child_process';
-
-import { join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
 import { toHex } from '../../src/core/index.ts';
 import { v1 } from '../../src/rpc/index.ts';
 import { parseHeader } from '../../src/session/index.ts';
-import { type BenchLine, quantile } from '../report.ts';
-import type { Cost, Memory } from './carriers.ts';
+import type { BenchLine } from '../report.ts';
+import type { Memory } from './carriers.ts';
 import type { Exchange } from './exchanges.ts';
+import { addedLatency } from './latency.ts';
 import { attachIdle, Backend, Frontend, headerKey, keyOf, parkWorker, serveBackend } from './load.ts';
+import { type Carrier, counted, type Kind, ordered, type Rate, saturate, startCarrier } from './under-test.ts';
 
-/** `router`: all of it; `data path`: what it has in common with the proxies. */
-type Kind = 'grpc-js' | 'http2' | 'data path' | 'router';
-type Carrier = Readonly<{
-  kind: Kind;
-  front: Frontend;
-  cost(): Promise<Cost>;
-  memory(): Promise<Memory>;
-  close(): void;
-}>;
-
-const CARRIERS = join(import.meta.dirname, 'carriers.ts');
 // A channel has credit for some five hundred answers under way.
 const SHORT = { count: 600, tokens: 1, perClient: 24 };
 const LONG = { count: 24, tokens: 400, perClient: 8 };
-const IN_FLIGHT = 64;
 /** Many short rounds in turns: on a machine shared with others the least of them says what the work costs. */
 const ROUNDS = 10;
 const ROUND_MS = 500;
 const PACED_ROUNDS = 5;
-const LATENCY_ROUNDS = 10;
-const LATENCY_MS = 400;
 // One worker's lease is what all of them have, and it keeps 256 streams.
 const WORKERS = 60;
 /** So many that they show in what the process has of the machine. */
@@ -39,61 +25,6 @@ const STREAMS = 200;
 const FRAME_MS = 20;
 const PACED_MS = 2_500;
 const MANY = 10_000;
-
-function startCarrier(kind: Kind, backend: string): Promise<{ child: ChildProcess; port: number; lease?: string }> {
-  // `BENCH_CPU_PROFILE=FOLDER` keeps a CPU profile of each process under test.
-  const folder = process.env.BENCH_CPU_PROFILE;
-  const profile = folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(folder, kind.replace(' ', '-'))}`];
-  const execArgv = ['--expose-gc', ...profile];
-  const child = fork(CARRIERS, [kind, backend], { serialization: 'advanced', execArgv });
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`${kind} ended with ${code}`)));
-    child.once('message', (message: { port: number; lease?: string }) => resolve({ child, ...message }));
-  });
-}
-
-function ordered<Answer>(child: ChildProcess, order: object): Promise<Answer> {
-  return new Promise((resolve) => {
-    child.once('message', (message) => resolve(message as Answer));
-    child.send(order);
-  });
-}
-
-/** Keeps `inFlight` requests under way for so long; answers how many were answered whole. */
-async function saturate(
-  front: Frontend,
-  exchanges: readonly Exchange[],
-  inFlight: number,
-  ms: number,
-): Promise<number> {
-  const until = performance.now() + ms;
-  let next = 0;
-  let done = 0;
-  const lane = async () => {
-    while (performance.now() < until) {
-      const { status } = await front.ask(exchanges[next++ % exchanges.length] as Exchange);
-      if (status !== '0') throw new Error(`a request ended with ${status}`);
-      done += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, lane));
-  return done;
-}
-
-type Rate = Readonly<{ perSecond: number; cpuUs: number; mainUs: number }>;
-
-async function counted(carrier: Carrier, work: () => Promise<number>): Promise<Rate> {
-  const before = await carrier.cost();
-  const started = performance.now();
-  const units = await work();
-  const seconds = (performance.now() - started) / 1000;
-  const after = await carrier.cost();
-  return {
-    perSecond: units / seconds,
-    cpuUs: (1000 * (after.cpuMs - before.cpuMs)) / units,
-    mainUs: (1000 * (after.mainMs - before.mainMs)) / units,
-  };
-}
 
 const leastOf = (rates: readonly Rate[], key: 'cpuUs' | 'mainUs') => Math.min(...rates.map((rate) => rate[key]));
 
@@ -118,37 +49,6 @@ async function paced(carrier: Carrier, backend: Backend, exchanges: readonly Exc
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Of one request, ms from asking. */
-type Latency = Readonly<{ first: number; whole: number }>;
-
-/**
- * Answers' latencies at a rate. Requests come one by one and independently of each other, as those of many clients do:
- * timers, which have a millisecond's grain, would send them in volleys that wait for each other.
- */
-async function latencies(front: Frontend, exchanges: readonly Exchange[], perSecond: number, ms: number) {
-  const asked: Promise<Latency>[] = [];
-  const until = performance.now() + ms;
-  let due = performance.now();
-  for (let i = 0; due < until; i++) {
-    while (performance.now() < due) await nextRound();
-    asked.push(latency(front, exchanges[i % exchanges.length] as Exchange));
-    due -= (Math.log(1 - Math.random()) * 1000) / perSecond;
-  }
-  return Promise.all(asked);
-}
-
-async function latency(front: Frontend, exchange: Exchange): Promise<Latency> {
-  const began = performance.now();
-  let first: number | null = null;
-  await front.ask(exchange, () => {
-    first ??= performance.now() - began;
-  });
-  const whole = performance.now() - began;
-  return { first: first ?? whole, whole };
-}
-
-const nextRound = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const headerOf = ({ request }: Exchange): Buffer => {
   const { requestDeserialize } = v1.Inference.service.Infer;
@@ -255,7 +155,7 @@ async function dispatches(carriers: readonly Carrier[], short: readonly Exchange
   const rates = new Map<Kind, Rate[]>();
   for (let round = 0; round < ROUNDS + 1; round++) {
     for (const carrier of carriers) {
-      const rate = await counted(carrier, () => saturate(carrier.front, short, IN_FLIGHT, ROUND_MS));
+      const rate = await counted(carrier, () => saturate(carrier.front, short, ROUND_MS));
       if (round > 0) rates.set(carrier.kind, [...(rates.get(carrier.kind) ?? []), rate]);
     }
   }
@@ -278,72 +178,6 @@ const NAME: Readonly<Record<Kind, string>> = {
   'data path': 'data path',
   router: 'router',
 };
-
-const LATENCIES = [
-  { until: 'first', share: 0.5, name: 'p50 added until the first message' },
-  { until: 'first', share: 0.99, name: 'p99 added until the first message' },
-  { until: 'whole', share: 0.5, name: 'p50 added until the end' },
-  { until: 'whole', share: 0.99, name: 'p99 added until the end' },
-] as const;
-/** Of rounds in which others had the processor, the median says more of them than of the carrier. */
-const OF_ROUNDS = [
-  { share: 0.5, name: 'median of rounds' },
-  { share: 0.1, name: 'least tenth' },
-] as const;
-
-type Added = Readonly<{ rate: number; values: number[][] }>;
-
-/** What a carrier adds to asking the backend directly, ms, at half of what it can carry: by round, then by LATENCIES. */
-async function added(carrier: Carrier, direct: Frontend, short: readonly Exchange[]): Promise<Added> {
-  const { perSecond } = await counted(carrier, () => saturate(carrier.front, short, IN_FLIGHT, ROUND_MS));
-  const rate = perSecond / 2;
-  const values: number[][] = [];
-  for (let round = 0; round < LATENCY_ROUNDS; round++) {
-    const past = await latencies(direct, short, rate, LATENCY_MS);
-    const through = await latencies(carrier.front, short, rate, LATENCY_MS);
-    values.push(
-      LATENCIES.map(({ until, share }) => {
-        const of = (all: readonly Latency[]) =>
-          quantile(
-            all.map((one) => one[until]),
-            share,
-          );
-        return of(through) - of(past);
-      }),
-    );
-  }
-  return { rate, values };
-}
-
-async function addedLatency(carriers: readonly Carrier[], direct: Frontend, short: readonly Exchange[]) {
-  const results = new Map<Kind, Added>();
-  for (const carrier of carriers) {
-    if (carrier.kind !== 'grpc-js') results.set(carrier.kind, await added(carrier, direct, short));
-  }
-  const bare = results.get('http2') as Added;
-  const lines: BenchLine[] = [];
-  for (const kind of ['data path', 'router'] as const) {
-    const { rate, values } = results.get(kind) as Added;
-    lines.push({
-      name: `half load, ${kind}`,
-      value: rate,
-      unit: '/s',
-      floor: { name: 'bare http2 proxy', value: bare.rate },
-    });
-    for (const [i, { name }] of LATENCIES.entries()) {
-      for (const { share, name: which } of OF_ROUNDS) {
-        const of = (all: number[][]) =>
-          quantile(
-            all.map((round) => round[i] as number),
-            share,
-          );
-        const floor = { name: 'bare http2 proxy', value: of(bare.values) };
-        lines.push({ name: `${name}, ${kind}, ${which}`, value: of(values), unit: 'ms', floor });
-      }
-    }
-  }
-  return lines;
-}
 
 /** Ten thousand answers that wait for their first word. */
 async function manyStreams(carriers: readonly Carrier[], backend: Backend, exchanges: readonly Exchange[]) {
