@@ -31,6 +31,7 @@ export type {
   InferInput,
   ServeLink,
   ServeListener,
+  ServePart,
   ServeRequest,
   WorkerControl,
 } from './links.ts';

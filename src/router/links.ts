@@ -8,6 +8,8 @@ export type WorkerControl = Readonly<{ send(message: RouterToWorker): void; clos
 export type Wire = Uint8Array;
 
 export type FromServe = ResponsePart | Readonly<{ kind: 'refused'; reason: OpenRefusal }>;
+/** What an answer has but its frames. */
+export type ServePart = Exclude<FromServe, { kind: 'frame' }>;
 
 /** What the router sends over a Serve stream to begin one request. */
 export type ServeRequest = Readonly<{
@@ -20,8 +22,10 @@ export type ServeRequest = Readonly<{
 
 /** Hears a Serve stream from its request on. */
 export type ServeListener = Readonly<{
+  /** One frame: the bytes of `wire`, which is as good as in {@link ServeListener.part}, from `at` on. */
+  frame(wire: Wire, at: number): void;
   /** @param wire of this part; a view that is good until the call returns, like the part's own bytes */
-  part(part: FromServe, wire: Wire): void;
+  part(part: ServePart, wire: Wire): void;
   /** What came together has been told. */
   pieceEnd(): void;
   /** The worker half-closed (null), or the stream is cut (WORKER_GONE). Nothing comes after it. */
@@ -41,10 +45,15 @@ export type ServeLink = Readonly<{
   cancel(): void;
 }>;
 
-/** Where an answer goes. */
-export type InferClient = Readonly<{
+/** Takes an answer as it comes. */
+export type AnswerWriter = Readonly<{
   /** @param mayWait a moment: what is left of the answer follows at once @returns false: no more until `drained` */
   write(wire: Wire, mayWait: boolean): boolean;
+}>;
+
+/** Where an answer goes. */
+export type InferClient = Readonly<{
+  answer: AnswerWriter;
   /** @param error null where the answer is whole */
   finish(error: unknown): void;
   pause(): void;

@@ -2,7 +2,7 @@ import { type Bytes, CodedError, equalBytes, type UnixMs } from '../core/index.t
 import { type OpenRefusal, parsePreface, ResponseChain, type ServeOpen, type SignedReceipt } from '../session/index.ts';
 import type { Cut } from './cut.ts';
 import type { Worker } from './fleet.ts';
-import type { FromServe, InferClient, ServeListener, Wire } from './links.ts';
+import type { AnswerWriter, InferClient, ServeListener, ServePart, Wire } from './links.ts';
 import type { Taken } from './placing.ts';
 import type { Outcome, Usage } from './routing/index.ts';
 
@@ -27,7 +27,7 @@ export type RelayedRequest = Readonly<{
 /** Who has an answer relayed, and hears of it. */
 export type RelayOwner = Readonly<{
   cut: Cut;
-  client: Pick<InferClient, 'write'>;
+  client: Pick<InferClient, 'answer'>;
   /** Checks a receipt and stores it; resolves once it is durable. @throws CodedError RECEIPT_REFUSED */
   keepReceipt(receipt: SignedReceipt, of: RelayedRequest, by: Worker, chain: ResponseChain): Promise<Usage | null>;
   /** The first frame goes to the client: the request is not tried elsewhere any more. */
@@ -52,23 +52,25 @@ type UnderRelay = Readonly<{
  * back until it is stored; the frames themselves are neither opened nor made anew.
  */
 export class Relay implements ServeListener {
+  // What each frame asks for stands together: with many answers under way, none of it is in the processor's cache.
+  /** Null once it has ended: streams are long in going, and what hangs on them would be as long. */
+  #under: UnderRelay | null = null;
+  #answer: AnswerWriter | null = null;
+  #chain: ResponseChain | null = null;
+  /** A receipt is being stored: what comes after it waits. */
+  #keeping = false;
+  #firstFrame = false;
+  #passed = false;
+  /** Messages that follow each other in memory, to be written at once. */
+  #run: Wire | null = null;
+  #begun = false;
+  #stalled = false;
   readonly #now: () => UnixMs;
   readonly #times: RelayTimes;
   readonly #startedAt: UnixMs;
-  /** Null once it has ended: streams are long in going, and what hangs on them would be as long. */
-  #under: UnderRelay | null = null;
-  #chain: ResponseChain | null = null;
-  #begun = false;
-  #passed = false;
-  #firstFrame = false;
-  /** Messages that follow each other in memory, to be written at once. */
-  #run: Wire | null = null;
-  /** A receipt is being stored: what comes after it waits. */
-  #keeping = false;
-  #waiting: { part: FromServe; wire: Wire }[] | null = null;
+  #waiting: Waiting[] | null = null;
   #ending: { error: CodedError | null } | null = null;
   #usage: Usage | null = null;
-  #stalled = false;
   #uncut: (() => void) | null = null;
 
   /** @param deps a clock, and how long what may take */
@@ -87,6 +89,7 @@ export class Relay implements ServeListener {
     }
     return new Promise((resolve, reject) => {
       this.#under = { request, to, owner, resolve, reject };
+      this.#answer = owner.client.answer;
       this.#uncut = cut.on(() => this.#fail(cut.error as CodedError));
       const { open, frames, dispatch, signature } = request;
       to.link.begin({ open, frames, dispatch, signature }, this);
@@ -110,14 +113,33 @@ export class Relay implements ServeListener {
     if (this.#waiting === null) this.#under?.to.link.resume();
   }
 
-  part(part: FromServe, wire: Wire): void {
+  frame(wire: Wire, at: number): void {
     const under = this.#under;
     if (under === null) return;
     if (this.#keeping) {
-      // Nothing has to come after a receipt but the end. What came with it waits here, the rest at the worker.
-      if (this.#waiting === null) under.to.link.pause();
-      this.#waiting ??= [];
-      this.#waiting.push(kept(part, wire));
+      this.#wait(under, { part: null, wire: Buffer.from(wire), at });
+      return;
+    }
+    try {
+      this.#begun = true;
+      if (this.#chain === null) throw gone('the worker sent no preface');
+      this.#chain.push(wire, at);
+      if (!this.#firstFrame) {
+        this.#firstFrame = true;
+        under.to.slot.firstPart();
+        under.owner.firstFrame();
+      }
+      this.#pass(wire);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  part(part: ServePart, wire: Wire): void {
+    const under = this.#under;
+    if (under === null) return;
+    if (this.#keeping) {
+      this.#wait(under, { ...kept(part, wire), at: 0 });
       return;
     }
     try {
@@ -143,7 +165,14 @@ export class Relay implements ServeListener {
     else this.#end('answered', 'answered');
   }
 
-  #take(under: UnderRelay, part: FromServe, wire: Wire): void {
+  /** Nothing has to come after a receipt but the end. What came with it waits here, the rest at the worker. */
+  #wait({ to }: UnderRelay, what: Waiting): void {
+    if (this.#waiting === null) to.link.pause();
+    this.#waiting ??= [];
+    this.#waiting.push(what);
+  }
+
+  #take(under: UnderRelay, part: ServePart, wire: Wire): void {
     if (part.kind === 'refused') {
       if (this.#begun) throw gone('the worker broke the protocol');
       this.#end(part.reason, part.reason === 'BUSY' ? 'busy' : 'undecided');
@@ -157,19 +186,8 @@ export class Relay implements ServeListener {
       return;
     }
     if (this.#chain === null) throw gone('the worker sent no preface');
-    if (part.kind === 'frame') {
-      this.#chain.push(part.frame);
-      if (!this.#firstFrame) {
-        this.#firstFrame = true;
-        under.to.slot.firstPart();
-        under.owner.firstFrame();
-      }
-    } else {
-      const own = kept(part, wire);
-      this.#keep(under, own.part.receipt, own.wire, this.#chain);
-      return;
-    }
-    this.#pass(wire);
+    const own = kept(part, wire);
+    this.#keep(under, own.part.receipt, own.wire, this.#chain);
   }
 
   #preface({ headerHash, requestDigest, certificateDigest, dispatch }: RelayedRequest, bytes: Bytes): void {
@@ -204,8 +222,9 @@ export class Relay implements ServeListener {
   #goOn({ link }: Taken): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    for (const [i, { part, wire }] of waiting?.entries() ?? []) {
-      this.part(part, wire);
+    for (const [i, { part, wire, at }] of waiting?.entries() ?? []) {
+      if (part === null) this.frame(wire, at);
+      else this.part(part, wire);
       if (!this.#keeping) continue;
       // Another receipt: the rest waits on.
       this.#waiting = (waiting as NonNullable<typeof waiting>).slice(i + 1);
@@ -230,7 +249,6 @@ export class Relay implements ServeListener {
 
   #flush(): void {
     const run = this.#run;
-    const under = this.#under;
     if (!this.#passed) {
       // A preface that waits for its frame, and lies in memory that is its connection's.
       if (run !== null) this.#run = Buffer.from(run);
@@ -239,9 +257,9 @@ export class Relay implements ServeListener {
     this.#run = null;
     // After the last frame a receipt comes, and the end.
     const mayWait = this.#chain?.ended === true;
-    if (run === null || under === null || under.owner.client.write(run, mayWait)) return;
+    if (run === null || this.#answer === null || this.#answer.write(run, mayWait)) return;
     this.#stalled = true;
-    under.to.link.pause();
+    this.#under?.to.link.pause();
   }
 
   #fail(error: unknown): void {
@@ -269,6 +287,7 @@ export class Relay implements ServeListener {
     if (this.#under === null) return;
     const { to, owner } = this.#under;
     this.#under = null;
+    this.#answer = null;
     this.#uncut?.();
     to.slot.finish(outcome, this.#usage);
     if (this.#begun) owner.served(to.worker, this.#startedAt);
@@ -276,18 +295,19 @@ export class Relay implements ServeListener {
   }
 }
 
+/** What came behind a receipt, in memory of its own. @property part null for a frame, which begins at `at` */
+type Waiting = Readonly<{ part: ServePart | null; wire: Wire; at: number }>;
+
 const gone = (message: string) => new CodedError('WORKER_GONE', message);
 
 /** A part and its wire are views that end with the call that brought them: both in memory of their own. */
-function kept<Part extends FromServe>(part: Part, wire: Wire): { part: Part; wire: Wire } {
+function kept<Part extends ServePart>(part: Part, wire: Wire): { part: Part; wire: Wire } {
   const own = Buffer.from(wire);
   const at = (bytes: Bytes): Bytes =>
     new Uint8Array(own.buffer, own.byteOffset + bytes.byteOffset - wire.byteOffset, bytes.length);
   switch (part.kind) {
     case 'preface':
       return { part: { ...part, preface: at(part.preface) }, wire: own };
-    case 'frame':
-      return { part: { ...part, frame: at(part.frame) }, wire: own };
     case 'receipt': {
       const { receipt, signature } = part.receipt;
       return { part: { ...part, receipt: { receipt: at(receipt), signature: at(signature) } }, wire: own };

@@ -54,7 +54,7 @@ export function watched(
   let firstFrameAt: number | null = null;
   return {
     client: {
-      write: (wire, mayWait) => client.write(wire, mayWait),
+      answer: client.answer,
       pause: () => client.pause(),
       resume: () => client.resume(),
       finish: (error) => {

@@ -31,10 +31,12 @@ export async function* inferParts(
     held = null;
   };
   const input = router.infer(open, deadline, {
-    write: (wire) => {
-      // Copied: what is written is a view that ends with this call.
-      reader.push(Buffer.from(wire), (whole) => parts.push(partOf(whole) as ResponsePart));
-      return parts.length < WAITING_MAX;
+    answer: {
+      write: (wire) => {
+        // Copied: what is written is a view that ends with this call.
+        reader.push(Buffer.from(wire), (whole) => parts.push(partOf(whole) as ResponsePart));
+        return parts.length < WAITING_MAX;
+      },
     },
     finish: (error) => {
       hasEnded = true;

@@ -46,8 +46,8 @@ export function inferHandler(router: RouterService, now: Clock): CallHandler {
 
 class InferCall implements CallListener, InferClient, Patrolled {
   patrolPlace = -1;
+  readonly answer: Call;
   readonly #router: RouterService;
-  readonly #call: Call;
   readonly #now: Clock;
   readonly #silent: Patrol<InferCall>;
   readonly #since: UnixMs;
@@ -55,7 +55,7 @@ class InferCall implements CallListener, InferClient, Patrolled {
 
   constructor(router: RouterService, call: Call, now: Clock, silent: Patrol<InferCall>) {
     this.#router = router;
-    this.#call = call;
+    this.answer = call;
     this.#now = now;
     this.#silent = silent;
     this.#since = now();
@@ -65,7 +65,7 @@ class InferCall implements CallListener, InferClient, Patrolled {
   look(): void {
     if (this.#now() - this.#since < OPEN_WAIT_MS) return;
     this.#silent.delete(this);
-    this.#call.end(malformed('no `open` came'));
+    this.answer.end(malformed('no `open` came'));
   }
 
   message(whole: Buffer): void {
@@ -75,7 +75,7 @@ class InferCall implements CallListener, InferClient, Patrolled {
         this.#input.stop();
       else this.#frame(this.#input, whole);
     } catch (error) {
-      this.#call.end(error);
+      this.answer.end(error);
       this.#input?.gone();
     }
   }
@@ -86,7 +86,7 @@ class InferCall implements CallListener, InferClient, Patrolled {
       return;
     }
     this.#silent.delete(this);
-    this.#call.end(malformed('the first message of a request must be `open`'));
+    this.answer.end(malformed('the first message of a request must be `open`'));
   }
 
   gone(): void {
@@ -98,27 +98,23 @@ class InferCall implements CallListener, InferClient, Patrolled {
     this.#input?.drained();
   }
 
-  write(wire: Uint8Array, mayWait: boolean): boolean {
-    return this.#call.write(wire, mayWait);
-  }
-
   finish(error: unknown): void {
-    this.#call.end(error);
+    this.answer.end(error);
   }
 
   pause(): void {
-    this.#call.pause();
+    this.answer.pause();
   }
 
   resume(): void {
-    this.#call.resume();
+    this.answer.resume();
   }
 
   #open(whole: Buffer): void {
     this.#silent.delete(this);
     const open = openOf(whole);
-    const parent = parseTraceparent(this.#call.traceparent);
-    this.#input = this.#router.infer(open, deadlineOf(this.#call, this.#now()), this, parent);
+    const parent = parseTraceparent(this.answer.traceparent);
+    this.#input = this.#router.infer(open, deadlineOf(this.answer, this.#now()), this, parent);
   }
 
   #frame(input: InferInput, whole: Buffer): void {

@@ -1,7 +1,8 @@
 import { CodedError } from '../core/index.ts';
-import type { FromServe, ServeRequest } from '../router/index.ts';
+import type { FromServe, ServePart, ServeRequest } from '../router/index.ts';
 import type { OpenRefusal } from '../session/index.ts';
-import { FieldWriter, onlyOne, readFields, readOneField } from './grpc/fields.ts';
+import { bytesOf } from './bytes.ts';
+import { FieldWriter, onlyOne, readFields, readOneField, startOfOnly } from './grpc/fields.ts';
 import { framed, PREFIX_BYTES } from './grpc/framing.ts';
 
 const OPEN_REFUSALS: ReadonlySet<string> = new Set<OpenRefusal>(['OPEN_FAILED', 'SESSION_UNKNOWN', 'BUSY']);
@@ -15,11 +16,21 @@ export const SERVE_FROM_ROUTER = { open: 1, frame: 2, dispatch: 3 } as const;
 const DISPATCH = { dispatch: 1, signature: 2 } as const;
 export const STOP = framed(Buffer.of(0x20, 1));
 
+/** Where the frame begins in a message that is one; -1 for whatever else it is. */
+export function frameStart(whole: Buffer): number {
+  return startOfOnly(SERVE_FROM_WORKER.frame, whole, PREFIX_BYTES);
+}
+
 /** Views into the message. @throws CodedError WORKER_GONE */
 export function partOf(whole: Buffer): FromServe {
+  const at = frameStart(whole);
+  return at < 0 ? otherPartOf(whole) : { kind: 'frame', frame: bytesOf(whole.subarray(at)) };
+}
+
+/** As {@link partOf}, of what {@link frameStart} says is no frame. */
+export function otherPartOf(whole: Buffer): ServePart {
   try {
     const { number, bytes } = readOneField(whole, PREFIX_BYTES);
-    if (number === SERVE_FROM_WORKER.frame) return { kind: 'frame', frame: bytes };
     if (number === SERVE_FROM_WORKER.preface) return { kind: 'preface', preface: bytes };
     if (number === SERVE_FROM_WORKER.receipt) {
       const fields = readFields(bytes, 2);

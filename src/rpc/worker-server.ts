@@ -1,15 +1,15 @@
 import type * as grpc from '@grpc/grpc-js';
-import { CodedError } from '../core/index.ts';
+import { type Bytes, CodedError } from '../core/index.ts';
 import type { RouterService, ServeLink, ServeListener, ServeRequest, Standing } from '../router/index.ts';
 import type { RouterToWorker, WorkerToRouter } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
-import type { Call, CallHandler } from './grpc/call.ts';
+import type { Call, CallHandler, CallListener } from './grpc/call.ts';
 import { readOneField } from './grpc/fields.ts';
 import { framed, PREFIX_BYTES } from './grpc/framing.ts';
 import type { GrpcServer } from './grpc/server.ts';
 import { v1 } from './package.ts';
 import type { UnaryFactory } from './router-server.ts';
-import { DONE, partOf, requestWire, SERVE_FROM_WORKER, STOP } from './serve-messages.ts';
+import { DONE, frameStart, otherPartOf, requestWire, SERVE_FROM_WORKER, STOP } from './serve-messages.ts';
 import type { GetStandingRequest__Output } from './wire/chrysalis/v1/GetStandingRequest.ts';
 import type { Standing as WireStanding } from './wire/chrysalis/v1/Standing.ts';
 import type { WorkerMessage__Output } from './wire/chrysalis/v1/WorkerMessage.ts';
@@ -140,19 +140,21 @@ class Turn implements ServeLink {
   }
 }
 
-/** A stream that a worker keeps at the router: silent from its lease, or the end of an answer, to the next request. */
-class ServeStream {
-  readonly call: Call;
-  readonly #park: (link: ServeLink) => boolean;
-  #turn: Turn;
-  #listener: ServeListener | null = null;
+/** Offers a stream to whoever has a request; false where its lease is not known (any more). */
+type Park = (lease: Bytes, link: ServeLink) => boolean;
 
-  /** @param park offers the stream to whoever has a request; false where its lease is not known (any more) */
-  constructor(call: Call, park: (link: ServeLink) => boolean) {
+/** A stream that a worker keeps at the router: silent from its lease, or the end of an answer, to the next request. */
+class ServeStream implements CallListener {
+  #listener: ServeListener | null = null;
+  readonly call: Call;
+  readonly #park: Park;
+  /** Null before it was named. */
+  #lease: Bytes | null = null;
+  #turn: Turn | null = null;
+
+  constructor(call: Call, park: Park) {
     this.call = call;
     this.#park = park;
-    this.#turn = new Turn(this);
-    if (!park(this.#turn)) throw new CodedError('WORKER_REFUSED', 'no such lease');
   }
 
   isTurnOf(turn: Turn): boolean {
@@ -170,19 +172,18 @@ class ServeStream {
   }
 
   message(whole: Buffer): void {
-    const listener = this.#listener;
-    if (listener === null) {
-      this.call.end(new CodedError('REQUEST_MALFORMED', 'nothing may come before a request'));
-      return;
-    }
-    if (whole[PREFIX_BYTES] === DONE[0] && whole.subarray(PREFIX_BYTES).equals(DONE)) {
-      this.#next(listener);
-      return;
-    }
     try {
-      listener.part(partOf(whole), whole);
+      const listener = this.#listener;
+      if (listener === null) {
+        this.#start(whole);
+        return;
+      }
+      const at = frameStart(whole);
+      if (at > 0) listener.frame(whole, at);
+      else if (whole[PREFIX_BYTES] === DONE[0] && whole.subarray(PREFIX_BYTES).equals(DONE)) this.#next(listener);
+      else listener.part(otherPartOf(whole), whole);
     } catch (error) {
-      this.ended(error as CodedError);
+      this.#ended(error as CodedError);
     }
   }
 
@@ -190,11 +191,28 @@ class ServeStream {
     this.#listener?.pieceEnd();
   }
 
-  ended(error: CodedError | null): void {
+  halfClosed(): void {
+    this.#ended(this.#lease === null ? new CodedError('WORKER_REFUSED', 'no lease was named') : null);
+  }
+
+  gone(): void {
+    this.#ended(new CodedError('WORKER_GONE', 'the stream is cut'));
+  }
+
+  #ended(error: CodedError | null): void {
     const listener = this.#listener;
     this.#listener = null;
     this.call.end(error);
     listener?.ended(error);
+  }
+
+  #start(whole: Buffer): void {
+    if (this.#lease !== null) throw new CodedError('REQUEST_MALFORMED', 'nothing may come before a request');
+    const { number, bytes: lease } = readOneField(Uint8Array.from(whole), PREFIX_BYTES);
+    if (number !== SERVE_FROM_WORKER.lease) throw new CodedError('WORKER_REFUSED', 'no lease was named');
+    this.#lease = lease;
+    this.#turn = new Turn(this);
+    if (!this.#park(lease, this.#turn)) throw new CodedError('WORKER_REFUSED', 'no such lease');
   }
 
   #next(listener: ServeListener): void {
@@ -205,35 +223,8 @@ class ServeStream {
     if (this.call.isOver) return;
     this.#turn = turn;
     this.call.resume();
-    if (!this.#park(turn)) this.call.end();
+    if (!this.#park(this.#lease as Bytes, turn)) this.call.end();
   }
-}
-
-function serveHandler(router: RouterService): CallHandler {
-  return (call) => {
-    let stream: ServeStream | null = null;
-    const start = (whole: Buffer): ServeStream => {
-      const { number, bytes: lease } = readOneField(Uint8Array.from(whole), PREFIX_BYTES);
-      if (number !== SERVE_FROM_WORKER.lease) throw new CodedError('WORKER_REFUSED', 'no lease was named');
-      return new ServeStream(call, (link) => router.park(lease, link));
-    };
-    call.listen({
-      message: (whole) => {
-        try {
-          if (stream === null) stream = start(whole);
-          else stream.message(whole);
-        } catch (error) {
-          call.end(error);
-        }
-      },
-      pieceEnd: () => stream?.pieceEnd(),
-      halfClosed: () => {
-        if (stream === null) call.end(new CodedError('WORKER_REFUSED', 'no lease was named'));
-        else stream.ended(null);
-      },
-      gone: () => stream?.ended(new CodedError('WORKER_GONE', 'the stream is cut')),
-    });
-  };
 }
 
 function standingToWire({ state, refused, leaseExpiresAt, logIndex, earned }: Standing): WireStanding {
@@ -254,5 +245,6 @@ export function serveAttachment(server: GrpcServer, router: RouterService, unary
   );
   server.addService({ GetStanding }, { getStanding } as grpc.UntypedServiceImplementation);
   server.handle(Attach.path, attachHandler(router));
-  server.handle(Serve.path, serveHandler(router));
+  const park: Park = (lease, link) => router.park(lease, link);
+  server.handle(Serve.path, (call) => call.listen(new ServeStream(call, park)));
 }

@@ -80,9 +80,9 @@ const LATE_BYTES = 4096;
 export class ResponseChain {
   /** Its own: each frame overwrites it. */
   readonly #value: Bytes;
-  /** Frames that are not hashed yet, one after the other, and where each ends. */
+  /** Frames that are not hashed yet, one after the other, each behind its u16 length. */
   #late: Bytes | null = null;
-  readonly #ends: number[] = [];
+  #lateBytes = 0;
   #frames = 0;
   #ended = false;
 
@@ -91,18 +91,20 @@ export class ResponseChain {
   }
 
   /**
+   * @param from where the frame begins in `bytes`, whose end is its own
    * @throws CodedError STREAM_ENDED after the last frame; RESPONSE_REFUSED for unknown flags, a frame too short or too
    *   long, or more than 2^20 frames
    */
-  push(frame: Uint8Array): void {
+  push(bytes: Uint8Array, from = 0): void {
     if (this.#ended) throw new CodedError('STREAM_ENDED', 'a frame after the last one', { check: 'frameAfterEnd' });
-    if (frame.length < FRAME_OVERHEAD + 4 || frame.length > FRAME_BYTES_MAX) {
+    const length = bytes.length - from;
+    if (length < FRAME_OVERHEAD + 4 || length > FRAME_BYTES_MAX) {
       throw new CodedError('RESPONSE_REFUSED', 'a frame of a length that none has', { check: 'frameLength' });
     }
     if (this.#frames >= FRAMES_MAX) throw new CodedError('RESPONSE_REFUSED', 'too many frames', { check: 'frames' });
-    const flags = frame[0] as number;
+    const flags = bytes[from] as number;
     if (flags > FRAME_ERROR) throw new CodedError('RESPONSE_REFUSED', 'unknown frame flags', { check: 'flags' });
-    this.#hash(frame);
+    this.#hash(from === 0 ? bytes : bytes.subarray(from));
     this.#frames++;
     this.#ended = flags !== FRAME_DATA;
   }
@@ -124,29 +126,30 @@ export class ResponseChain {
       responseStep(this.#value, frame);
       return;
     }
-    let from = this.#ends.at(-1) ?? 0;
-    if (from + frame.length > LATE_BYTES) {
-      this.#catchUp();
-      from = 0;
-    }
-    if (frame.length > LATE_BYTES) {
+    const bytes = 2 + frame.length;
+    if (this.#lateBytes + bytes > LATE_BYTES) this.#catchUp();
+    if (bytes > LATE_BYTES) {
       responseStep(this.#value, frame);
       return;
     }
     this.#late ??= new Uint8Array(LATE_BYTES);
-    this.#late.set(frame, from);
-    this.#ends.push(from + frame.length);
+    const late = this.#late;
+    const at = this.#lateBytes;
+    late[at] = frame.length >>> 8;
+    late[at + 1] = frame.length;
+    late.set(frame, at + 2);
+    this.#lateBytes = at + bytes;
   }
 
   #catchUp(): void {
     const late = this.#late;
     if (late === null) return;
-    let from = 0;
-    for (const end of this.#ends) {
-      responseStep(this.#value, late.subarray(from, end));
-      from = end;
+    for (let at = 0; at < this.#lateBytes; ) {
+      const from = at + 2;
+      at = from + (((late[at] as number) << 8) | (late[at + 1] as number));
+      responseStep(this.#value, late.subarray(from, at));
     }
-    this.#ends.length = 0;
+    this.#lateBytes = 0;
   }
 }
 

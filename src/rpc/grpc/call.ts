@@ -3,7 +3,7 @@ import { constants } from 'node:http2';
 import { TLSSocket } from 'node:tls';
 import { asCodedError, CodedError, type UnixMs } from '../../core/index.ts';
 import { statusOf } from '../status.ts';
-import { MessageReader } from './framing.ts';
+import { isOneMessage, MessageReader } from './framing.ts';
 
 /** What a call's owner wants to hear. After `gone` or an `end` of its own nothing comes any more. */
 export type CallListener = Readonly<{
@@ -87,24 +87,28 @@ type CallStream = ServerHttp2Stream & { [CALL]: Call };
 
 /** One gRPC call as its server has it: messages as bytes, with HTTP/2's flow control in both directions. */
 export class Call {
-  readonly deadline: UnixMs;
-  /** Of W3C Trace Context, as it came. */
-  readonly traceparent: string | null;
+  // What each message asks for stands together: with many calls open, none of it is in the processor's cache.
   readonly #stream: CallStream;
-  readonly #reader: MessageReader;
-  readonly #outbox: Outbox;
-  #isInOutbox = false;
-  #isFull = false;
-  readonly #tell = (whole: Buffer): void => this.#listener?.message(whole);
   /** Null once the call is over: a stream is long in going, and what hangs on it would be as long. */
   #listener: CallListener | null = null;
-  #status: Readonly<Record<string, string>> | null = null;
+  readonly #messageBytesMax: number;
+  /** Null where no message is in the middle. */
+  #reader: MessageReader | null = null;
   #over = false;
   /** Its headers are sent. */
   #begun = false;
+  #isInOutbox = false;
+  #isFull = false;
+  readonly #outbox: Outbox;
+  #status: Readonly<Record<string, string>> | null = null;
+  readonly deadline: UnixMs;
+  /** Of W3C Trace Context, as it came. */
+  readonly traceparent: string | null;
 
   static readonly #onData = function (this: CallStream, piece: Buffer): void {
     this[CALL].#take(piece);
+    // Asked for here, more needs no tick of its own.
+    if (this.readableFlowing === true && this.readableLength === 0) this.read(0);
   };
   static readonly #onEnd = function (this: CallStream): void {
     this[CALL].#halfClosed();
@@ -129,7 +133,7 @@ export class Call {
     this.deadline = deadlineOf(headers['grpc-timeout'], now);
     this.traceparent = typeof headers.traceparent === 'string' ? headers.traceparent : null;
     this.#stream = Object.assign(stream, { [CALL]: this });
-    this.#reader = new MessageReader(messageBytesMax);
+    this.#messageBytesMax = messageBytesMax;
     this.#outbox = outbox;
   }
 
@@ -214,18 +218,26 @@ export class Call {
   }
 
   #take(piece: Buffer): void {
-    if (this.#over) return;
+    const listener = this.#listener;
+    if (listener === null) return;
     try {
-      this.#reader.push(piece, this.#tell);
+      if (this.#reader === null && isOneMessage(piece, this.#messageBytesMax)) listener.message(piece);
+      else this.#cut(piece);
       this.#listener?.pieceEnd?.();
     } catch (error) {
       this.#break(error);
     }
   }
 
+  #cut(piece: Buffer): void {
+    this.#reader ??= new MessageReader(this.#messageBytesMax);
+    this.#reader.push(piece, (whole) => this.#listener?.message(whole));
+    if (this.#reader.isAtBorder) this.#reader = null;
+  }
+
   #halfClosed(): void {
     if (this.#over) return;
-    if (this.#reader.isAtBorder) this.#listener?.halfClosed();
+    if (this.#reader === null) this.#listener?.halfClosed();
     else this.#break(new CodedError('REQUEST_MALFORMED', 'the stream ended within a message'));
   }
 

@@ -30,20 +30,38 @@ export function readOneField(message: Uint8Array, from = 0): Field {
   return field;
 }
 
+/**
+ * Where the bytes of a message's only field begin, if it has this number and ends with the message; -1 for any other
+ * message. What {@link readOneField} says, for the most frequent message of all, at the price of a few comparisons.
+ */
+export function startOfOnly(number: number, message: Uint8Array, from: number): number {
+  if (message[from] !== ((number << 3) | LENGTH_DELIMITED)) return -1;
+  const at = varintEnd(message, from + 1);
+  return at > 0 && varint(message, from + 1, at) === message.length - at ? at : -1;
+}
+
 function readField(message: Uint8Array, from: number): Field {
   const tag = message[from] as number;
   if (from >= message.length || (tag & 7) !== LENGTH_DELIMITED || tag < 8 || tag > 0x7f) throw malformed();
-  let at = from + 1;
-  let length = 0;
-  for (let i = 0; ; i++) {
-    const byte = message[at++];
-    if (byte === undefined || i >= VARINT_BYTES_MAX) throw malformed();
-    length += i < 4 ? (byte & 0x7f) << (7 * i) : (byte & 0x7f) * 2 ** 28;
-    if (byte < 0x80) break;
-  }
+  const at = varintEnd(message, from + 1);
+  if (at < 0) throw malformed();
+  const length = varint(message, from + 1, at);
   if (length > message.length - at) throw malformed();
   const bytes = new Uint8Array(message.buffer as ArrayBuffer, message.byteOffset + at, length);
   return { number: tag >> 3, bytes };
+}
+
+/** -1 where none that is taken ends within the message. */
+function varintEnd(message: Uint8Array, from: number): number {
+  const last = Math.min(message.length, from + VARINT_BYTES_MAX);
+  for (let at = from; at < last; at++) if ((message[at] as number) < 0x80) return at + 1;
+  return -1;
+}
+
+function varint(message: Uint8Array, from: number, end: number): number {
+  let value = 0;
+  for (let at = end - 1; at >= from; at--) value = value * 128 + ((message[at] as number) & 0x7f);
+  return value;
 }
 
 /** Of fields that may stand once: absent is empty. @throws CodedError REQUEST_MALFORMED */

@@ -12,6 +12,13 @@ export function framed(message: Uint8Array): Buffer {
   return whole;
 }
 
+/** Whether a piece is one message and nothing else, as most pieces are where each is sent by itself. */
+export function isOneMessage(piece: Buffer, messageBytesMax: number): boolean {
+  const length = piece.length - PREFIX_BYTES;
+  if (length < 0 || length > messageBytesMax || piece[0] !== 0) return false;
+  return piece.readUInt32BE(1) === length;
+}
+
 /**
  * Cuts a stream of DATA into its messages, whatever the pieces it comes in. Holds at most one message that is not yet
  * whole. What it hands out are views into the pieces: whoever keeps one copies it.
