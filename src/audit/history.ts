@@ -1,5 +1,5 @@
 import type { Json } from '../core/index.ts';
-import { type Digest, type Leaf, type ParsedLeaf, SILENCE_MS } from '../log/index.ts';
+import { type Digest, isHarmless, type Leaf, type ParsedLeaf, SILENCE_MS } from '../log/index.ts';
 import { type Finding, finding } from './findings.ts';
 
 const OUTAGES_KEPT = 10_000;
@@ -51,7 +51,10 @@ export class History {
   readonly outages: Outage[] = [];
   readonly batches = new Map<number, number>();
   readonly counts = new Map<string, number>();
-  #out = new Set<Digest>();
+  /** Who is out, and why. */
+  #out = new Map<Digest, string>();
+  /** Of each worker the newest entry that says that it is in. */
+  #letIn = new Map<Digest, Readonly<{ index: number; leaf: AffirmedLeaf }>>();
   /** Since when each worker was in last, and until when; null while it is. */
   #served = new Map<Digest, { from: number; to: number | null }>();
   #last = new Map<string, number>();
@@ -145,7 +148,7 @@ export class History {
       case 'evicted':
         this.workers.delete(body.workerKey as Digest);
         this.#left(body.workerKey as Digest, leaf.at);
-        this.#out.add(body.workerKey as Digest);
+        this.#out.set(body.workerKey as Digest, String(body.cause));
         return;
       case 'key-rotation':
         this.#retired.set(body.old as string, index + 1);
@@ -207,6 +210,8 @@ export class History {
       note(finding('M5', 'error', `its image ${body.image} is not registered`, { index, subject }));
     }
     const worker = body.workerKey;
+    if (body.resumes !== undefined) this.#resumed(index, leaf, note);
+    this.#letIn.set(worker, { index, leaf });
     const { platform, tcbStatus, policyDigest, policyNumber, image } = body;
     const leaseUntil = typeof body.leaseUntil === 'number' ? body.leaseUntil : null;
     const since = this.workers.get(worker)?.since ?? index;
@@ -217,6 +222,27 @@ export class History {
       ...{ worker, platform, tcbStatus, policyDigest, policyNumber, image, since, index, leaseUntil },
       admittedAt: at,
     });
+  }
+
+  /** A worker that came back goes on from its last admission: the same router, evidence and deadline, and nothing against it. */
+  #resumed(index: number, { src, subject, body }: AffirmedLeaf, note: Note): void {
+    const before = this.#letIn.get(body.workerKey);
+    const wrong = (why: string) => note(finding('M5', 'error', why, { index, subject }));
+    if (before === undefined || before.index !== body.resumes) {
+      const isBefore = this.#from > Number(body.resumes);
+      if (!isBefore) wrong(`it goes on from entry ${String(body.resumes)}, which is not the last that let it in`);
+      return;
+    }
+    const { src: router, body: last } = before.leaf;
+    const cause = this.#out.get(body.workerKey);
+    if (router !== src) wrong('it goes on from an admission by another router');
+    if (last.evidence !== body.evidence) wrong('it goes on from an admission on other evidence');
+    if (body.attestedAt !== (last.attestedAt ?? last.judgedAt)) {
+      wrong('it says that its evidence was judged first at another instant');
+    }
+    if (!(Number(body.leaseUntil) <= Number(last.leaseUntil))) wrong('its lease is longer than the one before');
+    if (cause === undefined) wrong('it goes on from an admission that had not ended');
+    else if (!isHarmless(cause)) wrong(`it goes on though it was put out: ${cause}`);
   }
 
   #reattested(index: number, { subject, body }: Leaf<'re-attested'>, note: Note): void {

@@ -8,7 +8,7 @@ import { codedFromSystem, type ErrorDocument, errorDocument, exitCodeOf } from '
 export type ChildEvent =
   | (Readonly<{ event: 'ready'; url?: string }> & Readonly<Record<string, unknown>>)
   | Readonly<{ event: 'failed'; error: ErrorDocument }>
-  | (Readonly<{ event: 'admitted' | 'refused' | 'draining' | 'standby' | 'budget' | 'stopped' }> &
+  | (Readonly<{ event: 'admitted' | 'attesting' | 'refused' | 'draining' | 'standby' | 'budget' | 'stopped' }> &
       Readonly<Record<string, unknown>>);
 
 /** Prints one event for a supervisor. Bigints become decimal strings. */

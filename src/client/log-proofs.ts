@@ -113,6 +113,7 @@ const SAYS_IN: ReadonlySet<string> = new Set<LeafType>(['worker-admitted', 're-a
  * @param policy the log's keys and the witnesses that must have cosigned, pinned by the caller (C2SP tlog-policy)
  * @param evidenceDigest ED, or null where evidence newer than the admission is looked at (mode 2)
  * @param now its lease must not be over
+ * @returns `attestedAt`: the evidence is no younger, by what the entry says
  */
 export async function checkAdmissionEntry(
   entry: LoggedEntry,
@@ -120,7 +121,7 @@ export async function checkAdmissionEntry(
   heads: SeenHeads,
   worker: Readonly<{ workerId: Bytes; evidenceDigest: Bytes | null }>,
   now: UnixMs,
-): Promise<LoggedFact & Readonly<{ leaseUntil: UnixMs | null }>> {
+): Promise<LoggedFact & Readonly<{ leaseUntil: UnixMs | null; attestedAt: UnixMs | null }>> {
   const { checks, ...where } = await prove(entry, policy, heads);
   const parsed = parseLeaf(entry.leaf);
   const leaf = parsed.known && SAYS_IN.has(parsed.leaf.type) ? parsed.leaf : null;
@@ -136,7 +137,10 @@ export async function checkAdmissionEntry(
   }
   const leaseUntil = typeof body?.leaseUntil === 'number' ? body.leaseUntil : null;
   checks.admissionLease = check(leaseUntil !== null && now < leaseUntil, 'the lease that the entry gives is over');
-  return { ...where, ...conclude(policy, checks), at: leaf?.at ?? null, leaseUntil };
+  const at = leaf?.at ?? null;
+  // An entry about evidence of before does not make it younger.
+  const attestedAt = at !== null && typeof body?.attestedAt === 'number' ? Math.min(at, body.attestedAt) : at;
+  return { ...where, ...conclude(policy, checks), at, leaseUntil, attestedAt };
 }
 
 /** Is this receipt in a batch that the log holds? @param place u32 index ‖ u32 size ‖ path */

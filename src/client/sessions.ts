@@ -131,7 +131,7 @@ export function createSessions(deps: SessionDeps) {
       expectedNonce:
         offer.nonceProof === null ? undefined : { input: clientNonceInput(own.digest), proof: offer.nonceProof },
       knownBlocks: block === null ? [] : [block],
-      loggedAt: inLog && logged.at !== null ? logged.at : undefined,
+      loggedAt: inLog && logged.attestedAt !== null ? logged.attestedAt : undefined,
       crlFloors: seenCrls.floors(now()),
     });
     seenCrls.saw(appraisal.crls, now());

@@ -6,7 +6,7 @@ export * from './commitment.ts';
 export * from './cosigner.ts';
 export * from './equivocation.ts';
 export * from './leaf.ts';
-export type { LeafBody, LeafType } from './leaf-body.ts';
+export { EVICTION, isHarmless, type LeafBody, type LeafType } from './leaf-body.ts';
 export * from './note.ts';
 export * from './policy.ts';
 export * from './proof.ts';

@@ -40,6 +40,7 @@ export type LeafBody = Readonly<{
     reason: string;
   }> &
     Extra;
+  /** `resumes`: the entry that it goes on from, on the same evidence, which was judged at `attestedAt` for the first time. */
   'worker-admitted': Affirmed;
   'worker-rejected': Admission & Readonly<{ failedChecks: readonly string[] }>;
   /** Refusals that have no entry of their own. */
@@ -76,6 +77,10 @@ export type LeafBody = Readonly<{
   review: Readonly<{ bundle: DigestText; size: number; verdict: string; by: CommitmentText | null }> & Extra;
 }>;
 export type LeafType = keyof LeafBody;
+
+/** Causes of `evicted` that say nothing against the worker: it may go on from there with the evidence that it had. */
+export const EVICTION = { disconnected: 'disconnected', routerRestarted: 'router restarted' } as const;
+export const isHarmless = (cause: string): boolean => (Object.values(EVICTION) as string[]).includes(cause);
 
 type Rule = (value: unknown) => boolean;
 const TEXT_CHARACTERS_MAX = 2000;

@@ -67,5 +67,6 @@ function workerRow(worker: Worker): WorkerRow {
     running: worker.busy,
     appraisal: admission?.appraisal ?? '{}',
     simulated: admission?.simulated ?? false,
+    resumed: admission?.resumed ?? false,
   };
 }

@@ -3,8 +3,10 @@ import type { Bytes, NonceProof, Randomness, UnixMs } from '../core/index.ts';
 import type { Devices } from './devices.ts';
 import type { Evictions } from './evictions.ts';
 import type { Fleet, Worker } from './fleet.ts';
-import type { BeaconSource, LogPort } from './ports.ts';
+import type { Meter } from './meter.ts';
+import type { BeaconSource, KnownBeacon, LogPort } from './ports.ts';
 import type { Standings } from './standings.ts';
+import type { Tickets } from './tickets.ts';
 
 /** An appraisal with all that is needed to make it again: who relies on the log must not have to believe it. */
 export type JudgedEvidence = Readonly<{
@@ -20,13 +22,15 @@ export type JudgedEvidence = Readonly<{
 export type AppraiseEvidence = (
   evidence: Readonly<{ bundle: Bytes; certificates: readonly Bytes[] }>,
   nonce: Readonly<{ input: Bytes; proof: NonceProof }>,
-  beacon: BeaconSource,
+  beacon: KnownBeacon,
 ) => Promise<JudgedEvidence>;
 
 export type AdmissionDeps = Readonly<{
   fleet: Fleet;
   log: LogPort;
-  evictions: Pick<Evictions, 'add' | 'written'>;
+  evictions: Pick<Evictions, 'add' | 'entryOf' | 'written'>;
+  tickets: Tickets;
+  meter: Pick<Meter, 'cameBack'>;
   standings: Standings;
   devices: Devices;
   appraise: AppraiseEvidence;

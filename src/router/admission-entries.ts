@@ -3,6 +3,7 @@ import { platformName, VERIFIER_VERSION } from '../attestation/index.ts';
 import { asCodedError, type Bytes, toHex, type UnixMs } from '../core/index.ts';
 import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
 import type { Digest } from './ports.ts';
+import type { Ticket } from './tickets.ts';
 
 type EntryDeps = Pick<AdmissionDeps, 'log' | 'source'>;
 type PolicyName = ReturnType<AdmissionDeps['policy']>;
@@ -48,7 +49,13 @@ export function entryOf(
 export type LoggedFacts = Readonly<Record<(typeof COMPARED)[number], string | null>>;
 const COMPARED = ['platform', 'policyDigest', 'model', 'measurements', 'tcbStatus', 'image', 'evidence'] as const;
 
+const factsOf = (common: LoggedFacts) =>
+  Object.fromEntries(COMPARED.map((field) => [field, common[field]])) as LoggedFacts;
+
 export type LoggedAdmission = Readonly<{ index: number; facts: LoggedFacts }>;
+
+/** @property attestedAt when the evidence was judged first, where it is judged once more */
+type Affirmed = Readonly<{ leaseUntil: UnixMs; before: LoggedAdmission | null; attestedAt?: UnixMs }>;
 
 /**
  * Enters that a worker may serve until `leaseUntil`: as attested again where `before` is the last entry about it, else as
@@ -59,11 +66,11 @@ export async function logAffirmed(
   policy: PolicyName,
   judged: JudgedEvidence,
   bundle: Bytes,
-  { leaseUntil, before }: Readonly<{ leaseUntil: UnixMs; before: LoggedAdmission | null }>,
+  { leaseUntil, before, attestedAt }: Affirmed,
 ): Promise<LoggedAdmission> {
   const { envelope, common, ...options } = entryOf(deps, policy, judged, bundle);
-  const facts = Object.fromEntries(COMPARED.map((field) => [field, common[field]])) as LoggedFacts;
-  const body = { ...common, leaseUntil };
+  const facts = factsOf(common);
+  const body = { ...common, leaseUntil, ...(attestedAt === undefined ? {} : { attestedAt }) };
   const again = before === null ? null : await append();
   if (again !== null) return { index: again.index, facts };
   const { index } = await deps.log.append({ ...envelope, type: 'worker-admitted', body }, options);
@@ -80,6 +87,30 @@ export async function logAffirmed(
       if (asCodedError(thrown).code === 'LOG_LEAF_INVALID') return null; // it is not the last one
       throw thrown;
     }
+  }
+}
+
+/**
+ * Enters that a worker is in again, on evidence that was judged once more: what it is, when it was judged first, and the
+ * admission that it goes on from.
+ * @param after the last entry about the worker
+ * @returns null where another one came in between
+ */
+export async function logResumed(
+  deps: EntryDeps,
+  policy: PolicyName,
+  judged: JudgedEvidence,
+  bundle: Bytes,
+  { leaseUntil, ticket, after }: Readonly<{ leaseUntil: UnixMs; ticket: Ticket; after: number }>,
+): Promise<LoggedAdmission | null> {
+  const { envelope, common, ...options } = entryOf(deps, policy, judged, bundle);
+  const body = { ...common, leaseUntil, attestedAt: ticket.attestedAt, resumes: ticket.logIndex };
+  try {
+    const { index } = await deps.log.append({ ...envelope, type: 'worker-admitted', prev: after, body }, options);
+    return { index, facts: factsOf(common) };
+  } catch (thrown) {
+    if (asCodedError(thrown).code === 'LOG_LEAF_INVALID') return null;
+    throw thrown;
   }
 }
 

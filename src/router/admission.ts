@@ -1,11 +1,8 @@
-import type { AffirmingAppraisal, AppraisalGroups } from '../attestation/index.ts';
+import type { AffirmingAppraisal, Appraisal } from '../attestation/index.ts';
 import {
   type Bytes,
   CodedError,
-  type ErrorCode,
-  encodeBeacon,
   equalBytes,
-  fromHex,
   KIND_OF_CODE,
   type NonceProof,
   parseNonceProof,
@@ -14,17 +11,25 @@ import {
   type UnixMs,
   utf8,
 } from '../core/index.ts';
-import { epochCertificateDigest } from '../session/index.ts';
+import { type Anew, type EvidenceMessage, epochCertificateDigest, type ResumeMessage } from '../session/index.ts';
 import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
-import { type LoggedAdmission, logAffirmed, logRejected } from './admission-entries.ts';
-import { type EvidenceMessage, signerOf } from './evidence-signer.ts';
-import type { Worker } from './fleet.ts';
+import { type LoggedAdmission, logAffirmed, logRejected, logResumed } from './admission-entries.ts';
+import { type Challenge, createChallenges } from './challenges.ts';
+import { createDeviceClaims, UNIQUE_DEVICES } from './device-claims.ts';
+import { signerOf } from './evidence-signer.ts';
+import type { Knowledge, Worker } from './fleet.ts';
 import { perMinute } from './per-minute.ts';
-import type { BeaconSource } from './ports.ts';
-import { openChecks } from './standings.ts';
+import type { KnownBeacon } from './ports.ts';
+import { createRefusals } from './refusals.ts';
+import { leftAt, shownBy } from './resumption.ts';
+import type { Ticket } from './tickets.ts';
 import { createUnlogged } from './unlogged.ts';
 
 type PolicyNow = ReturnType<AdmissionDeps['policy']>;
+/** What was judged, under which policy, by what was known then. */
+type JudgedBy = Readonly<{ judged: JudgedEvidence; policy: PolicyNow; knowledge: Knowledge }>;
+/** `out`: it is gone, or was put out and told so. */
+type LetIn = 'in' | 'out' | Anew;
 type Affirmed = JudgedEvidence & Readonly<{ appraisal: AffirmingAppraisal }>;
 /** @property isSettled whether it was found out; @property rest is left to do, and may wait for the log */
 export type Reviewed = Readonly<{ isSettled: boolean; rest: (() => Promise<void>) | null }>;
@@ -32,66 +37,43 @@ export type Admissions = ReturnType<typeof createAdmission>;
 
 /** Of the key that signed a quote: old and new, where a host's firmware has just been updated, and room. */
 export const CERTIFICATES_MAX = 4;
-/** A challenge is answered within this or not at all. */
-export const CHALLENGE_LIFETIME_MS = 30_000;
-/** A worker that asks more often is answered no more often: judging evidence costs more than sending it. */
-export const CHALLENGE_PAUSE_MS = 1_000;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
 export const LEASE_MS_MAX = 20 * 60_000;
 const RETRY_AFTER_MS = 30_000;
-/** After that a router that is silent counts as gone. */
-const UNKNOWN_RETRY_MS = 12_000;
-const UNIQUE_DEVICES = 'uniqueDevices';
 const TWIN = 'a device of this worker backs another one as well: neither is believed until both leases are over';
 
 /** Anybody may send evidence that is refused: beyond this, refusals are told to the worker and not logged. */
 const REJECTIONS_LOGGED_PER_MINUTE = 30;
 
-type Challenge = Readonly<{ nonce: Bytes; source: BeaconSource; openUntil: UnixMs }>;
-/** What a worker was admitted with, and under what. */
-type Held = Readonly<{
+/** Evidence and the challenge that it answers. */
+type Answer = Readonly<{
   evidence: EvidenceMessage;
+  challenge: Bytes;
   nonce: Readonly<{ input: Bytes; proof: NonceProof }>;
-  source: BeaconSource;
-  collateral: Bytes;
-  policyDigest: Bytes;
-  /** The newest entry that says that it is in. */
-  entry: LoggedAdmission;
+  source: KnownBeacon;
+  /** When it was judged for the first time; null where that is now. */
+  attestedAt: UnixMs | null;
 }>;
+/** What a worker was admitted with, and under what. */
+type Held = Answer &
+  Readonly<{
+    attestedAt: UnixMs;
+    collateral: Bytes;
+    policyDigest: Bytes;
+    /** The newest entry that says that it is in. */
+    entry: LoggedAdmission;
+  }>;
 
 /**
  * Decides who may serve. A nonce is good for one answer; evidence that is not affirmed is refused with each failed check
  * by name; nothing takes effect before its log entry is durable (audit promise P1).
  */
 export function createAdmission(deps: AdmissionDeps) {
-  const open = new WeakMap<Worker, Challenge>();
-  const challengedAt = new WeakMap<Worker, UnixMs>();
+  const challenges = createChallenges(deps);
   const held = new WeakMap<Worker, Held>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
   const unlogged = createUnlogged(deps);
-  const claimedBy = new WeakMap<Worker, Readonly<{ worker: string; serials: readonly string[] }>>();
-  /** Whose identity key has signed for evidence on this connection: to them refusals are told again when they ask. */
-  const identified = new WeakMap<Worker, Bytes>();
-
-  const refuse = (
-    worker: Worker,
-    code: ErrorCode,
-    message: string,
-    failedChecks: readonly string[],
-    retryAfterMs: number,
-    groups: AppraisalGroups | null = null,
-  ) => {
-    if (worker.admission === null) worker.state = 'refused';
-    const workerId = identified.get(worker);
-    if (workerId !== undefined) {
-      const { number: policyNumber, digest: policyDigest } = deps.policy();
-      const checks = openChecks(failedChecks, groups);
-      const isOutage = groups === null ? KIND_OF_CODE[code] === 'unavailable' : checks.every((one) => one.code === '');
-      const told = { code, message, isOutage, checks, retryAfterMs };
-      deps.standings.put(workerId, { ...told, at: deps.now(), policyNumber, policyDigest });
-    }
-    worker.control.send({ kind: 'refusal', code, message, failedChecks, retryAfterMs });
-  };
+  const { identify, refuse } = createRefusals(deps);
 
   /** Nothing new goes to a worker that is found not to be what it was admitted as; running answers have their keys. */
   const evict = async (worker: Worker, cause: string, failedChecks: readonly string[]): Promise<void> => {
@@ -113,54 +95,14 @@ export function createAdmission(deps: AdmissionDeps) {
     }
   };
 
-  const challenge = async (worker: Worker): Promise<void> => {
-    const last = challengedAt.get(worker);
-    if (last !== undefined && deps.now() - last < CHALLENGE_PAUSE_MS) return;
-    challengedAt.set(worker, deps.now());
+  /** @param anew why what it was in with before does not do; null where it has not shown that */
+  const challenge = async (worker: Worker, anew: Anew | null): Promise<void> => {
     try {
-      const source = await deps.beacon();
-      const nonce = deps.randomness(32);
-      open.set(worker, { nonce, source, openUntil: deps.now() + CHALLENGE_LIFETIME_MS });
-      worker.control.send({
-        kind: 'challenge',
-        nonce,
-        beacon: encodeBeacon(source.beacon),
-        checkpoint: source.checkpoint,
-      });
+      await challenges.send(worker, anew);
     } catch (error) {
       const code = error instanceof CodedError ? error.code : 'INVARIANT_BROKEN';
       refuse(worker, code, 'the router has no beacon to challenge with: chain or log are away', [], RETRY_AFTER_MS);
     }
-  };
-
-  /** One device backs one live worker; a twin puts both out, until neither lease is left. */
-  const claimDevices = async (
-    worker: Worker,
-    { appraisal, judgedAt }: Readonly<{ appraisal: AffirmingAppraisal; judgedAt: UnixMs }>,
-    until: UnixMs,
-  ): Promise<boolean> => {
-    const holder = toHex(appraisal.workerId);
-    claimedBy.set(worker, { worker: holder, serials: appraisal.devices.map(({ serial }) => serial) });
-    // By the clock that the log entry has too: an auditor who replays the leases comes to the same.
-    const claimed = await deps.devices.claim(holder, appraisal.devices, until, judgedAt);
-    if (isGone(worker)) {
-      await released(worker);
-      return false;
-    }
-    if (claimed.outcome === 'claimed') return true;
-    if (claimed.outcome === 'unknown') {
-      const why = 'another router had a device of this worker and is silent: it will be known soon whether it is gone';
-      refuse(worker, 'STORAGE_UNREACHABLE', why, [UNIQUE_DEVICES], UNKNOWN_RETRY_MS);
-      return false;
-    }
-    const retry = claimed.outcome === 'full' ? RETRY_AFTER_MS : Math.max(claimed.until - deps.now(), RETRY_AFTER_MS);
-    for (const twin of claimed.outcome === 'twin' ? claimed.holders : []) {
-      const other = deps.fleet.byId(fromHex(twin));
-      if (other !== undefined && other !== worker) quarantine(other, retry);
-    }
-    quarantine(worker, retry);
-    unlogged.count('uniqueDevices');
-    return false;
   };
 
   const quarantine = (worker: Worker, retryAfterMs: number): void => {
@@ -168,91 +110,132 @@ export function createAdmission(deps: AdmissionDeps) {
     refuse(worker, 'ADMISSION_REFUSED', TWIN, [UNIQUE_DEVICES], retryAfterMs);
   };
 
-  /** @returns whether it has left every router */
-  const released = async (worker: Worker): Promise<boolean> => {
-    const claimed = claimedBy.get(worker);
-    return claimed === undefined || deps.devices.release(claimed.worker);
+  const claims = createDeviceClaims(deps, {
+    unknown: (worker, retryAfterMs) => {
+      const why = 'another router had a device of this worker and is silent: it will be known soon whether it is gone';
+      refuse(worker, 'STORAGE_UNREACHABLE', why, [UNIQUE_DEVICES], retryAfterMs);
+    },
+    twin: quarantine,
+    refused: () => unlogged.count(UNIQUE_DEVICES),
+  });
+
+  const isElsewhere = (worker: Worker, workerId: Bytes): boolean => {
+    const other = deps.fleet.byId(workerId);
+    return other !== undefined && other !== worker && other.state !== 'gone';
+  };
+
+  /** @throws CodedError EVIDENCE_TOO_LARGE, or for a proof that cannot be read */
+  const answerTo = (
+    { nonce, source }: Pick<Challenge, 'nonce'> & Readonly<{ source: KnownBeacon }>,
+    evidence: EvidenceMessage,
+    attestedAt: UnixMs | null,
+  ): Answer => {
+    if (evidence.certificates.length > CERTIFICATES_MAX) {
+      throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
+    }
+    const proof = parseNonceProof(evidence.nonceProof);
+    return { evidence, challenge: nonce, nonce: { input: routerNonceInput(nonce), proof }, source, attestedAt };
   };
 
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
-    const asked = open.get(worker);
-    open.delete(worker);
-    if (asked === undefined || asked.openUntil < deps.now()) {
-      refuse(worker, 'ADMISSION_REFUSED', 'the evidence answers no open challenge', ['nonceOpen'], RETRY_AFTER_MS);
-      return;
-    }
-    const nonce = { input: routerNonceInput(asked.nonce), proof: parseNonceProof(message.nonceProof) };
-    if (message.certificates.length > CERTIFICATES_MAX) {
-      throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
-    }
+    const asked = challenges.take(worker);
+    if (asked === null) return refuseUnasked(worker);
+    const answer = answerTo(asked, message, null);
     const signer = await signerOf(message);
-    if (signer !== null) identified.set(worker, signer);
-    const { judged, policy, knowledge } = await judge(message, nonce, asked.source);
-    const { appraisal } = judged;
-    if (appraisal.status !== 'affirming') {
-      const failed = appraisal.because;
-      // At once: nothing new goes to it while the log is waited for.
-      const out = appraisal.status === 'unavailable' ? null : evict(worker, 'refused at renewal', failed);
-      out?.catch(() => undefined);
-      if (rejections.take(deps.now())) await logRejected(deps, policy, judged, message.bundle, failed);
-      else unlogged.count('tooMany');
-      const retry = appraisal.status === 'unavailable' ? RETRY_AFTER_MS : 0;
-      const { groups } = appraisal;
-      const word = appraisal.status === 'unavailable' ? 'could not be judged' : 'was refused';
-      await out;
-      refuse(
-        worker,
-        'ADMISSION_REFUSED',
-        `the evidence ${word}: ${failed.slice(0, 3).join(', ')}`,
-        failed,
-        retry,
-        groups,
-      );
-      return;
-    }
+    if (signer !== null) identify(worker, signer);
+    const by = await judge(message, answer.nonce, answer.source);
+    const { appraisal } = by.judged;
+    if (appraisal.status !== 'affirming') return refuseJudged(worker, message, { ...by, appraisal });
     if (signer === null) {
+      const why = 'the epoch certificate is not the attested identity’s';
       await evict(worker, 'refused at renewal', ['epochCertificate']);
-      refuse(
-        worker,
-        'ADMISSION_REFUSED',
-        'the epoch certificate is not the attested identity’s',
-        ['epochCertificate'],
-        0,
-      );
-      return;
+      return refuse(worker, 'ADMISSION_REFUSED', why, ['epochCertificate'], 0);
     }
-    const twin = deps.fleet.byId(appraisal.workerId);
-    if (twin !== undefined && twin !== worker && twin.state !== 'gone') {
-      refuse(
-        worker,
-        'ADMISSION_REFUSED',
-        'a worker with this identity is attached already',
-        ['uniqueIdentity'],
-        RETRY_AFTER_MS,
-      );
-      return;
+    if (isElsewhere(worker, appraisal.workerId)) {
+      const why = 'a worker with this identity is attached already';
+      return refuse(worker, 'ADMISSION_REFUSED', why, ['uniqueIdentity'], RETRY_AFTER_MS);
     }
-    if (isGone(worker)) return;
+    await letIn(worker, answer, { ...by, judged: { ...by.judged, appraisal } }, null);
+  };
+
+  const refuseUnasked = (worker: Worker): void =>
+    refuse(worker, 'ADMISSION_REFUSED', 'the evidence answers no open challenge', ['nonceOpen'], RETRY_AFTER_MS);
+
+  const refuseJudged = async (
+    worker: Worker,
+    { bundle }: EvidenceMessage,
+    { judged, policy, appraisal }: JudgedBy & Readonly<{ appraisal: Exclude<Appraisal, AffirmingAppraisal> }>,
+  ): Promise<void> => {
+    const { because: failed, groups } = appraisal;
+    const isOutage = appraisal.status === 'unavailable';
+    // At once: nothing new goes to it while the log is waited for.
+    const out = isOutage ? null : evict(worker, 'refused at renewal', failed);
+    out?.catch(() => undefined);
+    if (rejections.take(deps.now())) await logRejected(deps, policy, judged, bundle, failed);
+    else unlogged.count('tooMany');
+    await out;
+    const why = `the evidence ${isOutage ? 'could not be judged' : 'was refused'}: ${failed.slice(0, 3).join(', ')}`;
+    refuse(worker, 'ADMISSION_REFUSED', why, failed, isOutage ? RETRY_AFTER_MS : 0, groups);
+  };
+
+  /** What a worker that came back shows is judged once more, by what is known now; it changes nothing where it does not do. */
+  const comeBack = async (worker: Worker, message: ResumeMessage, asked: Challenge): Promise<LetIn> => {
+    const ticket = await shownBy(deps, asked, message);
+    if (typeof ticket === 'string') return ticket;
+    if (isElsewhere(worker, ticket.workerId)) return 'identity';
+    identify(worker, ticket.workerId);
+    const answer = answerTo({ nonce: ticket.nonce, source: ticket }, message.evidence, ticket.attestedAt);
+    const by = await judge(message.evidence, answer.nonce, answer.source);
+    const { appraisal } = by.judged;
+    if (appraisal.status === 'unavailable') return 'unavailable';
+    if (appraisal.status !== 'affirming') return 'judgement';
+    return letIn(worker, answer, { ...by, judged: { ...by.judged, appraisal } }, ticket);
+  };
+
+  /** Where anything is wrong, another challenge follows, and evidence alone answers that. */
+  const resume = async (worker: Worker, message: ResumeMessage): Promise<void> => {
+    const asked = challenges.take(worker);
+    if (asked === null || asked.anew !== null || worker.admission !== null) return refuseUnasked(worker);
+    const outcome = await comeBack(worker, message, asked).catch((error: unknown): Anew => {
+      return error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected' ? 'proof' : 'unavailable';
+    });
+    if (outcome === 'out') return;
+    deps.meter.cameBack(outcome === 'in' ? 'resumed' : outcome);
+    if (outcome !== 'in') await challenge(worker, outcome);
+  };
+
+  /**
+   * Admits a worker whose evidence is affirmed: its devices, the log, its lease.
+   * @param ticket of an earlier admission that this goes on from, and that it outlasts by nothing
+   */
+  const letIn = async (
+    worker: Worker,
+    answer: Answer,
+    { judged, policy, knowledge }: JudgedBy & Readonly<{ judged: Affirmed }>,
+    ticket: Ticket | null,
+  ): Promise<LetIn> => {
+    const { appraisal } = judged;
+    const { evidence } = answer;
+    if (isGone(worker)) return 'out';
     const previous = worker.admission;
-    const expiresAt = Math.min(appraisal.expiresAt, deps.now() + LEASE_MS_MAX);
-    const claim = { appraisal, judgedAt: judged.judgedAt };
+    const expiresAt = Math.min(appraisal.expiresAt, ticket?.leaseUntil ?? deps.now() + LEASE_MS_MAX);
     // Before anything is waited for: two workers that come with one device at the same time are twins too.
-    if (!(await claimDevices(worker, claim, expiresAt))) return;
+    const isTheirs = ticket === null ? claims.claim : claims.claimFree;
+    if (!(await isTheirs(worker, judged, expiresAt))) return ticket === null || isGone(worker) ? 'out' : 'device';
     await deps.evictions.written();
     const was = worker.state;
-    const isRenewal = previous !== null && equalBytes(previous.workerId, appraisal.workerId);
-    const before = isRenewal ? (held.get(worker)?.entry ?? null) : null;
-    const entry = await logAffirmed(deps, policy, judged, message.bundle, { leaseUntil: expiresAt, before });
-    const logIndex = entry.index;
+    const entry = await entered(worker, answer, { judged, policy }, { leaseUntil: expiresAt, ticket });
+    if (entry === null) return 'log';
     worker.admission = {
       workerId: appraisal.workerId,
       keyset: appraisal.keyset,
       keysetDigest: appraisal.keysetDigest,
       evidenceDigest: appraisal.evidenceDigest,
-      bundle: message.bundle,
+      bundle: evidence.bundle,
       lease: previous?.lease ?? deps.randomness(16),
       expiresAt,
-      logIndex,
+      logIndex: entry.index,
+      resumed: ticket !== null,
       policyNumber: policy.number,
       image: appraisal.image,
       appraisal: JSON.stringify(appraisal.groups),
@@ -260,34 +243,57 @@ export function createAdmission(deps: AdmissionDeps) {
       tee: appraisal.tee,
     };
     if (wasPutOut(worker, was)) {
-      deps.evictions.add(appraisal.workerId, logIndex);
-      return;
+      deps.evictions.add(appraisal.workerId, entry.index);
+      return 'out';
     }
     // A twin may have come while the entry was written.
-    if (!(await claimDevices(worker, claim, expiresAt))) return;
-    worker.knowCertificate(epochCertificateDigest(message.epochCertificate));
-    deps.fleet.keepBundle(appraisal.evidenceDigest, message.bundle);
-    deps.fleet.keepAdmission(appraisal.workerId, logIndex);
-    await deps.devices.admitted(toHex(appraisal.workerId), logIndex);
-    const { collateral } = judged;
-    held.set(worker, {
-      evidence: message,
-      nonce,
-      source: asked.source,
-      collateral,
-      policyDigest: policy.digest,
-      entry,
-    });
+    if (!(await claims.claim(worker, judged, expiresAt))) return 'out';
+    worker.knowCertificate(epochCertificateDigest(evidence.epochCertificate));
+    deps.fleet.keepBundle(appraisal.evidenceDigest, evidence.bundle);
+    deps.fleet.keepAdmission(appraisal.workerId, entry.index);
+    await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
+    const { collateral, judgedAt } = judged;
+    const attestedAt = answer.attestedAt ?? judgedAt;
+    held.set(worker, { ...answer, attestedAt, collateral, policyDigest: policy.digest, entry });
     worker.judgedBy = knowledge;
     if (worker.state !== 'draining' && worker.state !== 'admitted') {
       worker.state = 'admitted';
       deps.onAdmitted(worker);
     }
     deps.standings.admitted(appraisal.workerId);
-    const { lease } = worker.admission;
-    const { dispatchKey } = deps;
-    const priceSheet = deps.priceSheetOf(appraisal.modelDigest);
-    worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, dispatchKey, priceSheet });
+    tellLease(worker, appraisal.modelDigest);
+    return 'in';
+  };
+
+  /** @returns null where an admission cannot go on, as the log has something else since */
+  const entered = async (
+    worker: Worker,
+    { evidence: { bundle } }: Answer,
+    { judged, policy }: Pick<JudgedBy, 'policy'> & Readonly<{ judged: Affirmed }>,
+    { leaseUntil, ticket }: Readonly<{ leaseUntil: UnixMs; ticket: Ticket | null }>,
+  ): Promise<LoggedAdmission | null> => {
+    if (ticket !== null) {
+      const after = await leftAt(deps, ticket);
+      return after === null ? null : logResumed(deps, policy, judged, bundle, { leaseUntil, ticket, after });
+    }
+    const isRenewal = worker.admission !== null && equalBytes(worker.admission.workerId, judged.appraisal.workerId);
+    const before = isRenewal ? (held.get(worker)?.entry ?? null) : null;
+    return logAffirmed(deps, policy, judged, bundle, { leaseUntil, before });
+  };
+
+  /** What it may do and until when, and the ticket that a later connection of it may show. */
+  const tellLease = (worker: Worker, modelDigest: Uint8Array): void => {
+    const [{ admission }, last] = [worker, held.get(worker)];
+    if (admission === null || last === undefined) return;
+    const { workerId, evidenceDigest, lease, expiresAt, logIndex } = admission;
+    const { challenge: nonce, attestedAt } = last;
+    const { beacon, madeAt } = last.source;
+    const ticket = deps.tickets.seal({
+      ...{ router: deps.source, workerId, evidenceDigest, nonce, beacon, madeAt, attestedAt },
+      ...{ leaseUntil: expiresAt, logIndex, issuedAt: deps.now() },
+    });
+    const terms = { dispatchKey: deps.dispatchKey, priceSheet: deps.priceSheetOf(modelDigest) };
+    worker.control.send({ kind: 'lease', lease, expiresAt, logIndex, ...terms, ticket });
   };
 
   /**
@@ -341,7 +347,7 @@ export function createAdmission(deps: AdmissionDeps) {
     const last = held.get(worker);
     if (last === undefined || last.evidence !== evidence || admission === null) return;
     const expiresAt = Math.min(admission.expiresAt, appraisal.expiresAt);
-    const until = { leaseUntil: expiresAt, before: last.entry };
+    const until = { leaseUntil: expiresAt, before: last.entry, attestedAt: last.attestedAt };
     const entry = await logAffirmed(deps, policy, judged, last.evidence.bundle, until);
     if (wasPutOut(worker, 'admitted')) return deps.evictions.add(appraisal.workerId, entry.index);
     if (held.get(worker) !== last) return;
@@ -350,22 +356,20 @@ export function createAdmission(deps: AdmissionDeps) {
     worker.admission = { ...admission, expiresAt, logIndex: entry.index, policyNumber, image: appraisal.image };
     deps.fleet.keepAdmission(appraisal.workerId, entry.index);
     await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
+    tellLease(worker, appraisal.modelDigest);
   };
 
   return {
-    challenge,
+    /** Asks a worker for evidence, or for what it was in with before; not as often as it likes. */
+    challenge: async (worker: Worker): Promise<void> => {
+      if (challenges.isDue(worker)) await challenge(worker, null);
+    },
+    /** Never throws: where it comes to nothing, the worker is told why and asked for new evidence. */
+    resume,
     review,
     /** A worker is gone: its devices may back another. @returns whether it has left every router */
-    gone: released,
-    /** Devices that two workers claimed, at whatever router: whoever has one here is put out. */
-    twins: (quarantined: ReadonlySet<string>): void => {
-      for (const worker of deps.fleet.all()) {
-        const serials = claimedBy.get(worker)?.serials ?? [];
-        if (worker.state === 'admitted' && serials.some((serial) => quarantined.has(serial))) {
-          quarantine(worker, RETRY_AFTER_MS);
-        }
-      }
-    },
+    gone: claims.released,
+    twins: claims.twins,
     /** Logs what was refused and has no entry of its own yet. */
     close: unlogged.close,
     /** Never throws: whatever goes wrong is told to the worker. */

@@ -13,6 +13,8 @@ export type Devices = Readonly<{
     until: UnixMs,
     now: UnixMs,
   ): Promise<DeviceClaim | Readonly<{ outcome: 'unknown' }>>;
+  /** As `claim`, where that takes no device from anybody. @returns false where it would, and nothing has changed */
+  claimFree(worker: string, devices: readonly Serial[], until: UnixMs, now: UnixMs): Promise<boolean>;
   /** The entry that says that the worker is in. */
   admitted(worker: string, logIndex: number): Promise<void>;
   /** The worker is gone from this router. @returns whether it is gone altogether */
@@ -25,11 +27,20 @@ export type Devices = Readonly<{
 
 const NOTHING = { quarantined: new Set<string>(), orphans: [] };
 
+const claimedFree = (
+  registry: DeviceRegistry,
+  worker: string,
+  devices: readonly Serial[],
+  until: UnixMs,
+  now: UnixMs,
+) => registry.isFree(worker, devices, now) && registry.claim(worker, devices, until, now).outcome === 'claimed';
+
 /** In the memory of the one router there is. */
 export function ownDevices(): Devices {
   const registry = new DeviceRegistry();
   return {
     claim: async (...asked) => registry.claim(...asked),
+    claimFree: async (...asked) => claimedFree(registry, ...asked),
     admitted: async () => undefined,
     release: async (worker) => {
       registry.release(worker);
@@ -49,17 +60,23 @@ export function sharedDevices(store: DeviceStore): Devices {
     last = run.catch(() => undefined);
     return run;
   };
-  return {
-    claim: (worker, devices, until, now) =>
-      inOrder(async () => {
-        const serials = devices.map(({ serial }) => serial);
-        const decided = await store.claim({ worker, serials }, (claims) => {
-          const registry = new DeviceRegistry(undefined, claims);
-          const result = registry.claim(worker, devices, until, now);
-          return { result, claims: registry.claims() };
-        });
-        return decided?.result ?? { outcome: 'unknown' };
+  const decide = <Result>(worker: string, devices: readonly Serial[], by: (registry: DeviceRegistry) => Result) =>
+    inOrder(() =>
+      store.claim({ worker, serials: devices.map(({ serial }) => serial) }, (claims) => {
+        const registry = new DeviceRegistry(undefined, claims);
+        const result = by(registry);
+        return { result, claims: registry.claims() };
       }),
+    );
+  return {
+    claim: async (...asked) => {
+      const decided = await decide(asked[0], asked[1], (registry) => registry.claim(...asked));
+      return decided?.result ?? { outcome: 'unknown' };
+    },
+    claimFree: async (...asked) => {
+      const decided = await decide(asked[0], asked[1], (registry) => claimedFree(registry, ...asked));
+      return decided?.result ?? false;
+    },
     admitted: (worker, logIndex) => inOrder(() => store.admitted(worker, logIndex)),
     release: (worker) => inOrder(() => store.release(worker)),
     look: async () => {

@@ -1,4 +1,5 @@
-import { type Bytes, toHex } from '../core/index.ts';
+import { asCodedError, type Bytes, toHex } from '../core/index.ts';
+import { EVICTION } from '../log/index.ts';
 import { WORKERS_MAX } from './fleet.ts';
 import type { LeftOver } from './left-over.ts';
 import type { LogPort } from './ports.ts';
@@ -15,6 +16,9 @@ type Eviction = LeftOver & Readonly<{ reason: Reason }>;
 
 export type Evictions = ReturnType<typeof createEvictions>;
 
+/** No entry is there, so no other entry can follow it. */
+const NO_INDEX = Number.MAX_SAFE_INTEGER;
+
 /**
  * Enters into the log that workers are gone. While the log is away they wait: an auditor must not read that somebody was
  * still in. Once each, whatever is asked again: the key is the admission that ended.
@@ -30,24 +34,24 @@ export function createEvictions(
   let closed = false;
   let begun = false;
 
-  const enter = async ({ workerId, admittedAt, reason }: Eviction): Promise<void> => {
+  const enter = ({ workerId, admittedAt, reason }: Eviction, prev?: number) => {
     const hex = toHex(workerId);
     const body = { workerKey: `sha256:${hex}` as const, ...reason, by: source, sessionsClosed: 0 };
-    await log.append(
-      { type: 'evicted', src: source, subject: `worker:${hex}`, body },
-      { idempotencyKey: `evicted:${hex}:${admittedAt}` },
-    );
+    const draft = { type: 'evicted', src: source, subject: `worker:${hex}`, body } as const;
+    return log.append(prev === undefined ? draft : { ...draft, prev }, {
+      idempotencyKey: `evicted:${hex}:${admittedAt}`,
+    });
   };
   const flush = async (): Promise<void> => {
     if (!begun) {
       const before = await deps.leftOver();
-      waiting.unshift(...before.map((one) => ({ ...one, reason: { cause: 'router restarted' } })));
+      waiting.unshift(...before.map((one) => ({ ...one, reason: { cause: EVICTION.routerRestarted } })));
       begun = true;
     }
     while (waiting.length > 0) {
       // None is taken off before it stands in the log; what is asked again is there once.
       const next = waiting.slice(0, AT_ONCE);
-      await Promise.all(next.map(enter));
+      await Promise.all(next.map((one) => enter(one)));
       waiting.splice(0, next.length);
     }
   };
@@ -69,7 +73,7 @@ export function createEvictions(
   start();
   return {
     /** @param admittedAt index of the entry that admitted it */
-    add(workerId: Bytes, admittedAt: number, reason: Reason = { cause: 'disconnected' }): void {
+    add(workerId: Bytes, admittedAt: number, reason: Reason = { cause: EVICTION.disconnected }): void {
       if (waiting.length < WAITING_MAX) waiting.push({ workerId, admittedAt, reason });
       start();
     },
@@ -79,6 +83,19 @@ export function createEvictions(
      */
     async written(): Promise<void> {
       while (!begun || waiting.length > 0) await run();
+    },
+    /**
+     * Index of the entry that ended an admission; null where the log has none. Asked as an append that can only be a
+     * repeated one, so that nothing is added.
+     * @throws CodedError where the log is away
+     */
+    async entryOf(workerId: Bytes, admittedAt: number): Promise<number | null> {
+      try {
+        return (await enter({ workerId, admittedAt, reason: { cause: EVICTION.disconnected } }, NO_INDEX)).index;
+      } catch (thrown) {
+        if (asCodedError(thrown).code === 'LOG_LEAF_INVALID') return null;
+        throw thrown;
+      }
     },
     async close(): Promise<void> {
       closed = true;

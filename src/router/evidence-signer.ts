@@ -1,8 +1,6 @@
 import { evidenceDigest, parseEvidenceBundle } from '../attestation/index.ts';
 import { type Bytes, CodedError, equalBytes, KIND_OF_CODE, workerId } from '../core/index.ts';
-import { parseEpochCertificate, verifyEpochSignature, type WorkerToRouter } from '../session/index.ts';
-
-export type EvidenceMessage = Extract<WorkerToRouter, { kind: 'evidence' }>;
+import { type EvidenceMessage, parseEpochCertificate, verifyEpochSignature } from '../session/index.ts';
 
 /**
  * The worker whose identity key signed the epoch certificate that comes with evidence, where it speaks of this very

@@ -21,6 +21,8 @@ export type Admission = Readonly<{
   lease: Bytes;
   expiresAt: UnixMs;
   logIndex: number;
+  /** It came back and was let in again on the evidence that it was in with before. */
+  resumed: boolean;
   /** The policy it was judged under, and that policy's name of its image. */
   policyNumber: number;
   image: string | null;

@@ -51,6 +51,7 @@ export type {
   ChainHead,
   ChainPort,
   ChannelView,
+  KnownBeacon,
   LogPort,
   PoolPort,
 } from './ports.ts';

@@ -43,7 +43,7 @@ export async function leftOver(
 }
 
 /** Null for what is no leaf that this version knows: an auditor's matter. */
-function leafOf(entry: Bytes): Leaf | null {
+export function leafOf(entry: Bytes): Leaf | null {
   try {
     const parsed = parseLeaf(entry);
     return parsed.known ? parsed.leaf : null;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../core/index.ts';
+import type { Anew } from '../session/index.ts';
 import type { AppraiseEvidence } from './admission-deps.ts';
 import type { Usage } from './routing/index.ts';
 
@@ -13,6 +14,8 @@ export type Meter = Readonly<{
    * @param because `group.check` of each check that stood in the way
    */
   evidenceJudged(seconds: number, outcome: string, because: readonly string[]): void;
+  /** A worker came back with a ticket. @param outcome `resumed`, or why it has to prove itself anew */
+  cameBack(outcome: 'resumed' | Anew): void;
   /** For a slot of a worker. */
   waited(seconds: number): void;
   /** Where prefix tags led: `matched`, `unmatched`, or `untagged` for a request without them. */
@@ -34,6 +37,7 @@ export const NO_METER: Meter = {
   requestEnded: nothing,
   firstFrame: nothing,
   evidenceJudged: nothing,
+  cameBack: nothing,
   waited: nothing,
   picked: nothing,
   answered: nothing,

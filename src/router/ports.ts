@@ -50,5 +50,7 @@ export type AnchoredLogPort = LogPort &
     consistency(from: number, to: number): Promise<readonly Bytes[]>;
   }>;
 
-export type BeaconSource = Readonly<{ beacon: Beacon; checkpoint: string; madeAt: UnixMs }>;
+/** @property madeAt when this router had it: its block is no newer */
+export type KnownBeacon = Readonly<{ beacon: Beacon; madeAt: UnixMs }>;
+export type BeaconSource = KnownBeacon & Readonly<{ checkpoint: string }>;
 export type { Digest };

@@ -38,6 +38,7 @@ import { Dispatcher } from './routing/index.ts';
 import type { RouterService } from './service.ts';
 import { createSessionBatches } from './session-batches.ts';
 import { type Standing, Standings } from './standings.ts';
+import { createTickets } from './tickets.ts';
 
 export type RouterDeps = Readonly<{
   log: LogPort;
@@ -72,6 +73,8 @@ export type RouterDeps = Readonly<{
   voucherKey: SigningKey;
   /** 32 bytes: the log holds who was served as commitments under it. */
   sessionSecret: Bytes;
+  /** 32 bytes, this router's alone and the same when it starts again: of the tickets that workers come back with. */
+  ticketSecret: Bytes;
   source: string;
   now: () => UnixMs;
   randomness: Randomness;
@@ -119,6 +122,8 @@ export function createRouter(
   const devices = deps.devices ?? ownDevices();
   const admission = createAdmission({
     fleet,
+    meter,
+    tickets: createTickets(deps.ticketSecret),
     devices,
     standings,
     log: archivedOnce(log),
@@ -181,6 +186,9 @@ export function createRouter(
         return;
       case 'evidence':
         void admission.evidence(worker, message);
+        return;
+      case 'resume':
+        void admission.resume(worker, message);
         return;
       case 'offer':
         worker.hellos.get(message.id)?.({ offer: message.offer, bundle: message.bundle });
@@ -291,11 +299,13 @@ function standingOf(workerId: Bytes, fleet: Fleet, refused: Standing['refused'])
   const logIndex = fleet.admission(workerId) ?? 0;
   if (worker?.admission) {
     const state = worker.state === 'draining' || worker.state === 'quarantined' ? worker.state : 'admitted';
-    return { state, refused, leaseExpiresAt: worker.admission.expiresAt, logIndex };
+    const { resumed, expiresAt: leaseExpiresAt } = worker.admission;
+    return { state, resumed, refused, leaseExpiresAt, logIndex };
   }
   if (refused !== null) {
-    return { state: refused.isOutage ? 'unavailable' : 'refused', refused, leaseExpiresAt: 0, logIndex };
+    const state = refused.isOutage ? 'unavailable' : 'refused';
+    return { state, resumed: false, refused, leaseExpiresAt: 0, logIndex };
   }
   if (logIndex === 0) throw new CodedError('NOT_FOUND', 'no evidence of this worker has come to this router');
-  return { state: 'gone', refused, leaseExpiresAt: 0, logIndex };
+  return { state: 'gone', resumed: false, refused, leaseExpiresAt: 0, logIndex };
 }

@@ -20,6 +20,7 @@ export type WorkerRow = Readonly<{
   /** JSON of the appraisal's named checks. */
   appraisal: string;
   simulated: boolean;
+  resumed: boolean;
 }>;
 
 /** What a router asks and who is paid. Each price sheet is signed by the dispatch key for its model. */

@@ -23,6 +23,8 @@ export type StandingState = 'admitted' | 'draining' | 'refused' | 'unavailable' 
 /** How a worker stands with this router, for its owner to ask: nothing in it is more than the worker was told. */
 export type Standing = Readonly<{
   state: StandingState;
+  /** It came back and was let in again on the evidence that it was in with before. */
+  resumed: boolean;
   /** The last refusal since it was admitted; null where there is none. */
   refused: Refused | null;
   /** 0 where it has no lease. */

@@ -11,6 +11,7 @@ export type WorkerLoadRow = Readonly<{
   state: WorkerState;
   tee: Tee | null;
   simulated: boolean;
+  resumed: boolean;
   modelName: string;
   /** 0 without a lease. */
   leaseExpiresAt: UnixMs;
@@ -68,6 +69,7 @@ function loadRow(worker: Worker, dispatcher: Dispatcher<Worker>): WorkerLoadRow 
     state: worker.state,
     tee: admission?.tee ?? null,
     simulated: admission?.simulated ?? false,
+    resumed: admission?.resumed ?? false,
     modelName: join?.modelName ?? '',
     leaseExpiresAt: admission?.expiresAt ?? 0,
     running: worker.busy,

@@ -33,6 +33,7 @@ export async function askStanding(
     const { refused } = wire;
     return {
       state: wire.state as StandingState,
+      resumed: wire.resumed,
       refused:
         refused === null
           ? null

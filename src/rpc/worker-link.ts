@@ -23,6 +23,10 @@ function toWire(message: WorkerToRouter): WorkerMessage {
       return { join: { ...message.join, versions: [...message.join.versions] } };
     case 'evidence':
       return { evidence: { ...message, certificates: [...message.certificates] } };
+    case 'resume': {
+      const { evidence } = message;
+      return { resume: { ...message, evidence: { ...evidence, certificates: [...evidence.certificates] } } };
+    }
     case 'offer':
       return { offer: { id: message.id, offer: message.offer, bundle: message.bundle } };
     case 'offerRefused':
@@ -36,11 +40,11 @@ function toWire(message: WorkerToRouter): WorkerMessage {
 
 function fromWire(wire: RouterMessage__Output): RouterToWorker {
   if (wire.challenge) {
-    const { nonce, beacon, checkpoint } = wire.challenge;
-    return { kind: 'challenge', nonce: bytesOf(nonce), beacon: bytesOf(beacon), checkpoint };
+    const { nonce, beacon, checkpoint, anew } = wire.challenge;
+    return { kind: 'challenge', nonce: bytesOf(nonce), beacon: bytesOf(beacon), checkpoint, anew };
   }
   if (wire.lease) {
-    const { lease, expiresAt, logIndex, dispatchKey, priceSheet } = wire.lease;
+    const { lease, expiresAt, logIndex, dispatchKey, priceSheet, ticket } = wire.lease;
     return {
       kind: 'lease',
       lease: bytesOf(lease),
@@ -48,6 +52,7 @@ function fromWire(wire: RouterMessage__Output): RouterToWorker {
       logIndex: Number(logIndex),
       dispatchKey: bytesOf(dispatchKey),
       priceSheet: bytesOf(priceSheet),
+      ticket: bytesOf(ticket),
     };
   }
   if (wire.refusal) return { kind: 'refusal', ...wire.refusal };

@@ -1,7 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { type Bytes, CodedError } from '../core/index.ts';
 import type { RouterService, ServeLink, ServeListener, ServeRequest, Standing } from '../router/index.ts';
-import type { RouterToWorker, WorkerToRouter } from '../session/index.ts';
+import type { EvidenceMessage, RouterToWorker, WorkerToRouter } from '../session/index.ts';
 import { bytesOf } from './bytes.ts';
 import type { Call, CallHandler, CallListener } from './grpc/call.ts';
 import { readOneField } from './grpc/fields.ts';
@@ -10,6 +10,7 @@ import type { GrpcServer } from './grpc/server.ts';
 import { v1 } from './package.ts';
 import type { UnaryFactory } from './router-server.ts';
 import { DONE, frameStart, otherPartOf, requestWire, SERVE_FROM_WORKER, STOP } from './serve-messages.ts';
+import type { Evidence__Output as WireEvidence } from './wire/chrysalis/v1/Evidence.ts';
 import type { GetStandingRequest__Output } from './wire/chrysalis/v1/GetStandingRequest.ts';
 import type { Standing as WireStanding } from './wire/chrysalis/v1/Standing.ts';
 import type { WorkerMessage__Output } from './wire/chrysalis/v1/WorkerMessage.ts';
@@ -31,6 +32,18 @@ function toWorkerWire(message: RouterToWorker): object {
   }
 }
 
+function evidenceFromWire(wire: WireEvidence): EvidenceMessage {
+  const { bundle, nonceProof, epochCertificate, epochSignature, certificates } = wire;
+  return {
+    kind: 'evidence',
+    bundle: bytesOf(bundle),
+    nonceProof: bytesOf(nonceProof),
+    epochCertificate: bytesOf(epochCertificate),
+    epochSignature: bytesOf(epochSignature),
+    certificates: certificates.map(bytesOf),
+  };
+}
+
 function fromWorkerWire(wire: WorkerMessage__Output): WorkerToRouter {
   if (wire.join) {
     const { versions, name, modelDigest, modelName, contextTokensMax, concurrencyMax } = wire.join;
@@ -39,15 +52,15 @@ function fromWorkerWire(wire: WorkerMessage__Output): WorkerToRouter {
       join: { versions, name, modelDigest: bytesOf(modelDigest), modelName, contextTokensMax, concurrencyMax },
     };
   }
-  if (wire.evidence) {
-    const { bundle, nonceProof, epochCertificate, epochSignature, certificates } = wire.evidence;
+  if (wire.evidence) return evidenceFromWire(wire.evidence);
+  if (wire.resume) {
+    const { ticket, evidence, signature } = wire.resume;
+    if (!evidence) throw new CodedError('REQUEST_MALFORMED', 'a resume without evidence');
     return {
-      kind: 'evidence',
-      bundle: bytesOf(bundle),
-      nonceProof: bytesOf(nonceProof),
-      epochCertificate: bytesOf(epochCertificate),
-      epochSignature: bytesOf(epochSignature),
-      certificates: certificates.map(bytesOf),
+      kind: 'resume',
+      ticket: bytesOf(ticket),
+      evidence: evidenceFromWire(evidence),
+      signature: bytesOf(signature),
     };
   }
   if (wire.offer) {
@@ -227,9 +240,10 @@ class ServeStream implements CallListener {
   }
 }
 
-function standingToWire({ state, refused, leaseExpiresAt, logIndex, earned }: Standing): WireStanding {
+function standingToWire({ state, resumed, refused, leaseExpiresAt, logIndex, earned }: Standing): WireStanding {
   return {
     state,
+    resumed,
     refused: refused === null ? null : { ...refused, checks: [...refused.checks], at: String(refused.at) },
     leaseExpiresAt: String(leaseExpiresAt),
     logIndex: String(logIndex),

@@ -2,7 +2,14 @@ import type { Bytes, UnixMs } from '../core/index.ts';
 
 /** What a router and an attached worker say to each other, free of any transport. */
 export type RouterToWorker =
-  | Readonly<{ kind: 'challenge'; nonce: Bytes; beacon: Bytes; checkpoint: string }>
+  | Readonly<{
+      kind: 'challenge';
+      nonce: Bytes;
+      beacon: Bytes;
+      checkpoint: string;
+      /** Why only new evidence answers it; empty where a worker that this router let in before may show that. */
+      anew: string;
+    }>
   | Readonly<{
       kind: 'lease';
       lease: Bytes;
@@ -10,6 +17,8 @@ export type RouterToWorker =
       logIndex: number;
       dispatchKey: Bytes;
       priceSheet: Bytes;
+      /** For a later connection of this boot; opaque. Empty where the router gives none. */
+      ticket: Bytes;
     }>
   | Readonly<{
       kind: 'refusal';
@@ -32,17 +41,30 @@ export type WorkerJoin = Readonly<{
   concurrencyMax: number;
 }>;
 
+export type EvidenceMessage = Readonly<{
+  kind: 'evidence';
+  bundle: Bytes;
+  nonceProof: Bytes;
+  epochCertificate: Bytes;
+  epochSignature: Bytes;
+  /** Of the key that signed the quote, DER; hints, where the quote holds none itself. */
+  certificates: readonly Bytes[];
+}>;
+
+/** Instead of new evidence: what the worker was let in with before, and that it is still that worker. */
+export type ResumeMessage = Readonly<{
+  kind: 'resume';
+  ticket: Bytes;
+  /** As it answered the challenge that the ticket speaks of; the epoch certificate is the running one. */
+  evidence: EvidenceMessage;
+  /** {@link signResumption} */
+  signature: Bytes;
+}>;
+
 export type WorkerToRouter =
   | Readonly<{ kind: 'join'; join: WorkerJoin }>
-  | Readonly<{
-      kind: 'evidence';
-      bundle: Bytes;
-      nonceProof: Bytes;
-      epochCertificate: Bytes;
-      epochSignature: Bytes;
-      /** Of the key that signed the quote, DER; hints, where the quote holds none itself. */
-      certificates: readonly Bytes[];
-    }>
+  | EvidenceMessage
+  | ResumeMessage
   | Readonly<{ kind: 'offer'; id: number; offer: Bytes; bundle: Bytes }>
   | Readonly<{ kind: 'offerRefused'; id: number; reason: string }>
   | Readonly<{ kind: 'status'; running: number; idleStreams: number }>

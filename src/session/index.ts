@@ -23,6 +23,7 @@ export { RequestDigest, WRAP_BYTES } from './request-keys.ts';
 export * from './request-payload.ts';
 export * from './response.ts';
 export { ResponseSealer, type Sealed, TICK_PENDING_MAX } from './response-sealer.ts';
+export * from './resumption.ts';
 export * from './tags.ts';
 export * from './worker.ts';
 export type { AcceptedRequest, IncomingRequest } from './worker-accept.ts';

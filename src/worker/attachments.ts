@@ -1,4 +1,5 @@
 import { type Bytes, CodedError, type MonotonicClock, type Randomness } from '../core/index.ts';
+import type { EvidenceMessage } from '../session/index.ts';
 import type { RouterLink } from './links.ts';
 
 const RECONNECT_MS = { least: 250, most: 15_000 };
@@ -11,6 +12,10 @@ export type Attachment = {
   draining: boolean;
   /** With which this router signs its dispatches; null before its first lease. */
   dispatchKey: Bytes | null;
+  /** When evidence was made for it last, by the monotonic clock; null before the first time. */
+  attestedAt: number | null;
+  /** What shows it on a later connection that it let this boot in; null where nothing does, and once it was shown. */
+  admitted: Readonly<{ ticket: Bytes; evidence: EvidenceMessage }> | null;
 };
 
 export type AttachmentDeps = Readonly<{

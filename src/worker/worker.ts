@@ -14,6 +14,8 @@ import {
 } from '../core/index.ts';
 import {
   createWorkerSession,
+  type EvidenceMessage,
+  epochCertificateDigest,
   helloDigest,
   KEM_XWING,
   type PriceSheet,
@@ -21,6 +23,8 @@ import {
   parsePriceSheet,
   priceId,
   type RouterToWorker,
+  signResumption,
+  whyAnew,
 } from '../session/index.ts';
 import { answer } from './answer.ts';
 import { type Attachment, attach } from './attachments.ts';
@@ -50,8 +54,12 @@ export type WorkerEvent =
   | Readonly<{ event: 'refused'; workerId: string; code: string; message: string; failedChecks: readonly string[] }>
   | Readonly<{ event: 'disconnected'; code: string; retryInMs: number }>
   | Readonly<{ event: 'draining'; reason: string }>
+  /** The router does not go on from the admission that it was shown, and gets new evidence. */
+  | Readonly<{ event: 'attesting'; because: string }>
   /** For its owner to keep, who can read it; hexadecimal. */
   | Readonly<{ event: 'voucher'; voucher: string; signature: string; key: string }>;
+
+type Challenge = Extract<RouterToWorker, { kind: 'challenge' }>;
 
 /** More than any voucher has. */
 const VOUCHER_BYTES_MAX = 512;
@@ -62,6 +70,7 @@ const HANDOVER = 4;
 const SPARE_STREAMS = 4;
 /** Half an epoch: evidence and beacon are never much older. */
 const RENEWAL_MS = 5 * 60_000;
+const RENEWAL_LOOK_MS = 1_000;
 /** Hellos of mode 2 that may wait for the next quote. */
 const QUOTE_WAITERS_MAX = 1024;
 const USED_MAX = 1_000_000;
@@ -117,18 +126,42 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     return { ...(await attester.evidence(inputs, at, digests)), epoch, beacon: at };
   };
 
-  const answerChallenge = async ({ of, to }: Attached, nonce: Bytes, offered: Bytes): Promise<void> => {
+  /** A router that let this boot in is first shown that, once a connection; where it says why that does not do, and ever after, evidence is made. */
+  const answerChallenge = async (attached: Attached, { nonce, beacon: offered, anew }: Challenge): Promise<void> => {
+    const { of, to } = attached;
+    const { admitted } = of;
+    // Shown once: whatever comes of it, the next lease brings another ticket.
+    of.admitted = null;
+    const mayShow = attached.evidence === null && anew === '';
+    if (anew !== '') deps.report({ event: 'attesting', because: whyAnew(anew) });
+    if (admitted !== null && mayShow) {
+      adopt(offered);
+      attached.evidence = await renewedCertificate(admitted.evidence, of);
+      const { ticket } = admitted;
+      const certificateDigest = epochCertificateDigest(attached.evidence.epochCertificate);
+      const signature = await signResumption(identityKey, { nonce, ticket, certificateDigest });
+      to.send({ kind: 'resume', ticket, evidence: attached.evidence, signature });
+      return;
+    }
     const made = await makeEvidence([routerNonceInput(nonce)], adopt(offered));
     session.setEvidence({ evidenceDigest: made.evidenceDigest, beacon: made.beacon }, of);
-    const certificate = await session.issueEpochCertificate(KEM_XWING, of);
-    to.send({
-      kind: 'evidence',
-      bundle: made.bundle,
-      nonceProof: encodeNonceProof(made.proofs[0] as MadeEvidence['proofs'][number]),
-      epochCertificate: certificate.certificate,
-      epochSignature: certificate.signature,
-      certificates: deps.boot.certificates(),
-    });
+    of.attestedAt = deps.monotonic();
+    const proof = made.proofs[0] as MadeEvidence['proofs'][number];
+    const fresh = { bundle: made.bundle, nonceProof: encodeNonceProof(proof), certificates: deps.boot.certificates() };
+    attached.evidence = await renewedCertificate(fresh, of);
+    to.send(attached.evidence);
+  };
+
+  /** The same evidence with the running epoch's certificate, which names it. */
+  const renewedCertificate = async (
+    { bundle, nonceProof, certificates }: Omit<EvidenceMessage, 'kind' | 'epochCertificate' | 'epochSignature'>,
+    of: Attachment,
+  ): Promise<EvidenceMessage> => {
+    const { certificate, signature } = await session.issueEpochCertificate(KEM_XWING, of);
+    return {
+      ...{ kind: 'evidence', bundle, nonceProof, certificates },
+      ...{ epochCertificate: certificate, epochSignature: signature },
+    };
   };
 
   const quoted = quoteBatches(async (inputs) => {
@@ -191,7 +224,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     const { to, of } = attached;
     switch (message.kind) {
       case 'challenge':
-        void answerChallenge(attached, message.nonce, message.beacon).catch(() => to.close());
+        void answerChallenge(attached, message).catch(() => to.close());
         return;
       case 'lease': {
         of.dispatchKey = message.dispatchKey;
@@ -199,6 +232,9 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
         const lease = toHex(message.lease);
         if (attached.served !== lease) to.serve(message.lease, SPARE_STREAMS, (...asked) => serve(of, ...asked));
         attached.served = lease;
+        const { ticket } = message;
+        const { evidence } = attached;
+        of.admitted = ticket.length === 0 || evidence === null ? null : { ticket, evidence };
         const { logIndex, expiresAt } = message;
         deps.report({ event: 'admitted', workerId: toHex(id), logIndex, expiresAt });
         return;
@@ -236,8 +272,14 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   const attachOnce = async (of: Attachment): Promise<void> => {
     const to = of.connect();
     of.link = to;
-    const attached: Attached = { of, to, served: null };
-    const renewal = setInterval(() => to.send({ kind: 'renewal' }), RENEWAL_MS);
+    const attached: Attached = { of, to, served: null, evidence: null };
+    // By when evidence was made, not by when this connection began: routers that start again are not asked by all at once.
+    let askedAt = of.attestedAt ?? deps.monotonic();
+    const renewal = setInterval(() => {
+      if (deps.monotonic() - Math.max(askedAt, of.attestedAt ?? askedAt) < RENEWAL_MS) return;
+      askedAt = deps.monotonic();
+      to.send({ kind: 'renewal' });
+    }, RENEWAL_LOOK_MS);
     try {
       to.send({
         kind: 'join',
@@ -258,7 +300,14 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     }
   };
   const attachments = deps.routers.map(
-    (connect): Attachment => ({ connect, link: null, draining: false, dispatchKey: null }),
+    (connect): Attachment => ({
+      connect,
+      link: null,
+      draining: false,
+      dispatchKey: null,
+      attestedAt: null,
+      admitted: null,
+    }),
   );
 
   return {
@@ -282,8 +331,13 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
   };
 }
 
-/** One connection to one router. @property served lease that streams are parked under */
-type Attached = { readonly of: Attachment; readonly to: RouterLink; served: string | null };
+/** One connection to one router. @property served lease that streams are parked under @property evidence that it was sent last */
+type Attached = {
+  readonly of: Attachment;
+  readonly to: RouterLink;
+  served: string | null;
+  evidence: EvidenceMessage | null;
+};
 
 /** What ends one answer before its time. As AbortSignal.any and timeout, and gone with the answer. */
 function answerEnds() {

@@ -15,6 +15,7 @@ const worker = (name: string, fields: Partial<WorkerReport> = {}): WorkerReport 
   state: 'admitted',
   tee: 'tdx',
   simulated: false,
+  resumed: false,
   modelName: 'llama',
   leaseExpiresAt: 2_000_000,
   running: 1,
@@ -171,7 +172,14 @@ const hostile = fc.string({
 const count = fc.maxSafeNat();
 const anyWorker = fc.record<WorkerReport>({
   ...{ workerId: hostile, name: hostile, state: hostile, tee: hostile },
-  ...{ simulated: fc.boolean(), modelName: hostile, leaseExpiresAt: count, running: fc.nat(), slots: fc.nat() },
+  ...{
+    simulated: fc.boolean(),
+    resumed: fc.boolean(),
+    modelName: hostile,
+    leaseExpiresAt: count,
+    running: fc.nat(),
+    slots: fc.nat(),
+  },
   ...{ slotsDeclared: fc.nat(), breaker: hostile, requests: count, failed: count, tokensIn: count },
   ...{ tokensCached: count, tokensOut: count },
   ...{ firstFrameP50Ms: fc.double({ min: 0, noNaN: true }), firstFrameP99Ms: fc.double({ min: 0, noNaN: true }) },

@@ -18,6 +18,7 @@ import { createAdmission } from '../../src/router/admission.ts';
 import { ownDevices } from '../../src/router/devices.ts';
 import { Fleet, Worker } from '../../src/router/fleet.ts';
 import { Standings } from '../../src/router/standings.ts';
+import { createTickets } from '../../src/router/tickets.ts';
 import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
 import { ask, echoEngine, type InProcess, startInProcess } from './in-process.ts';
 
@@ -138,7 +139,9 @@ describe('the same evidence is refused by client, router and auditor alike, for 
       fleet,
       standings: new Standings(),
       devices: ownDevices(),
-      evictions: { add: () => undefined, written: async () => undefined },
+      evictions: { add: () => undefined, entryOf: async () => null, written: async () => undefined },
+      tickets: createTickets(new Uint8Array(32)),
+      meter: { cameBack: () => undefined },
       log: { append: async () => ({ index: 0 }), proof: unused, checkpoint: unused, entry: unused } as never,
       appraise: async ({ bundle }, nonce) => {
         const { trust, collateralOf } = network.relying;

@@ -16,6 +16,8 @@ export type Part = Readonly<{
   name: string;
   process: ChildProcess;
   ready: Readonly<Record<string, unknown>>;
+  /** What it has said so far. */
+  said: readonly Readonly<Record<string, unknown>>[];
   /** Resolves with the first event of this name. */
   waitFor(event: string): Promise<Readonly<Record<string, unknown>>>;
   kill(signal: NodeJS.Signals): void;
@@ -59,6 +61,7 @@ export async function startPart(name: string, args: readonly string[], logFile: 
     name,
     process: child,
     ready,
+    said: seen,
     waitFor,
     kill: (signal) => void child.kill(signal),
     stop: async () => {
@@ -97,6 +100,12 @@ export type Network = Readonly<{
     worker: Awaited<ReturnType<typeof startWiretap>>;
   }>;
   newClient(): Promise<Client>;
+  /** Every router that was started, in order. */
+  routers: readonly Part[];
+  /** Starts the router once more, in its place, after it has ended. */
+  restartRouter(): Promise<Part>;
+  /** Where the worker keeps the evidence that it made last. */
+  evidence: string;
   stop(): Promise<void>;
 }>;
 
@@ -132,15 +141,19 @@ export async function startNetwork(
   ]);
   const vendor = ['--dangerously-allow-simulated-vendor', layout.trustAnchors];
   const url = (part: Part) => String(part.ready.url);
-  const router = await startPart(
-    'router',
-    [
-      ...['router', '--port', '0', '--data', layout.part('router'), '--chain', url(chain), '--log', url(log)],
-      ...['--log-token-file', token, '--policy', policy, '--collateral', layout.collateral, ...vendor],
-      ...more,
-    ],
-    layout.logFile('router'),
-  );
+  const startRouter = (port: string) =>
+    startPart(
+      'router',
+      [
+        ...['router', '--port', port, '--data', layout.part('router'), '--chain', url(chain), '--log', url(log)],
+        ...['--log-token-file', token, '--policy', policy, '--collateral', layout.collateral, ...vendor],
+        ...more,
+      ],
+      layout.logFile('router'),
+    );
+  const router = await startRouter('0');
+  const routers = [router];
+  const evidence = join(folder, 'evidence.bin');
   const taps = {
     client: await startWiretap(Number(router.ready.port)),
     worker: await startWiretap(Number(router.ready.port)),
@@ -148,7 +161,7 @@ export async function startNetwork(
   const worker = await startPart(
     'worker',
     [
-      ...['worker', 'run', '--name', 'alder', '--router', `127.0.0.1:${taps.worker.port}`],
+      ...['worker', 'run', '--name', 'alder', '--router', `127.0.0.1:${taps.worker.port}`, '--keep-evidence', evidence],
       ...['--simulated-machine', layout.machine('alder'), '--simulated-devices', layout.devices('alder')],
     ],
     layout.logFile('worker'),
@@ -174,9 +187,16 @@ export async function startNetwork(
       clients.push(client);
       return client;
     },
+    routers,
+    restartRouter: async () => {
+      const again = await startRouter(String(router.ready.port));
+      routers.push(again);
+      return again;
+    },
+    evidence,
     stop: async () => {
       for (const client of clients) await client.close();
-      for (const part of [worker, router, log, chain]) await part.stop();
+      for (const part of [worker, ...routers, log, chain]) await part.stop();
       taps.client.close();
       taps.worker.close();
     },

@@ -63,6 +63,14 @@ export class DeviceRegistry {
     return { outcome: 'twin', holders, until: latest };
   }
 
+  /** Whether a worker may claim these devices and take none of them from anybody. */
+  isFree(worker: string, devices: readonly Pick<AttestedDevice, 'serial'>[], now: UnixMs): boolean {
+    return devices.every(({ serial }) => {
+      const claim = this.#claims.get(serial);
+      return claim === undefined || claim.until <= now || claim.worker === worker;
+    });
+  }
+
   /** A worker that is gone holds nothing; a quarantine stands. */
   release(worker: string): void {
     for (const [serial, claim] of this.#claims) if (claim.worker === worker) this.#claims.delete(serial);

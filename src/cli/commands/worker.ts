@@ -55,6 +55,7 @@ async function run(options: Options): Promise<void> {
         console.error(
           `refused: ${event.message} (${event.code}) ${event.failedChecks.join(', ')}\n  chrysalis worker why ${event.workerId} --router ${options.router}`,
         );
+      else if (event.event === 'attesting') console.error(`attesting anew: ${event.because}`);
       else if (event.event === 'disconnected')
         console.error(`disconnected (${event.code}); again in ${event.retryInMs} ms`);
       else console.log(`draining: ${event.reason}`);

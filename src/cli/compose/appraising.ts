@@ -11,7 +11,7 @@ import {
   trustUnder,
 } from '../../attestation/index.ts';
 import { type Bytes, canonicalJson, type Json, toHex, utf8 } from '../../core/index.ts';
-import type { AppraiseEvidence, AppraiseUnderOwner, BeaconSource, JudgedEvidence } from '../../router/index.ts';
+import type { AppraiseEvidence, AppraiseUnderOwner, JudgedEvidence, KnownBeacon } from '../../router/index.ts';
 import type { Collateral } from './collateral.ts';
 import type { Judged, JudgeTask } from './judging.ts';
 
@@ -24,7 +24,7 @@ type Nonce = Parameters<AppraiseEvidence>[1];
 export type Appraiser = (
   evidence: Evidence,
   nonce: Nonce,
-  beacons: readonly BeaconSource[],
+  beacons: readonly KnownBeacon[],
   under: Readonly<{ trust: Trust; digest: Bytes }>,
 ) => Promise<JudgedEvidence>;
 

@@ -109,6 +109,11 @@ function trustMeter(registry: Registry) {
     'outcome',
     'reason',
   ]);
+  const cameBack = counter(
+    'attestation_resumptions_total',
+    'Workers that came back with a ticket, by what came of it: resumed, or why they had to prove themselves anew',
+    ['outcome'],
+  );
   const opened = counter('session_open_total', 'First requests of sessions, by key encapsulation and AIS/1 mode', [
     'suite',
     'mode',
@@ -126,6 +131,7 @@ function trustMeter(registry: Registry) {
       judged.observe({ outcome }, seconds);
       for (const reason of because) refused.inc({ outcome, reason });
     },
+    cameBack: (outcome) => cameBack.inc({ outcome }),
     sessionOpened: (suite, mode) => opened.inc({ suite, mode: String(mode) }),
     epochAge: (seconds) => epochAge.observe(seconds),
     receiptRefused: (check) => receipts.inc({ check }),

@@ -6,9 +6,9 @@ import { currencyOf, DEVELOPMENT_NETWORK } from '../../chain/index.ts';
 import { type Bytes, CodedError, type Tracer } from '../../core/index.ts';
 import { createLogClient } from '../../log/writer/index.ts';
 import {
-  type BeaconSource,
   createRouter,
   type KeyRelease,
+  type KnownBeacon,
   type LogPort,
   type Meter,
   type PolicyDesk,
@@ -116,6 +116,7 @@ export async function openRouter(
     feeBps: settlement.feeBps,
     voucherKey: ed25519Key(secretOf(options.data, 'voucher')),
     sessionSecret: secretOf(options.data, 'sessions'),
+    ticketSecret: secretOf(options.data, 'tickets'),
     source: options.name,
     now: Date.now,
     monotonic: () => performance.now(),
@@ -157,12 +158,12 @@ function releaseOf(options: RouterOptions, parts: ReleaseParts): KeyRelease | nu
 }
 
 /** A worker of several routers may know a newer block than this one named: what the chain has of it counts as well. */
-async function namedBlocks(bundle: Bytes, source: BeaconSource, chain: OpenedChain): Promise<readonly BeaconSource[]> {
+async function namedBlocks(bundle: Bytes, source: KnownBeacon, chain: OpenedChain): Promise<readonly KnownBeacon[]> {
   const { seqno } = parseEvidenceBundle(bundle).beacon;
   if (seqno === source.beacon.seqno) return [source];
   const block = await chain.endpoint.blockWithTime(seqno).catch(() => null);
   if (block === null) return [source];
-  return [source, { ...source, beacon: { ...source.beacon, seqno, blockRootHash: block.rootHash }, madeAt: block.at }];
+  return [source, { beacon: { ...source.beacon, seqno, blockRootHash: block.rootHash }, madeAt: block.at }];
 }
 
 /** One replica at a time sends from the wallet that they share: two messages with one number would be one. */

@@ -11,6 +11,8 @@ export type WorkerLine = Readonly<{
   /** `TDX`, `SEV-SNP`; empty before it was admitted. */
   tee: string;
   simulated: boolean;
+  /** It came back and was let in again on the evidence that it was in with before. */
+  resumed: boolean;
   model: string;
   /** Null without a lease. */
   leaseLeftMs: number | null;
@@ -34,6 +36,7 @@ export function workerLines(report: StatusReport, rates: ReadonlyMap<string, num
     state: worker.state,
     tee: TEE_NAME[worker.tee] ?? worker.tee,
     simulated: worker.simulated,
+    resumed: worker.resumed,
     model: worker.modelName,
     leaseLeftMs: worker.leaseExpiresAt === 0 ? null : Math.max(0, worker.leaseExpiresAt - report.now),
     running: worker.running,

@@ -51,7 +51,7 @@ const COLUMNS: readonly Column[] = [
     most: 11,
     least: 11,
     giveWay: 1,
-    text: ({ state }) => state,
+    text: ({ state, resumed }) => (state === 'admitted' && resumed ? 'resumed' : state),
     colour: ({ state }) => STATE_COLOUR[state] ?? null,
   },
   {

@@ -51,6 +51,8 @@ const STATE_TODO: Readonly<Record<string, string>> = {
   gone: 'Start the worker: it was admitted here and is not connected any more.',
 };
 
+const RESUMED = 'it came back and was let in again on the evidence that it was in with before, until the lease of then';
+
 /** `chrysalis worker why`: by the router's word about a worker, or from recorded evidence. Exit code 0 admitted, 1 not, 3 unknown. */
 export async function why(worker: string | undefined, options: WhyOptions): Promise<void> {
   const asked = [worker, options.key, options.evidence].filter((one) => one !== undefined);
@@ -80,7 +82,7 @@ function idOf(worker: string | undefined, key: string | undefined): Uint8Array {
 }
 
 async function fromRouter(id: Uint8Array, { router, routerCa }: WhyOptions): Promise<Explanation> {
-  const { state, refused } = await askStanding(
+  const { state, resumed, refused } = await askStanding(
     router,
     id,
     Date.now(),
@@ -94,7 +96,7 @@ async function fromRouter(id: Uint8Array, { router, routerCa }: WhyOptions): Pro
   return {
     workerId: toHex(id),
     state,
-    message: refused?.message ?? '',
+    message: refused?.message ?? (resumed ? RESUMED : ''),
     policy: refused === null ? null : { number: refused.policyNumber, digest: toHex(refused.policyDigest) },
     at: refused?.at ?? null,
     retryAfterMs: refused?.retryAfterMs ?? 0,

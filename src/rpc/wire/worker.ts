@@ -24,6 +24,7 @@ import type { Open as _chrysalis_v1_Open, Open__Output as _chrysalis_v1_Open__Ou
 import type { OpenCheck as _chrysalis_v1_OpenCheck, OpenCheck__Output as _chrysalis_v1_OpenCheck__Output } from './chrysalis/v1/OpenCheck.ts';
 import type { Refusal as _chrysalis_v1_Refusal, Refusal__Output as _chrysalis_v1_Refusal__Output } from './chrysalis/v1/Refusal.ts';
 import type { RenewalRequest as _chrysalis_v1_RenewalRequest, RenewalRequest__Output as _chrysalis_v1_RenewalRequest__Output } from './chrysalis/v1/RenewalRequest.ts';
+import type { Resume as _chrysalis_v1_Resume, Resume__Output as _chrysalis_v1_Resume__Output } from './chrysalis/v1/Resume.ts';
 import type { RouterMessage as _chrysalis_v1_RouterMessage, RouterMessage__Output as _chrysalis_v1_RouterMessage__Output } from './chrysalis/v1/RouterMessage.ts';
 import type { ServeFromRouter as _chrysalis_v1_ServeFromRouter, ServeFromRouter__Output as _chrysalis_v1_ServeFromRouter__Output } from './chrysalis/v1/ServeFromRouter.ts';
 import type { ServeFromWorker as _chrysalis_v1_ServeFromWorker, ServeFromWorker__Output as _chrysalis_v1_ServeFromWorker__Output } from './chrysalis/v1/ServeFromWorker.ts';
@@ -66,6 +67,7 @@ export interface ProtoGrpcType {
       OpenCheck: MessageTypeDefinition<_chrysalis_v1_OpenCheck, _chrysalis_v1_OpenCheck__Output>
       Refusal: MessageTypeDefinition<_chrysalis_v1_Refusal, _chrysalis_v1_Refusal__Output>
       RenewalRequest: MessageTypeDefinition<_chrysalis_v1_RenewalRequest, _chrysalis_v1_RenewalRequest__Output>
+      Resume: MessageTypeDefinition<_chrysalis_v1_Resume, _chrysalis_v1_Resume__Output>
       RouterMessage: MessageTypeDefinition<_chrysalis_v1_RouterMessage, _chrysalis_v1_RouterMessage__Output>
       ServeFromRouter: MessageTypeDefinition<_chrysalis_v1_ServeFromRouter, _chrysalis_v1_ServeFromRouter__Output>
       ServeFromWorker: MessageTypeDefinition<_chrysalis_v1_ServeFromWorker, _chrysalis_v1_ServeFromWorker__Output>

@@ -60,8 +60,8 @@ type Parts = Readonly<{
   knows: RouterKnowledge;
 }>;
 
-/** The real router over a ledger in the folder. */
-export function routerOf({ folder, options, hosts, log, chain, knows }: Parts) {
+/** The real router over a ledger in the folder. @param own what this one has for itself */
+export function routerOf({ folder, options, hosts, log, chain, knows }: Parts, own: Partial<RouterDeps> = {}) {
   const { block, beacon, port } = log;
   const ledger = openSqliteLedger(join(folder, 'ledger.sqlite'));
   const dispatchKey = ed25519Key(randomness(32));
@@ -107,6 +107,7 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts) {
     feeBps: 0,
     voucherKey: dispatchKey,
     sessionSecret: new Uint8Array(32).fill(77),
+    ticketSecret: new Uint8Array(32).fill(78),
     source: 'router-test',
     now: Date.now,
     monotonic: () => performance.now(),
@@ -115,6 +116,7 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts) {
     ...(options.meter === undefined ? {} : { meter: options.meter }),
     ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     randomness,
+    ...own,
   });
   return { router, ledger, dispatchKey };
 }

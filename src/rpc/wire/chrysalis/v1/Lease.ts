@@ -8,6 +8,7 @@ export interface Lease {
   'logIndex'?: (number | string | Long);
   'dispatchKey'?: (Buffer | Uint8Array | string);
   'priceSheet'?: (Buffer | Uint8Array | string);
+  'ticket'?: (Buffer | Uint8Array | string);
 }
 
 export interface Lease__Output {
@@ -16,4 +17,5 @@ export interface Lease__Output {
   'logIndex': (string);
   'dispatchKey': (Buffer);
   'priceSheet': (Buffer);
+  'ticket': (Buffer);
 }

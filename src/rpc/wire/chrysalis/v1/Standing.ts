@@ -9,6 +9,7 @@ export interface Standing {
   'leaseExpiresAt'?: (number | string | Long);
   'logIndex'?: (number | string | Long);
   'earned'?: (string);
+  'resumed'?: (boolean);
 }
 
 export interface Standing__Output {
@@ -17,4 +18,5 @@ export interface Standing__Output {
   'leaseExpiresAt': (string);
   'logIndex': (string);
   'earned': (string);
+  'resumed': (boolean);
 }

@@ -21,6 +21,7 @@ export interface WorkerLoad {
   'tokensOut'?: (number | string | Long);
   'firstFrameP50Ms'?: (number | string);
   'firstFrameP99Ms'?: (number | string);
+  'resumed'?: (boolean);
 }
 
 export interface WorkerLoad__Output {
@@ -42,4 +43,5 @@ export interface WorkerLoad__Output {
   'tokensOut': (string);
   'firstFrameP50Ms': (number);
   'firstFrameP99Ms': (number);
+  'resumed': (boolean);
 }

@@ -13,6 +13,7 @@ export interface WorkerState {
   'running'?: (number);
   'appraisal'?: (string);
   'simulated'?: (boolean);
+  'resumed'?: (boolean);
 }
 
 export interface WorkerState__Output {
@@ -26,4 +27,5 @@ export interface WorkerState__Output {
   'running': (number);
   'appraisal': (string);
   'simulated': (boolean);
+  'resumed': (boolean);
 }
