@@ -233,6 +233,10 @@ export function printError(
   const why = typeof error.facts.why === 'string' ? error.facts.why : '';
   const lines = [`${sink.paint.bad('✗')} ${printable(error.message)}`];
   if (why !== '') lines.push(labelled('why', printable(why), sink.width, 2, 12));
+  // Of an answer that failed: for what had come of it.
+  if (typeof error.facts.paid === 'string') {
+    lines.push(labelled('paid', `${ton(BigInt(error.facts.paid))} TON (${error.facts.receipts})`, sink.width, 2, 12));
+  }
   lines.push(labelled('what to do', printable(todoOf(error)), sink.width, 2, 12));
   lines.push(labelled('code', error.code, sink.width, 2, 12));
   sink.err(`${lines.join('\n')}\n`);

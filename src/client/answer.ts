@@ -1,4 +1,4 @@
-import { type Bytes, CodedError, concat, type ErrorCode, KIND_OF_CODE, toHex } from '../core/index.ts';
+import { type Bytes, CodedError, concat, type ErrorCode, KIND_OF_CODE, takesItsPlace, toHex } from '../core/index.ts';
 import {
   type ChatDelta,
   openResponse,
@@ -23,7 +23,7 @@ import { failedNames, namedChecks } from './named-checks.ts';
 export type AnswerTerms = Readonly<{
   sent: SentRequest;
   price: PriceSheet;
-  /** Bound of the tokens of a checkpoint. */
+  /** Bound of the tokens of a checkpoint, beside what arrived: a byte of the answer is a token at most. */
   atMost: TokenCounts;
   /** Every worker that the request was wrapped to, hex: all of them could read it. */
   readers: readonly string[];
@@ -33,8 +33,8 @@ export type AnswerPart =
   /** The place of the candidate that answers. */
   | Readonly<{ kind: 'begun'; candidate: number }>
   | Readonly<{ kind: 'data'; message: Bytes }>
-  /** Verified, and payable where the answer is cut after it. */
-  | Readonly<{ kind: 'checkpoint'; receipt: AnswerReceipt }>
+  /** Verified: a checkpoint or the final receipt, payable whatever comes after it. */
+  | Readonly<{ kind: 'payable'; receipt: AnswerReceipt }>
   | Readonly<{ kind: 'done'; usage: Usage; receipt: AnswerReceipt }>;
 
 /**
@@ -47,9 +47,10 @@ export async function* verifiedAnswer(
 ): AsyncGenerator<AnswerPart> {
   const refused = (why: string, check: string) => new CodedError('RESPONSE_REFUSED', why, { check });
   let reader: ResponseReader | null = null;
-  let last: AnswerReceipt | null = null;
+  let payable: AnswerReceipt | null = null;
   let failure: CodedError | null = null;
-  for await (const part of parts) {
+  const isComplete = () => payable?.kind === 'final' && reader?.usage != null;
+  for await (const part of untilComplete(parts, isComplete)) {
     if (part.kind === 'preface') {
       if (reader !== null) throw refused('two prefaces', 'preface');
       reader = openResponse(terms.sent, part.preface);
@@ -64,21 +65,36 @@ export async function* verifiedAnswer(
       continue;
     }
     const { receipt, signed, checks } = await verified(part.receipt, reader, terms);
-    const kept = answerReceipt(signed, receipt, terms, checks);
-    if (receipt.kind === 'checkpoint') yield { kind: 'checkpoint', receipt: kept };
-    else last = kept;
+    if (receipt.kind === 'error') continue;
+    if (!takesItsPlace(receipt, payable)) {
+      throw new CodedError('RECEIPT_REFUSED', 'a receipt takes back what an earlier one counted', {
+        check: 'notTakenBack',
+      });
+    }
+    payable = answerReceipt(signed, receipt, terms, checks);
+    yield { kind: 'payable', receipt: payable };
   }
   if (reader === null) throw new CodedError('STREAM_TRUNCATED', 'no answer came', { frames: 0 });
   reader.end();
   if (failure !== null) throw failure;
-  if (last === null || reader.usage === null) {
+  if (payable?.kind !== 'final' || reader.usage === null) {
     throw new CodedError('RECEIPT_REFUSED', 'the answer came without its receipt', { check: 'receiptPresent' });
   }
-  yield { kind: 'done', usage: reader.usage, receipt: last };
+  yield { kind: 'done', usage: reader.usage, receipt: payable };
+}
+
+/** Who carries an answer may break off once it is whole and its receipt is there: that takes nothing from it. */
+async function* untilComplete<Part>(parts: AsyncIterable<Part>, isComplete: () => boolean): AsyncGenerator<Part> {
+  try {
+    yield* parts;
+  } catch (error) {
+    if (!isComplete()) throw error;
+  }
 }
 
 async function verified(signed: SignedReceipt, reader: ResponseReader, terms: AnswerTerms) {
-  const verdict = await verifyReceiptAsClient(signed, reader, terms.atMost);
+  const tokensOut = Math.min(terms.atMost.tokensOut, reader.dataBytes);
+  const verdict = await verifyReceiptAsClient(signed, reader, { ...terms.atMost, tokensOut });
   const checks = namedChecks(verdict.checks);
   const failed = failedNames(checks);
   if (failed.length > 0) {

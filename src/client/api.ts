@@ -176,9 +176,10 @@ export type Client = Readonly<{
    * a voucher was accepted. Ends or throws by the deadline, never later. A worker that is gone before it answered is
    * replaced; one that is gone while it answers is paid up to its last checkpoint, and another goes on from the text
    * that came (`verifying`, `readers` and `worker` come again). Whoever leaves the loop early ends the answer.
+   * @throws PaidFailure, beside CodedError, where something of the answer had become payable: that is kept and paid.
    */
   chat(request: ChatRequest, options?: AskOptions): AsyncIterable<ChatEvent>;
-  /** @throws CodedError REQUEST_UNSUPPORTED where the model gives no embeddings */
+  /** @throws CodedError REQUEST_UNSUPPORTED where the model gives no embeddings; PaidFailure as {@link Client.chat} */
   embed(request: EmbedRequest, options?: AskOptions): Promise<Embedded>;
   /** Workers that are verified now, also those that were not chosen; the one chosen last at the end. */
   verified(): readonly VerifiedWorker[];

@@ -10,6 +10,7 @@ import { createPayments } from './payments.ts';
 import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
 import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
 import { createSessions, type SessionDeps } from './sessions.ts';
+import { Tab } from './tab.ts';
 import type { CallOptions, RouterTerms } from './transport.ts';
 import { GO_ON, TRY_ANEW } from './try-anew.ts';
 
@@ -43,9 +44,9 @@ type Progress = {
   pieces: number;
   /** Something came that another worker cannot go on from. */
   bound: boolean;
-  /** The last of an answer under way: payable where that is cut. */
-  checkpoint: AnswerReceipt | null;
-  readonly earlier: AnswerReceipt[];
+  /** The caller has the whole answer, and its receipt. */
+  done: boolean;
+  readonly tab: Tab;
   readonly avoid: Set<string>;
 };
 
@@ -60,7 +61,7 @@ export function createClient(deps: ClientDeps): Client {
   const receipts = openReceipts(deps.receipts ?? NO_RECEIPT_STORE);
   const cache = deps.prefixCache === undefined ? null : createPrefixCache(deps.prefixCache, now, randomness);
   /** Answers that nobody reads any more, and that are still to be paid. */
-  const ending = new Set<Promise<void>>();
+  const ending = new Set<Promise<unknown>>();
   let terms: Promise<(model: Bytes) => PriceSheet> | null = null;
 
   const live = createLiveSessions(async (ask, avoid, call): Promise<LiveSession> => {
@@ -135,6 +136,20 @@ export function createClient(deps: ClientDeps): Client {
   const pay = async (receipt: AnswerReceipt): Promise<PaymentState | null> =>
     payments === null ? null : paid(payments, receipt, { deadline: now() + PAYMENT_MS });
 
+  /** Goes on when its caller has gone, until {@link Client.close} at the latest. */
+  const behind = (work: Promise<unknown>): void => {
+    // A failure has nobody to be told to: whoever asked has been answered.
+    const rest: Promise<unknown> = work.catch(() => undefined).finally(() => ending.delete(rest));
+    ending.add(rest);
+  };
+
+  /** A request has failed for good: what came of its answers is paid, and that keeps nobody waiting. */
+  const failed = async (thrown: unknown, tab: Tab): Promise<unknown> => {
+    const cut = await tab.close();
+    if (cut !== null) behind(pay(cut));
+    return tab.failure(thrown);
+  };
+
   async function* once(
     request: ChatRequest,
     ask: SessionAsk,
@@ -152,18 +167,17 @@ export function createClient(deps: ClientDeps): Client {
       const under = { ...terms, held, price, ...(tags === undefined ? {} : { tags }) };
       for await (const event of chatExchange(deps, under, message, most, call)) {
         if (event.kind === 'worker') progress.avoid.add(event.worker.workerId);
-        if (event.kind === 'checkpoint') progress.checkpoint = event.receipt;
+        if (event.kind === 'payable') progress.tab.add(event.receipt);
         else if (event.kind === 'ended') {
           const { usage, receipt } = event;
-          progress.checkpoint = null; // the last receipt pays for all of it
-          await receipts.add(receipt);
+          const earlier = progress.tab.receipts;
+          await progress.tab.close();
           if (usage.finish === 'cancelled' && call.stop?.aborted !== true && now() < terms.deadline) {
-            progress.earlier.push(receipt);
             await pay(receipt);
             throw new CodedError('WORKER_GONE', 'the worker ended its answer early');
           }
-          const tokensOut = usage.counts.tokensOut + (progress.earlier.length > 0 ? progress.pieces : 0);
-          const earlier = progress.earlier;
+          const tokensOut = usage.counts.tokensOut + (earlier.length > 0 ? progress.pieces : 0);
+          progress.done = true;
           yield { kind: 'done', finish: usage.finish, usage: { ...usage.counts, tokensOut }, receipt, earlier };
           const payment = await pay(receipt);
           if (payment !== null) yield { kind: 'paid', payment };
@@ -177,20 +191,6 @@ export function createClient(deps: ClientDeps): Client {
       }
     });
   }
-
-  /** @returns false where this error is for the caller */
-  const mayGoOn = async (error: unknown, progress: Progress, isOver: boolean): Promise<boolean> => {
-    if (!(error instanceof CodedError) || isOver) return false;
-    const begun = progress.received !== '' || progress.bound;
-    if (progress.bound || !(begun ? GO_ON : TRY_ANEW).has(error.code)) return false;
-    if (progress.checkpoint !== null) {
-      progress.earlier.push(progress.checkpoint);
-      await receipts.add(progress.checkpoint);
-      await pay(progress.checkpoint);
-      progress.checkpoint = null;
-    }
-    return true;
-  };
 
   async function* tries(
     request: ChatRequest,
@@ -206,8 +206,8 @@ export function createClient(deps: ClientDeps): Client {
       received: '',
       pieces: 0,
       bound: false,
-      checkpoint: null,
-      earlier: [],
+      done: false,
+      tab: new Tab(receipts.add),
       avoid: new Set(),
     };
     for (let attempt = 1; ; attempt++) {
@@ -219,8 +219,11 @@ export function createClient(deps: ClientDeps): Client {
         }
         return;
       } catch (error) {
+        if (progress.done) throw error;
         const isOver = attempt >= TRIES_MAX || now() >= deadline || options.signal?.aborted === true;
-        if (!(await mayGoOn(error, progress, isOver))) throw error;
+        if (isOver || !mayGoOn(error, progress)) throw await failed(error, progress.tab);
+        const cut = await progress.tab.close();
+        if (cut !== null) await pay(cut);
         if ((error as CodedError).code === 'NO_WORKER') {
           // What the router said it has may have been long ago.
           offered.forget();
@@ -270,8 +273,7 @@ export function createClient(deps: ClientDeps): Client {
       if (!ended) {
         // The reader left: the answer is ended, and what was made of it is paid.
         stop.abort();
-        const rest = drained(events).finally(() => ending.delete(rest));
-        ending.add(rest);
+        behind(drained(events));
       }
     }
   }
@@ -282,20 +284,27 @@ export function createClient(deps: ClientDeps): Client {
     chat,
     async embed(request, options = {}) {
       const { call, unary, over } = stopping(options);
+      const tab = new Tab(receipts.add);
       try {
         const ask = await sessionAsk(request.model, options, unary);
         const price = await priceOf(ask.model, unary);
         const padding = options.padding ?? 'bucket';
         const base = { price, deadline: call.deadline, padding, idempotency: randomness(16) };
-        const events = underSession(ask, new Set(), unary, async function* (held) {
-          yield await embedExchange(deps, { ...base, held }, request, call);
-        });
-        for await (const { usage, ...embedded } of events) {
-          await receipts.add(embedded.receipt);
-          await pay(embedded.receipt);
-          return { ...embedded, usage: usage.counts };
+        const events = underSession(ask, new Set(), unary, (held) =>
+          embedExchange(deps, { ...base, held }, request, call),
+        );
+        for await (const event of events) {
+          if (event.kind === 'payable') {
+            tab.add(event.receipt);
+            continue;
+          }
+          await tab.close();
+          await pay(event.embedded.receipt);
+          return event.embedded;
         }
         throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
+      } catch (error) {
+        throw await failed(error, tab);
       } finally {
         over();
       }
@@ -327,7 +336,7 @@ export function createClient(deps: ClientDeps): Client {
       return payments.state(call);
     },
     async close() {
-      await Promise.allSettled(ending);
+      while (ending.size > 0) await Promise.allSettled(ending);
       live.dropAll();
       transport.close();
     },
@@ -355,12 +364,14 @@ async function checkedPrices(terms: RouterTerms): Promise<(model: Bytes) => Pric
   return (model) => byModel.get(toHex(model)) ?? (byModel.get(toHex(NO_MODEL)) as PriceSheet);
 }
 
+/** Whether another worker, or another session, may do what failed. */
+function mayGoOn(error: unknown, { received, bound }: Progress): boolean {
+  if (!(error instanceof CodedError) || bound) return false;
+  return (received === '' ? TRY_ANEW : GO_ON).has(error.code);
+}
+
 async function drained(events: AsyncGenerator<ChatEvent>): Promise<void> {
-  try {
-    while ((await events.next()).done !== true);
-  } catch {
-    // Whoever asked has left: there is nobody to tell.
-  }
+  while ((await events.next()).done !== true);
 }
 
 /**

@@ -13,7 +13,7 @@ import {
   type Usage,
 } from '../session/index.ts';
 import { type AnswerPart, createDeltas, verifiedAnswer } from './answer.ts';
-import type { AnswerReceipt, ChatEvent, ChatRequest, EmbedRequest, VerifiedWorker } from './api.ts';
+import type { AnswerReceipt, ChatEvent, ChatRequest, Embedded, EmbedRequest, VerifiedWorker } from './api.ts';
 import type { LiveSession } from './live-sessions.ts';
 import type { CallOptions, RouterTransport } from './transport.ts';
 
@@ -42,8 +42,10 @@ export type ExchangeTerms = Readonly<{
 /** What an exchange tells whoever runs it, beside the events that the caller sees. */
 export type ExchangeEvent =
   | Extract<ChatEvent, { kind: 'worker' | 'text' | 'toolCalls' }>
-  | Readonly<{ kind: 'checkpoint'; receipt: AnswerReceipt }>
+  | Extract<AnswerPart, { kind: 'payable' }>
   | Readonly<{ kind: 'ended'; usage: Usage; receipt: AnswerReceipt }>;
+
+export type EmbedEvent = Extract<AnswerPart, { kind: 'payable' }> | Readonly<{ kind: 'embedded'; embedded: Embedded }>;
 
 /** Tokens that this session's workers give at most, or that were asked for. */
 export function outputTokens(held: LiveSession, asked: number | undefined): number {
@@ -121,7 +123,7 @@ export async function* chatExchange(
   const deltas = createDeltas(terms.padding);
   for await (const part of exchange(deps, terms, message, outputTokensMax, call)) {
     if (part.kind === 'begun') yield { kind: 'worker', worker: workerAt(terms.held, part.candidate) };
-    else if (part.kind === 'checkpoint') yield part;
+    else if (part.kind === 'payable') yield part;
     else if (part.kind === 'done') yield { kind: 'ended', usage: part.usage, receipt: part.receipt };
     else {
       for (const { text, logprobs, toolCalls } of deltas(part.message)) {
@@ -136,12 +138,13 @@ function workerAt(held: LiveSession, candidate: number): VerifiedWorker {
   return held.workers[candidate] as VerifiedWorker;
 }
 
-export async function embedExchange(
+/** Ends with the vectors, or throws: also after the final receipt, which is payable all the same. */
+export async function* embedExchange(
   deps: ExchangeDeps,
   terms: ExchangeTerms,
   request: EmbedRequest,
   call: CallOptions,
-): Promise<Readonly<{ vectors: number[][]; usage: Usage; worker: VerifiedWorker; receipt: AnswerReceipt }>> {
+): AsyncGenerator<EmbedEvent> {
   const { texts, dimensions } = request;
   const message = encodeEmbedPayload({ texts, ...(dimensions === undefined ? {} : { dimensions }) });
   const pieces: Bytes[] = [];
@@ -149,15 +152,15 @@ export async function embedExchange(
   let worker = workerAt(terms.held, 0);
   for await (const part of exchange(deps, terms, message, 1, call)) {
     if (part.kind === 'begun') worker = workerAt(terms.held, part.candidate);
+    else if (part.kind === 'payable') yield part;
     else if (part.kind === 'data') {
       bytes += part.message.length;
       if (bytes > VECTORS_BYTES_MAX)
         throw new CodedError('RESPONSE_REFUSED', 'too long an answer', { check: 'length' });
       pieces.push(part.message);
-    } else if (part.kind === 'done') {
+    } else {
       const vectors = parseVectors(concat(...pieces), texts.length);
-      return { vectors, usage: part.usage, worker, receipt: part.receipt };
+      yield { kind: 'embedded', embedded: { vectors, usage: part.usage.counts, worker, receipt: part.receipt } };
     }
   }
-  throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
 }

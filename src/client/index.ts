@@ -12,5 +12,6 @@ export {
 export type { PrefixCacheOptions } from './prefix-cache.ts';
 export { encodeAnswerReceipt, parseAnswerReceipt, RECEIPTS_MAX, type ReceiptStore } from './receipts.ts';
 export { severalRouters } from './several-routers.ts';
+export { PaidFailure } from './tab.ts';
 export { tracedClient } from './traced-client.ts';
 export type { CallOptions, RouterTransport } from './transport.ts';

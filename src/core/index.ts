@@ -1,6 +1,7 @@
 export * from './ais/beacon.ts';
 export * from './ais/keyset.ts';
 export * from './ais/nonce.ts';
+export * from './ais/payable.ts';
 export * from './ais/receipts-root.ts';
 export * from './bounded-body.ts';
 export * from './bytes.ts';

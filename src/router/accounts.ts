@@ -231,9 +231,9 @@ export function createAccounts(
     },
 
     /**
-     * The credit rule of contracts section 6. @param end of the request
-     * @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED; CHAIN_UNREACHABLE where the chain is away
-     *   and the credit window for that is used up
+     * The credit rule of contracts section 6, for each request id once. @param end of the request
+     * @throws CodedError CREDIT_EXHAUSTED, DELEGATION_REFUSED, CHANNEL_REFUSED, REQUEST_REPLAYED; CHAIN_UNREACHABLE where
+     *   the chain is away and the credit window for that is used up
      */
     async reserve(header: Header, end: UnixMs): Promise<Reservation> {
       const delegation = await ledger.delegation(header.paymentRef);
@@ -256,9 +256,12 @@ export function createAccounts(
       const credit = minOf(terms.creditMax, earned > NEW_CHANNEL_CREDIT ? earned : NEW_CHANNEL_CREDIT);
       const most = { channel: minOf(vouchered + credit, row.deposited), key: delegation.limit };
       const id = deps.randomness(16);
-      const { sessionKey, priceCap: amount } = header;
-      const reservation = { id, channel: row.channel, sessionKey, amount, until: end + RELEASE_GRACE_MS };
+      const { sessionKey, requestId, priceCap: amount } = header;
+      const reservation = { id, channel: row.channel, sessionKey, requestId, amount, until: end + RELEASE_GRACE_MS };
       const outcome = await ledger.reserve(reservation, most, now());
+      if (outcome === 'again') {
+        throw new CodedError('REQUEST_REPLAYED', 'this request id was served, or is being served: draw another one');
+      }
       if (outcome === 'key') {
         throw new CodedError('CREDIT_EXHAUSTED', 'the session key’s own limit is used up', { reason: 'limit' });
       }

@@ -1,3 +1,4 @@
+import { type AnswerReceipt, PaidFailure } from '../client/index.ts';
 import { asCodedError, type CodedError, type ErrorCode, KIND_OF_CODE } from '../core/index.ts';
 
 /**
@@ -36,16 +37,21 @@ const REQUEST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ANSWER_FAILED',
 ]);
 
-/** One failure of the SDK: `kind` says what to do, `code` is stable, `failedChecks` names what did not pass. */
+/**
+ * One failure of the SDK: `kind` says what to do, `code` is stable, `failedChecks` names what did not pass, and `receipts`
+ * are what was paid all the same, for what had come of an answer that failed.
+ */
 export class ChrysalisError extends Error {
   readonly kind: FailureKind;
   readonly code: ErrorCode;
   readonly failedChecks: readonly string[];
+  readonly receipts: readonly AnswerReceipt[];
   constructor(cause: CodedError) {
     super(cause.message, { cause });
     this.name = 'ChrysalisError';
     this.code = cause.code;
     this.failedChecks = failedChecks(cause);
+    this.receipts = cause instanceof PaidFailure ? cause.receipts : [];
     this.kind = kindOf(cause.code, this.failedChecks);
   }
 }

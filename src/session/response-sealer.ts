@@ -61,6 +61,7 @@ export class ResponseSealer {
   readonly #now: Clock;
   #pending: Bytes = new Uint8Array(0);
   #plaintext: Bytes = new Uint8Array(0);
+  #dataBytes = 0;
 
   constructor(terms: ResponseTerms, signer: ReceiptSigner, now: Clock) {
     this.preface = encodePreface(terms.preface);
@@ -79,6 +80,10 @@ export class ResponseSealer {
   }
   get ended(): boolean {
     return this.#chain.ended;
+  }
+  /** Of the data messages so far: a client takes no checkpoint over more output tokens than it has bytes. */
+  get dataBytes(): number {
+    return this.#dataBytes;
   }
 
   /**
@@ -154,7 +159,10 @@ export class ResponseSealer {
     const frame = this.#key.seal(this.frames, flags, plaintext);
     plaintext.fill(0);
     this.#chain.push(frame);
-    if (flags === FRAME_DATA) this.#commitment.update(message);
+    if (flags === FRAME_DATA) {
+      this.#commitment.update(message);
+      this.#dataBytes += message.length;
+    }
     return frame;
   }
 

@@ -67,9 +67,14 @@ export type ReservationRow = Readonly<{
   id: Bytes;
   channel: string;
   sessionKey: Bytes;
+  /** Of the request; 16 bytes, under one session key never twice. */
+  requestId: Bytes;
   amount: bigint;
   until: UnixMs;
 }>;
+
+/** `channel` and `key` name the bound that would be broken; `again`: the request id was served, or is being served. */
+export type ReserveOutcome = 'reserved' | 'channel' | 'key' | 'again';
 
 /**
  * Durable when a method's promise resolves. Several processes may write where the store is shared; each method happens
@@ -86,16 +91,12 @@ export type Ledger = Readonly<{
   delegation(paymentRef: Uint8Array): Promise<DelegationRow | null>;
   delegationOfKey(sessionKey: Uint8Array): Promise<DelegationRow | null>;
   /**
-   * Sets an amount aside, unless receipts and all that is set aside would then come to more than `most`.
-   * @returns the bound that it would break
+   * Sets an amount aside, unless receipts and all that is set aside would then come to more than `most`. One receipt of
+   * a request is payable: a request id that was served, or is being served, would be served for nothing.
    */
-  reserve(
-    row: ReservationRow,
-    most: Readonly<{ channel: bigint; key: bigint }>,
-    now: UnixMs,
-  ): Promise<'reserved' | 'channel' | 'key'>;
+  reserve(row: ReservationRow, most: Readonly<{ channel: bigint; key: bigint }>, now: UnixMs): Promise<ReserveOutcome>;
   release(reservation: Uint8Array): Promise<void>;
-  /** A later receipt of the same request takes the place of an earlier one; the same receipt twice is stored once. */
+  /** One receipt of a request is payable: see `takesItsPlace`. The same receipt twice is stored once. */
   putReceipt(row: ReceiptRow): Promise<void>;
   receipt(digest: Uint8Array): Promise<ReceiptRow | null>;
   /** Amounts of those receipts that are of this channel, by digest in hexadecimal. */

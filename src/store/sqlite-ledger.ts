@@ -1,7 +1,8 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { type Bytes, CodedError, equalBytes, fromHex, toHex } from '../core/index.ts';
+import { type Bytes, CodedError, equalBytes, takesItsPlace, toHex } from '../core/index.ts';
 import { Kept } from './kept.ts';
-import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, RootRow, VoucherRow } from './ledger.ts';
+import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, VoucherRow } from './ledger.ts';
+import { amount, bytes, channelRow, delegationRow, receiptRow, rootRow, voucherRow } from './ledger-rows.ts';
 import { Reservations } from './reservations.ts';
 
 type Row = Record<string, unknown>;
@@ -64,50 +65,6 @@ WHERE b.log_index IS NOT NULL AND b.log_index NOT IN (SELECT log_index FROM sett
   WHERE r.batch = b.id AND r.superseded = 0 AND r.amount <> '0'
     AND (v.place IS NULL OR c.leaves IS NULL OR v.place >= c.leaves))
 ORDER BY b.log_index LIMIT ?`;
-
-const bytes = (value: unknown): Bytes => Uint8Array.from(value as Uint8Array);
-
-const channelRow = (row: Row): ChannelRow => ({
-  channel: row.channel as string,
-  terms: row.terms as string,
-  clientKey: bytes(row.client_key),
-  state: row.state as string,
-  deposited: BigInt(row.deposited as string),
-  claimed: BigInt(row.claimed as string),
-  viewedAt: row.viewed_at as number,
-});
-
-const delegationRow = (row: Row): DelegationRow => ({
-  paymentRef: bytes(row.payment_ref),
-  channel: row.channel as string,
-  sessionKey: bytes(row.session_key),
-  limit: BigInt(row.spend_limit as string),
-  notAfter: row.not_after as number,
-});
-
-const receiptRow = (row: Row): ReceiptRow => ({
-  digest: bytes(row.digest),
-  channel: row.channel as string,
-  sessionKey: bytes(row.session_key),
-  requestId: bytes(row.request_id),
-  kind: row.kind as number,
-  amount: BigInt(row.amount as string),
-  object: bytes(row.object),
-  signature: bytes(row.signature),
-  storedAt: row.stored_at as number,
-  payee: row.payee === null ? null : bytes(row.payee),
-});
-
-const rootRow = (row: Row): RootRow => ({
-  root: bytes(row.root),
-  sum: BigInt(row.sum as string),
-  epoch: row.epoch as number,
-  covers: row.covers as number,
-  leaves: (JSON.parse(row.leaves as string) as [string, string][]).map(([payee, cumulative]) => ({
-    payee: fromHex(payee, 'payee'),
-    cumulative: BigInt(cumulative),
-  })),
-});
 
 /**
  * The embedded store: SQLite with a write-ahead log and an fsync for each commit, so what was acknowledged survives
@@ -235,6 +192,9 @@ export function openSqliteLedger(file: string): Ledger {
       return row && delegationRow(row);
     },
     reserve: async (row, most, now) => {
+      const of = [row.sessionKey, row.requestId] as const;
+      if (get('SELECT 1 AS found FROM receipts WHERE session_key = ? AND request_id = ?', ...of) !== null)
+        return 'again';
       const receipted = { channel: totalOf(row.channel).amount, key: ofKey(row.sessionKey).amount };
       return reservations.reserve(row, receipted, most, now);
     },
@@ -244,18 +204,21 @@ export function openSqliteLedger(file: string): Ledger {
       const change = atomically(() => {
         if (get('SELECT 1 AS found FROM receipts WHERE digest = ?', row.digest) !== null) return null;
         const of = [row.sessionKey, row.requestId] as const;
-        const earlier = all(
-          'SELECT amount FROM receipts WHERE session_key = ? AND request_id = ? AND superseded = 0',
+        const payable = get(
+          'SELECT digest, amount FROM receipts WHERE session_key = ? AND request_id = ? AND superseded = 0',
           ...of,
         );
-        run('UPDATE receipts SET superseded = 1 WHERE session_key = ? AND request_id = ?', ...of);
+        const before = payable && { digest: bytes(payable.digest), amount: amount(payable.amount) };
+        const isPayable = takesItsPlace(row, before);
+        if (isPayable && before !== null) run('UPDATE receipts SET superseded = 1 WHERE digest = ?', before.digest);
         run(
-          'INSERT INTO receipts (digest, channel, session_key, request_id, kind, amount, object, signature, stored_at) VALUES (?,?,?,?,?,?,?,?,?)',
+          'INSERT INTO receipts (digest, channel, session_key, request_id, kind, amount, object, signature, stored_at, superseded) VALUES (?,?,?,?,?,?,?,?,?,?)',
           ...[row.digest, row.channel, row.sessionKey, row.requestId, row.kind, String(row.amount)],
-          ...[row.object, row.signature, row.storedAt],
+          ...[row.object, row.signature, row.storedAt, isPayable ? 0 : 1],
         );
         if (row.payee !== null) accept(row, row.payee);
-        return { amount: row.amount - total(earlier), count: 1 - earlier.length };
+        if (!isPayable) return null;
+        return { amount: row.amount - (before?.amount ?? 0n), count: before === null ? 1 : 0 };
       });
       if (change === null) return;
       for (const sum of sums) {
@@ -286,15 +249,7 @@ export function openSqliteLedger(file: string): Ledger {
     voucher: async (channel) =>
       vouchers.get(channel, () => {
         const row = get('SELECT * FROM vouchers WHERE channel = ?', channel);
-        return (
-          row && {
-            channel,
-            cumulative: BigInt(row.cumulative as string),
-            receipts: bytes(row.receipts),
-            signature: bytes(row.signature),
-            leaves: row.leaves as number,
-          }
-        );
+        return row && voucherRow(row);
       }),
     voucherLeaves: async (channel) =>
       all('SELECT digest FROM voucher_leaves WHERE channel = ? ORDER BY place', channel).map((row) =>

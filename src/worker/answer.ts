@@ -67,6 +67,8 @@ async function* generated(
 ): AsyncGenerator<ServePart> {
   const counts = { tokensIn: 0, tokensCached: 0, tokensOut: 0 };
   let checkpointed = 0;
+  /** What a checkpoint has counted is payable, and no later receipt may count less. */
+  let payable = 0;
   const sealed = respond.padding === 'tick' ? ticking : plain;
   for await (const step of sealed(respond, engine.generate(request, signal))) {
     if ('frame' in step) {
@@ -76,14 +78,16 @@ async function* generated(
     const { event } = step;
     if (event.kind === 'done') {
       const { tokensIn, tokensCached, tokensOut } = event;
-      yield* ended(respond, event.finish, { tokensIn, tokensCached, tokensOut });
+      yield* ended(respond, event.finish, { tokensIn, tokensCached, tokensOut: Math.max(tokensOut, payable) });
       return;
     }
     counts.tokensOut += event.kind === 'delta' ? event.tokens : 1;
     // In tick mode a receipt would tell when tokens came: there is the last one alone.
     if (respond.padding !== 'tick' && counts.tokensOut - checkpointed >= CHECKPOINT_TOKENS) {
       checkpointed = counts.tokensOut;
-      yield { kind: 'receipt', receipt: await respond.checkpoint(counts) };
+      // Tokens that are not in what was sent, such as a model's unspoken thoughts, wait for the final receipt.
+      payable = Math.min(counts.tokensOut, respond.dataBytes);
+      yield { kind: 'receipt', receipt: await respond.checkpoint({ ...counts, tokensOut: payable }) };
     }
   }
   throw new CodedError('INVARIANT_BROKEN', 'the engine ended without saying so');

@@ -52,7 +52,7 @@ test('no receipt is no bill, and a day that is none is wrong usage', () => {
 });
 
 test('usage sums them by day, worker and currency; an answer that failed is told apart', () => {
-  const failed = { ...receipt(5, '2026-11-01T10:00:00Z', 0n), kind: 'error' } as AnswerReceipt;
+  const failed = { ...receipt(5, '2026-11-01T10:00:00Z', 2n), kind: 'checkpoint' } as AnswerReceipt;
   const other = { ...receipt(6, '2026-11-01T11:00:00Z', 7n), workerId: 'cd'.repeat(32) } as AnswerReceipt;
   const rows = usageOf(
     [
@@ -75,7 +75,7 @@ test('usage sums them by day, worker and currency; an answer that failed is told
       currency,
     ]),
   ).toEqual([
-    ['2026-11-01', 'ab', 2, 1, '5', 'TON/-239'],
+    ['2026-11-01', 'ab', 2, 1, '7', 'TON/-239'],
     ['2026-11-01', 'ab', 1, 0, '3', 'TON/-3'],
     ['2026-11-01', 'cd', 1, 0, '7', 'TON/-239'],
     ['2026-11-30', 'ab', 1, 0, (2n ** 70n).toString(), 'TON/-239'],
@@ -83,6 +83,6 @@ test('usage sums them by day, worker and currency; an answer that failed is told
   expect(rows[0]).toMatchObject({ tokensIn: 3 * 128, tokensOut: 3 * 64 });
   const [header, first] = usageCsv(rows).split('\r\n');
   expect(header).toBe('day,worker,answers,errors,tokensIn,tokensCached,tokensOut,amount,currency');
-  expect(first).toBe(`2026-11-01,${'ab'.repeat(32)},2,1,384,0,192,5,TON/-239`);
+  expect(first).toBe(`2026-11-01,${'ab'.repeat(32)},2,1,384,0,192,7,TON/-239`);
   expect(usageOf([], day('2026-11-01'), day('2026-11-30'))).toEqual([]);
 });

@@ -7,8 +7,9 @@ import {
   keyDigest,
   parseKeyFile,
 } from '../../src/client/gateway/index.ts';
+import { PaidFailure } from '../../src/client/index.ts';
 import { CodedError } from '../../src/core/index.ts';
-import { type Script, scriptedClient } from './scripted-client.ts';
+import { receiptNumber, type Script, scriptedClient } from './scripted-client.ts';
 
 const messages = [{ role: 'user' as const, content: 'Write one sentence about the sea.' }];
 const chatPath = '/v1/chat/completions';
@@ -87,6 +88,46 @@ test('a key’s budget, rate and number at the same time hold', async () => {
   const held = await post(third, chatPath, { messages, stream: true }, withKey('sk-alice'));
   expect((await post(third, chatPath, { messages }, withKey('sk-alice'))).status).toBe(429);
   await held.body?.cancel();
+});
+
+test('an answer that fails costs its key what was paid of it, told whole, streamed, read by nobody, or embedded', async () => {
+  const failure = new PaidFailure(new CodedError('WORKER_GONE', 'gone'), [receiptNumber(1), receiptNumber(2)]);
+  const { keys, kept } = keyed({ concurrentMax: 1 });
+  const facts = { receipts: [{ id: receiptNumber(1).id, amount: '21000' }, { id: receiptNumber(2).id }] };
+  const script = { answer: ['The sea ', failure], embedded: failure };
+  const { app } = gateway(script, keys);
+  const ask = (path: string, body: object) => post(app, path, body, withKey('sk-alice'));
+  const whole = await ask(chatPath, { messages });
+  expect(whole.status).toBe(503);
+  expect(await whole.json()).toMatchObject({ error: { code: 'WORKER_GONE', chrysalis: facts } });
+  const lastEvent = async (response: Response) => {
+    const events = (await response.text()).trim().split('\n\n');
+    return JSON.parse(events.at(-1)!.replace(/^(event: \w+\n)?data: /, ''));
+  };
+  const streamed = await ask(chatPath, { messages, stream: true });
+  expect(await lastEvent(streamed)).toMatchObject({ error: { code: 'WORKER_GONE', chrysalis: facts } });
+  const responses = await ask('/v1/responses', { input: 'The sea', stream: true });
+  expect(await lastEvent(responses)).toMatchObject({ type: 'error', code: 'WORKER_GONE', chrysalis: facts });
+  const embedding = await ask('/v1/embeddings', { input: 'The sea', model: 'sea-stories' });
+  expect(await embedding.json()).toMatchObject({ error: { chrysalis: facts } });
+  expect(kept.get('alice')).toBe(4n * 42_000n);
+  await (await ask(chatPath, { messages, stream: true })).body?.cancel();
+  await expect.poll(() => kept.get('alice')).toBe(5n * 42_000n);
+  // What failed before anything was payable says nothing of receipts.
+  const free = gateway({ answer: [new CodedError('WORKER_GONE', 'gone')] }, keyed().keys);
+  expect((await (await post(free.app, chatPath, { messages }, withKey('sk-alice'))).json()).error).toEqual({
+    ...{ code: 'WORKER_GONE', message: 'gone', param: null, type: 'service_unavailable' },
+  });
+});
+
+test('an answer that its worker ended early is an error that names its receipts, and is charged once', async () => {
+  const { keys, kept } = keyed();
+  const { app } = gateway({ finish: 'failed' }, keys);
+  const whole = await post(app, chatPath, { messages }, withKey('sk-alice'));
+  expect(await whole.json()).toMatchObject({
+    error: { code: 'ANSWER_INCOMPLETE', chrysalis: { receipts: [{ amount: '21000' }] } },
+  });
+  expect(kept.get('alice')).toBe(21_000n);
 });
 
 test('whoever watches hears once that a budget is nearly used up, and once that it is, also after a restart', () => {

@@ -69,6 +69,8 @@ export const PAYMENT: PaymentState = {
 export type Script = {
   /** Texts of the answer; a CodedError is thrown at its place, `wait` stays until the request is cancelled. */
   answer: (string | CodedError | 'wait')[];
+  /** What becomes of embeddings. */
+  embedded: CodedError;
   finish: 'stop' | 'length' | 'cancelled' | 'failed';
   asked: ChatRequest[];
   cancelled: number;
@@ -80,6 +82,7 @@ export type Script = {
 export function scriptedClient(changes: Partial<Script> = {}): { client: Client; script: Script } {
   const script: Script = {
     answer: ['The sea ', 'was calm.'],
+    embedded: new CodedError('REQUEST_UNSUPPORTED', 'input: no embeddings', { param: 'input' }),
     finish: 'stop',
     asked: [],
     cancelled: 0,
@@ -116,8 +119,7 @@ export function scriptedClient(changes: Partial<Script> = {}): { client: Client;
     models: async () => [model],
     findModel: async (wanted) => ([undefined, model.name, model.digest].includes(wanted) ? model : null),
     chat,
-    embed: async () =>
-      Promise.reject(new CodedError('REQUEST_UNSUPPORTED', 'input: no embeddings', { param: 'input' })),
+    embed: async () => Promise.reject(script.embedded),
     verified: () => [script.worker],
     receipts: () => receipts,
     receiptInLog: async () => ({

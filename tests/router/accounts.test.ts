@@ -84,8 +84,12 @@ async function delegated(of: ChannelTerms = terms, sessionKey = SESSION, limit =
   const signature = await signDelegation(clientKey, { channel: { workchain, account }, sessionKey, limit, notAfter });
   return accounts.delegate({ channel: of, sessionKey, limit, notAfter, signature });
 }
+let asked = 1_000_000;
 const header = (priceCap = CAP): Header =>
-  ({ paymentRef: reference, sessionKey: SESSION, priceId: PRICE, priceCap }) as unknown as Header;
+  ({
+    ...{ paymentRef: reference, sessionKey: SESSION, requestId: u64(++asked) },
+    ...{ priceId: PRICE, priceCap },
+  }) as unknown as Header;
 const reserve = (cap = CAP) => accounts.reserve(header(cap), now + 60_000);
 const refused = (code: string, reason?: string) =>
   expect.objectContaining({ code, ...(reason === undefined ? {} : { facts: { reason } }) });

@@ -7,6 +7,7 @@ export type UsageRow = Readonly<{
   day: string;
   worker: string;
   answers: number;
+  /** Answers that failed or were cut, and were paid up to their last checkpoint. */
   errors: number;
   tokensIn: number;
   tokensCached: number;
@@ -26,8 +27,8 @@ export function usageOf(receipts: readonly AnswerReceipt[], from: UnixMs, to: Un
     rows.set(key, {
       day,
       worker,
-      answers: (before?.answers ?? 0) + (line.kind === 'error' ? 0 : 1),
-      errors: (before?.errors ?? 0) + (line.kind === 'error' ? 1 : 0),
+      answers: (before?.answers ?? 0) + (line.kind === 'final' ? 1 : 0),
+      errors: (before?.errors ?? 0) + (line.kind === 'final' ? 0 : 1),
       tokensIn: (before?.tokensIn ?? 0) + line.tokensIn,
       tokensCached: (before?.tokensCached ?? 0) + line.tokensCached,
       tokensOut: (before?.tokensOut ?? 0) + line.tokensOut,

@@ -1,5 +1,6 @@
 import { asCodedError, CodedError } from '../../core/index.ts';
 import type { ChatEvent, TokenLogprob, ToolCall, VerifiedWorker } from '../api.ts';
+import { PaidFailure } from '../tab.ts';
 import { errorBody } from './errors.ts';
 
 export type Done = Extract<ChatEvent, { kind: 'done' }>;
@@ -43,7 +44,8 @@ export function errorEvent(thrown: unknown): string {
 /** @throws CodedError ANSWER_INCOMPLETE for an answer that was cut off */
 export function requireWhole(done: Done): 'stop' | 'length' {
   if (done.finish === 'stop' || done.finish === 'length') return done.finish;
-  throw new CodedError('ANSWER_INCOMPLETE', `the worker ended the answer early (${done.finish})`);
+  const early = new CodedError('ANSWER_INCOMPLETE', `the worker ended the answer early (${done.finish})`);
+  throw new PaidFailure(early, [...done.earlier, done.receipt]);
 }
 
 export type WholeToolCall = { id: string; type: 'function'; function: { name: string; arguments: string } };

@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { EarSigner } from '../../attestation/index.ts';
 import { type Clock, CodedError } from '../../core/index.ts';
 import type { AskOptions, Client } from '../api.ts';
+import { PaidFailure } from '../tab.ts';
 import { type AnswerShape, type Head, workerHeaders } from './answer-shape.ts';
 import { chatAnswer, completionAnswer } from './chat-answer.ts';
 import { parseChatBody, parseCompletionBody } from './chat-request.ts';
@@ -104,7 +105,10 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
       const model = await modelFor(deps.client, request.model);
       const { signal } = c.req.raw;
       const options = { ...deps.carry, ...traceOf(c.req.raw), signal, deadlineMs: limits.answerDeadlineMs };
-      const embedded = await deps.client.embed({ ...request, model }, options);
+      const embedded = await deps.client.embed({ ...request, model }, options).catch((thrown: unknown) => {
+        if (thrown instanceof PaidFailure) for (const { amount } of thrown.receipts) ticket?.spend(amount);
+        throw thrown;
+      });
       ticket?.spend(embedded.receipt.amount);
       const headers = { ...workerHeaders(embedded.worker), 'x-chrysalis-receipt': embedded.receipt.id };
       const response = Response.json(embeddingsAnswer(model, embedded, base64), { headers });

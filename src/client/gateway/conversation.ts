@@ -1,5 +1,6 @@
 import { CodedError } from '../../core/index.ts';
 import type { AskOptions, ChatEvent, ChatRequest, Client, VerifiedWorker } from '../api.ts';
+import { PaidFailure } from '../tab.ts';
 import type { Done, Piece } from './answer-shape.ts';
 
 /**
@@ -15,7 +16,7 @@ export class Conversation {
   #done: Done | null = null;
   #ended = false;
 
-  /** @param spend told of what each receipt costs, also of an answer that nobody reads any more */
+  /** @param spend told of what each receipt costs, also of an answer that failed, or that nobody reads any more */
   constructor(
     client: Client,
     request: ChatRequest,
@@ -53,7 +54,7 @@ export class Conversation {
   /** Reads what follows: the voucher. Its failure does not touch an answer that was given. */
   async settle(): Promise<void> {
     while (!this.#ended) {
-      const step = await this.#events.next().catch(() => null);
+      const step = await this.#step().catch(() => null);
       if (step === null || step.done === true) this.#ended = true;
       else this.#note(step.value);
     }
@@ -63,6 +64,15 @@ export class Conversation {
   cancel(): void {
     if (this.#done === null) this.#abort.abort();
     void this.settle();
+  }
+
+  async #step(): Promise<IteratorResult<ChatEvent, unknown>> {
+    try {
+      return await this.#events.next();
+    } catch (thrown) {
+      if (thrown instanceof PaidFailure) for (const { amount } of thrown.receipts) this.#spend(amount);
+      throw thrown;
+    }
   }
 
   /** What is known from an event, whoever reads it. */
@@ -75,7 +85,7 @@ export class Conversation {
 
   async #advance(): Promise<Piece | null> {
     for (;;) {
-      const step = await this.#events.next();
+      const step = await this.#step();
       if (step.done === true) {
         this.#ended = true;
         throw new CodedError('ANSWER_INCOMPLETE', 'the answer ended without its receipt');

@@ -1,8 +1,16 @@
 import { asCodedError, CodedError, type ErrorCode, KIND_OF_CODE } from '../../core/index.ts';
+import { PaidFailure } from '../tab.ts';
+import { type ReceiptFacts, receiptFacts } from './facts.ts';
 
-/** OpenAI's error object; `code` is ours and says what was found, `param` the field that is wrong. */
+/** Of an answer that failed: the receipts that were paid all the same, each up to its worker's last checkpoint or end. */
+export type FailureFacts = Readonly<{ receipts: readonly ReceiptFacts[] }>;
+
+/**
+ * OpenAI's error object; `code` is ours and says what was found, `param` the field that is wrong, and `chrysalis`, where
+ * it is there, what was paid.
+ */
 export type ErrorBody = Readonly<{
-  error: Readonly<{ message: string; type: string; param: string | null; code: string }>;
+  error: Readonly<{ message: string; type: string; param: string | null; code: string; chrysalis?: FailureFacts }>;
 }>;
 
 /** Statuses for what the caller did; any other rejection speaks of the worker or its answer. */
@@ -49,6 +57,7 @@ export function errorBody(error: CodedError): ErrorBody {
       type: typeOf(status),
       param: typeof param === 'string' ? param : null,
       code: error.code,
+      ...(error instanceof PaidFailure ? { chrysalis: { receipts: error.receipts.map(receiptFacts) } } : {}),
     },
   };
 }

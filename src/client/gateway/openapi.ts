@@ -41,6 +41,12 @@ const ERROR = {
         type: { type: 'string' },
         param: { type: ['string', 'null'] },
         code: { type: 'string', description: 'stable; says what was found' },
+        chrysalis: {
+          type: 'object',
+          description: 'Of an answer that failed: `receipts` that were paid all the same, for what had come of it',
+          required: ['receipts'],
+          properties: { receipts: { type: 'array', items: { type: 'object' } } },
+        },
       },
     },
   },

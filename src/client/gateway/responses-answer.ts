@@ -111,8 +111,8 @@ export function responsesAnswer(head: Head, echo: ResponsesEcho): AnswerShape {
     },
     last: '',
     error: (thrown) => {
-      const { message: words, code, param } = errorBody(asCodedError(thrown)).error;
-      return say('error', { code, message: words, param });
+      const { message: words, type: _, ...more } = errorBody(asCodedError(thrown)).error;
+      return say('error', { message: words, ...more });
     },
     whole: ended,
   };

@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS key_totals (session_key bytea PRIMARY KEY, amount num
 CREATE TABLE IF NOT EXISTS reservations (
   id bytea PRIMARY KEY, channel text NOT NULL, session_key bytea NOT NULL, amount numeric NOT NULL,
   until bigint NOT NULL);
+-- Null in what a replica of an earlier version set aside.
+ALTER TABLE reservations ADD COLUMN IF NOT EXISTS request_id bytea;
 CREATE INDEX IF NOT EXISTS reservations_by_channel ON reservations (channel);
 CREATE INDEX IF NOT EXISTS reservations_by_key ON reservations (session_key);
 CREATE TABLE IF NOT EXISTS vouchers (
@@ -41,22 +43,25 @@ CREATE TABLE IF NOT EXISTS roots (
   root bytea PRIMARY KEY, sum numeric NOT NULL, epoch bigint NOT NULL, covers bigint NOT NULL, leaves text NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name text PRIMARY KEY, value bytea NOT NULL);
 
--- One round trip each for what happens at every request.
+-- One round trip each for what happens at every request. Replicas of an earlier version call the one without p_request.
 CREATE OR REPLACE FUNCTION reserve(
-  p_id bytea, p_channel text, p_key bytea, p_amount numeric, p_until bigint,
+  p_id bytea, p_channel text, p_key bytea, p_request bytea, p_amount numeric, p_until bigint,
   p_most_channel numeric, p_most_key numeric, p_now bigint) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO totals VALUES (p_channel, 0, 0) ON CONFLICT DO NOTHING;
   PERFORM 1 FROM totals WHERE channel = p_channel FOR UPDATE;
   IF EXISTS (SELECT 1 FROM reservations WHERE id = p_id) THEN RETURN 'reserved'; END IF;
   DELETE FROM reservations WHERE channel = p_channel AND until <= p_now;
+  IF EXISTS (SELECT 1 FROM reservations WHERE session_key = p_key AND request_id = p_request)
+    OR EXISTS (SELECT 1 FROM receipts WHERE session_key = p_key AND request_id = p_request)
+  THEN RETURN 'again'; END IF;
   IF (SELECT amount FROM totals WHERE channel = p_channel) + p_amount
      + (SELECT coalesce(sum(amount), 0) FROM reservations WHERE channel = p_channel) > p_most_channel
   THEN RETURN 'channel'; END IF;
   IF coalesce((SELECT amount FROM key_totals WHERE session_key = p_key), 0) + p_amount
      + (SELECT coalesce(sum(amount), 0) FROM reservations WHERE session_key = p_key) > p_most_key
   THEN RETURN 'key'; END IF;
-  INSERT INTO reservations VALUES (p_id, p_channel, p_key, p_amount, p_until);
+  INSERT INTO reservations VALUES (p_id, p_channel, p_key, p_amount, p_until, p_request);
   RETURN 'reserved';
 END $$;
 
@@ -64,24 +69,29 @@ CREATE OR REPLACE FUNCTION put_receipt(
   p_digest bytea, p_channel text, p_key bytea, p_request bytea, p_kind integer, p_amount numeric,
   p_object bytea, p_signature bytea, p_stored_at bigint, p_payee bytea) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  earlier_amount numeric;
-  earlier_count bigint;
+  before_digest bytea;
+  before_amount numeric;
   counted numeric;
+  is_payable boolean;
 BEGIN
   INSERT INTO totals VALUES (p_channel, 0, 0) ON CONFLICT DO NOTHING;
   PERFORM 1 FROM totals WHERE channel = p_channel FOR UPDATE;
   IF EXISTS (SELECT 1 FROM receipts WHERE digest = p_digest) THEN RETURN; END IF;
-  SELECT coalesce(sum(amount), 0), count(*) INTO earlier_amount, earlier_count FROM receipts
+  SELECT digest, amount INTO before_digest, before_amount FROM receipts
     WHERE session_key = p_key AND request_id = p_request AND NOT superseded;
   SELECT coalesce(max(amount), 0) INTO counted FROM receipts
     WHERE session_key = p_key AND request_id = p_request AND payee = p_payee;
-  UPDATE receipts SET superseded = true WHERE session_key = p_key AND request_id = p_request AND NOT superseded;
+  -- takesItsPlace of src/core/ais/payable.ts
+  is_payable := before_digest IS NULL OR p_amount >= before_amount;
+  IF is_payable THEN
+    UPDATE receipts SET superseded = true WHERE digest = before_digest;
+    UPDATE totals SET amount = amount + p_amount - coalesce(before_amount, 0),
+      count = count + CASE WHEN before_digest IS NULL THEN 1 ELSE 0 END WHERE channel = p_channel;
+    INSERT INTO key_totals VALUES (p_key, p_amount - coalesce(before_amount, 0))
+      ON CONFLICT (session_key) DO UPDATE SET amount = key_totals.amount + excluded.amount;
+  END IF;
   INSERT INTO receipts VALUES (p_digest, p_channel, p_key, p_request, p_kind, p_amount, p_object, p_signature,
-    p_stored_at, p_payee);
-  UPDATE totals SET amount = amount + p_amount - earlier_amount, count = count + 1 - earlier_count
-    WHERE channel = p_channel;
-  INSERT INTO key_totals VALUES (p_key, p_amount - earlier_amount)
-    ON CONFLICT (session_key) DO UPDATE SET amount = key_totals.amount + excluded.amount;
+    p_stored_at, p_payee, NOT is_payable);
   IF p_payee IS NOT NULL AND p_amount > counted THEN
     INSERT INTO accepted VALUES (p_payee, p_amount - counted)
       ON CONFLICT (payee) DO UPDATE SET amount = accepted.amount + excluded.amount;

@@ -1,5 +1,6 @@
 import { type Bytes, fromHex, toHex } from '../../core/index.ts';
-import type { BatchRow, ChannelRow, DelegationRow, Ledger, ReceiptRow, RootRow } from '../ledger.ts';
+import type { BatchRow, DelegationRow, Ledger, ReserveOutcome } from '../ledger.ts';
+import { amount, bytes, channelRow, delegationRow, receiptRow, rootRow, voucherRow } from '../ledger-rows.ts';
 import { type Ask, openPostgres, type Postgres, type PostgresOptions, type Row } from './database.ts';
 import { LEDGER_SCHEMA } from './ledger-schema.ts';
 
@@ -7,52 +8,6 @@ import { LEDGER_SCHEMA } from './ledger-schema.ts';
 const ROOTS_KEPT = 16;
 /** Batches handed out at once: their digests are read whole. */
 const UNLOGGED_MAX = 16;
-
-const bytes = (value: unknown): Bytes => Uint8Array.from(value as Uint8Array);
-const bytesOrNull = (value: unknown): Bytes | null => (value === null ? null : bytes(value));
-const amount = (value: unknown): bigint => BigInt(value as string);
-
-const channelRow = (row: Row): ChannelRow => ({
-  channel: row.channel as string,
-  terms: row.terms as string,
-  clientKey: bytes(row.client_key),
-  state: row.state as string,
-  deposited: amount(row.deposited),
-  claimed: amount(row.claimed),
-  viewedAt: Number(row.viewed_at),
-});
-
-const delegationRow = (row: Row): DelegationRow => ({
-  paymentRef: bytes(row.payment_ref),
-  channel: row.channel as string,
-  sessionKey: bytes(row.session_key),
-  limit: amount(row.spend_limit),
-  notAfter: Number(row.not_after),
-});
-
-const receiptRow = (row: Row): ReceiptRow => ({
-  digest: bytes(row.digest),
-  channel: row.channel as string,
-  sessionKey: bytes(row.session_key),
-  requestId: bytes(row.request_id),
-  kind: row.kind as number,
-  amount: amount(row.amount),
-  object: bytes(row.object),
-  signature: bytes(row.signature),
-  storedAt: Number(row.stored_at),
-  payee: bytesOrNull(row.payee),
-});
-
-const rootRow = (row: Row): RootRow => ({
-  root: bytes(row.root),
-  sum: amount(row.sum),
-  epoch: Number(row.epoch),
-  covers: Number(row.covers),
-  leaves: (JSON.parse(row.leaves as string) as [string, string][]).map(([payee, cumulative]) => ({
-    payee: fromHex(payee, 'payee'),
-    cumulative: BigInt(cumulative),
-  })),
-});
 
 /**
  * The store of several replicas. What was acknowledged is committed with an fsync; a replica that is killed or cut off
@@ -96,9 +51,10 @@ function accountsOf({ ask }: Postgres) {
     },
     delegationOfKey,
     reserve: async (row, most, now) => {
-      const values = [row.id, row.channel, row.sessionKey, row.amount, row.until, most.channel, most.key, now];
-      const answer = await first(ask('SELECT reserve($1,$2,$3,$4,$5,$6,$7,$8) AS outcome', values));
-      return answer?.outcome as 'reserved' | 'channel' | 'key';
+      const of = [row.id, row.channel, row.sessionKey, row.requestId, row.amount, row.until];
+      const values = [...of, most.channel, most.key, now];
+      const answer = await first(ask('SELECT reserve($1,$2,$3,$4,$5,$6,$7,$8,$9) AS outcome', values));
+      return answer?.outcome as ReserveOutcome;
     },
     release: async (reservation) => void (await ask('DELETE FROM reservations WHERE id = $1', [reservation])),
   } satisfies Partial<Ledger>;
@@ -131,15 +87,7 @@ function receiptsOf({ ask, transaction }: Postgres) {
     },
     voucher: async (channel) => {
       const row = await first(ask('SELECT * FROM vouchers WHERE channel = $1', [channel]));
-      if (row === null) return null;
-      const { cumulative, receipts, signature, leaves } = row;
-      return {
-        channel,
-        cumulative: amount(cumulative),
-        receipts: bytes(receipts),
-        signature: bytes(signature),
-        leaves: leaves as number,
-      };
+      return row && voucherRow(row);
     },
     voucherLeaves: async (channel) => {
       const rows = await ask('SELECT digest FROM voucher_leaves WHERE channel = $1 ORDER BY place', [channel]);

@@ -1,10 +1,13 @@
 import { sha256 } from '#crypto';
-import { type Bytes, utf8 } from '../../../src/core/index.ts';
+import { type Bytes, CodedError, utf8 } from '../../../src/core/index.ts';
 import { type Engine, modelDigest } from '../../../src/worker/index.ts';
 
-/** An engine whose answer is known: the words of the last message, one token each, after `delayMs` a token. */
+/**
+ * An engine whose answer is known: the words of the last message, one token each, after `delayMs` a token. It dies after
+ * `diesAfter` tokens, and says at the end that it was `says` tokens.
+ */
 export function echoEngine(
-  options: Readonly<{ delayMs?: number; tokens?: number }> = {},
+  options: Readonly<{ delayMs?: number; tokens?: number; diesAfter?: number; says?: number }> = {},
 ): Engine & { generated: number; stoppedAt: number } {
   const engine = {
     modelId: 'echo',
@@ -25,10 +28,17 @@ export function echoEngine(
           yield { kind: 'done', finish: 'cancelled', tokensIn: words.length, tokensCached: 0, tokensOut: i } as const;
           return;
         }
+        if (i === options.diesAfter) throw new CodedError('ENGINE_UNREACHABLE', 'the engine died');
         engine.generated += 1;
         yield { kind: 'token', text: `${words[(begun + i) % words.length]} `, tokenId: begun + i } as const;
       }
-      yield { kind: 'done', finish: 'stop', tokensIn: words.length, tokensCached: 0, tokensOut: count } as const;
+      yield {
+        kind: 'done',
+        finish: 'stop',
+        tokensIn: words.length,
+        tokensCached: 0,
+        tokensOut: options.says ?? count,
+      } as const;
     },
     embed: async () => Promise.reject(new Error('no embeddings')),
     close: async () => undefined,
