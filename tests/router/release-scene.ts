@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { ed25519Key, sha256 } from '#crypto';
 import { encodeApprovals, loadPolicy, policyDigest, signApproval } from '../../src/attestation/index.ts';
 import {
@@ -201,3 +202,14 @@ export async function releaseScene({ limits }: SceneOptions = {}) {
     },
   };
 }
+
+/** What a promise was refused with. */
+export const failure = (of: Promise<unknown>): Promise<CodedError> =>
+  of.then(
+    () => expect.unreachable('nothing was refused'),
+    (error: unknown) => {
+      expect(error).toBeInstanceOf(CodedError);
+      return error as CodedError;
+    },
+  );
+export const failedChecks = async (of: Promise<unknown>) => String((await failure(of)).facts.check);
