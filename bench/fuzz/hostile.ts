@@ -254,6 +254,13 @@ const attach: Action = async ({ draw, target }) => {
       },
     }),
     () => ({ evidence: { bundle: draw.bytes(draw.of([0, 10, 5_000, 20_000])), nonceProof: draw.bytes(8) } }),
+    () => ({
+      resume: {
+        ticket: draw.bytes(draw.of([0, 100, 400, 5_000])),
+        evidence: draw.chance(0.9) ? { bundle: draw.bytes(draw.int(5_000)), nonceProof: draw.bytes(8) } : null,
+        signature: draw.bytes(64),
+      },
+    }),
     () => ({ offer: { id: draw.int(50), offer: draw.bytes(draw.int(300)), bundle: draw.bytes(draw.int(30)) } }),
     () => ({ offer: { id: draw.int(50), refused: draw.bytes(80).toString('latin1') } }),
     () => ({ status: { running: draw.int(2 ** 31), idleStreams: draw.int(2 ** 31) } }),

@@ -240,7 +240,10 @@ export class History {
     if (body.attestedAt !== (last.attestedAt ?? last.judgedAt)) {
       wrong('it says that its evidence was judged first at another instant');
     }
-    if (!(Number(body.leaseUntil) <= Number(last.leaseUntil))) wrong('its lease is longer than the one before');
+    const { leaseUntil } = body;
+    const isLonger =
+      typeof leaseUntil !== 'number' || (typeof last.leaseUntil === 'number' && leaseUntil > last.leaseUntil);
+    if (isLonger) wrong('its lease is longer than the one before');
     if (cause === undefined) wrong('it goes on from an admission that had not ended');
     else if (!isHarmless(cause)) wrong(`it goes on though it was put out: ${cause}`);
   }

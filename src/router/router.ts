@@ -37,6 +37,7 @@ import { createReviews } from './reviews.ts';
 import { Dispatcher } from './routing/index.ts';
 import type { RouterService } from './service.ts';
 import { createSessionBatches } from './session-batches.ts';
+import { createSpotChecks } from './spot-checks.ts';
 import { type Standing, Standings } from './standings.ts';
 import { createTickets } from './tickets.ts';
 
@@ -144,6 +145,11 @@ export function createRouter(
   });
   const departures = createDepartures({ admission, devices, evictions, failed: deps.failed });
   const reviews = createReviews({ fleet, admission, now, failed: (error) => deps.failed('review of workers', error) });
+  const spotChecks = createSpotChecks({
+    ...{ fleet, now, challenge: admission.challenge },
+    random: () => uniform(randomness),
+    failed: (error) => deps.failed('spot checks of workers', error),
+  });
   const offers = createOffers({ fleet, dispatcher, reviews, now, meter });
   const placing = createPlacing({ fleet, dispatcher, reviews, now, meter }, LINK_WAIT_MS, deps.accountLimits);
   /** Hands a worker what the pool owes its payee in all; one that is lost is made up for by the next. */
@@ -264,6 +270,7 @@ export function createRouter(
     async close() {
       await departures.close();
       await reviews.close();
+      await spotChecks.close();
       await batches.close();
       await sessions.close();
       await admission.close();

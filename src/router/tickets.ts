@@ -14,6 +14,7 @@ import {
   u64,
   utf8,
 } from '../core/index.ts';
+import { TICKET_BYTES_MAX } from '../session/index.ts';
 
 /** What a router has to know of a worker that it let in, to judge the same evidence once more. The worker keeps it. */
 export type Ticket = Readonly<{
@@ -36,7 +37,6 @@ export type Ticket = Readonly<{
 
 export type Tickets = ReturnType<typeof createTickets>;
 
-export const TICKET_BYTES_MAX = 1024;
 /** Another layout is another label: its tickets are nobody's. */
 const LABEL = utf8('chrysalis ticket 1');
 const SEALED = [

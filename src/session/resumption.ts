@@ -16,6 +16,9 @@ const ANEW = {
 } as const;
 export type Anew = keyof typeof ANEW;
 
+/** What a worker keeps of a router for later. */
+export const TICKET_BYTES_MAX = 1024;
+
 /** The words for what a router said. */
 export function whyAnew(code: string): string {
   return Object.hasOwn(ANEW, code) ? ANEW[code as Anew] : 'the router does not say why';

@@ -24,6 +24,7 @@ import {
   priceId,
   type RouterToWorker,
   signResumption,
+  TICKET_BYTES_MAX,
   whyAnew,
 } from '../session/index.ts';
 import { answer } from './answer.ts';
@@ -234,7 +235,8 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
         attached.served = lease;
         const { ticket } = message;
         const { evidence } = attached;
-        of.admitted = ticket.length === 0 || evidence === null ? null : { ticket, evidence };
+        const isKept = evidence !== null && ticket.length > 0 && ticket.length <= TICKET_BYTES_MAX;
+        of.admitted = isKept ? { ticket, evidence } : null;
         const { logIndex, expiresAt } = message;
         deps.report({ event: 'admitted', workerId: toHex(id), logIndex, expiresAt });
         return;

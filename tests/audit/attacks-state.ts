@@ -3,8 +3,22 @@ import { loadPolicy, policyImages } from '../../src/attestation/index.ts';
 import { LogState } from '../../src/audit/index.ts';
 import { canonicalJsonBytes } from '../../src/core/index.ts';
 import type { Digest, SessionRecord } from '../../src/log/index.ts';
+import { evidence } from '../attestation/appraise/scene.ts';
 import { type Attack, digestOfPolicy, evicted, people, scene, worker } from './attack.ts';
 import { developmentText, NOW, ORIGIN, Scene } from './scene.ts';
+
+/** A worker that is admitted, leaves, and comes back on the evidence that it had. @param changes what the last entry says else */
+async function cameBack(made: Scene, changes: Record<string, unknown> = {}, cause: string | null = 'disconnected') {
+  const attestedAt = made.at;
+  const leaseUntil = attestedAt + 600_000;
+  const bundle = evidence({});
+  const resumes = await made.admit({}, { leaseUntil }, developmentText, bundle);
+  const [fact] = made.state().facts('worker:');
+  const workerKey = fact?.slice('worker:'.length);
+  const subject = `worker:${workerKey?.slice('sha256:'.length)}`;
+  if (cause !== null) await made.add({ type: 'evicted', subject, body: { ...evicted, workerKey, cause } });
+  await made.admit({}, { resumes, attestedAt, leaseUntil, ...changes }, developmentText, bundle);
+}
 
 /** Lies about what follows from the entries: outages, snapshots, images, sessions, who is still in. */
 export const STATE: readonly Attack[] = [
@@ -168,6 +182,28 @@ export const STATE: readonly Attack[] = [
     finds: ['V18'],
     rules: ['M5'],
   },
+  {
+    what: 'nothing: a worker came back, and goes on from its admission',
+    bundle: scene((made) => cameBack(made)),
+    finds: [],
+    verdict: 'verified',
+  },
+  ...(
+    [
+      ['that was put out for a cause', {}, 'device twin'],
+      ['that was not gone', {}, null],
+      ['for longer than before', { leaseUntil: NOW + 6_000_000 }],
+      ['whose lease has no end', { leaseUntil: null }],
+      ['from an entry that is no admission of its', { resumes: 1 }],
+      ['whose evidence is said to be younger', { attestedAt: NOW + 3_600_000 }],
+      ['on other evidence', { evidence: worker }],
+    ] satisfies [string, Record<string, unknown>, (string | null)?][]
+  ).map(([what, changes, cause]) => ({
+    what: `a worker that goes on ${what}`,
+    bundle: scene((made) => cameBack(made, changes, cause)),
+    finds: 'evidence' in changes ? ['V11', 'V18'] : ['V18'],
+    rules: ['M5'],
+  })),
   {
     what: 're-attestation of a worker that was never admitted',
     bundle: scene((made) => made.admit({}, { unchanged: true, changed: [] })),

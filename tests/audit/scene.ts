@@ -216,9 +216,9 @@ export class Scene {
     scene: SceneOptions = {},
     changes: Record<string, unknown> = {},
     text = developmentText,
+    bundle = evidence(scene),
   ): Promise<number> {
     const policy = loadPolicy(text);
-    const bundle = evidence(scene);
     const collateral = intel.collateral(Math.floor(this.at / 1000));
     const { loadVendorEndorsements } = await import('../../src/attestation/index.ts');
     const collateralText = JSON.stringify(collateral);

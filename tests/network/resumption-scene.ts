@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { SimulatedNvidiaDevice } from '../../src/attestation/simulate/index.ts';
 import { type Bytes, CodedError } from '../../src/core/index.ts';
-import { type Leaf, parseLeaf } from '../../src/log/index.ts';
+import { type Leaf, parseLeaf, parseLogPolicy } from '../../src/log/index.ts';
 import { type Meter, NO_METER } from '../../src/router/meter.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
 import type { RouterToWorker, WorkerToRouter } from '../../src/session/index.ts';
@@ -63,11 +63,17 @@ function line<Message>() {
  * Routers that start again over one log and workers that keep to whichever of them runs, without the wire between them:
  * what workers say can be kept, changed and said again.
  */
-export async function startScene({ gpus }: Readonly<{ gpus?: readonly SimulatedNvidiaDevice[] }> = {}) {
+export async function startScene({
+  gpus,
+  count = 2,
+}: Readonly<{ gpus?: readonly SimulatedNvidiaDevice[]; count?: number }> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'chrysalis-resumption-'));
   const text = readFileSync(POLICY, 'utf8');
   const options = gpus === undefined ? {} : { gpus };
-  const hosts = await simulatedHosts(['tdx', 'tdx'], options);
+  const hosts = await simulatedHosts(
+    Array.from({ length: count }, () => 'tdx' as const),
+    options,
+  );
   const log = await openWitnessedLog(folder, text);
   const knows = new RouterKnowledge(text, hosts.collateralOf);
   const chain = chainTable();
@@ -171,6 +177,7 @@ export async function startScene({ gpus }: Readonly<{ gpus?: readonly SimulatedN
     folder,
     log,
     knows,
+    logPolicy: parseLogPolicy(log.logPolicyText),
     outcomes,
     start,
     startWorker,

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { SigningKey } from '#crypto';
 import { SIMULATED_H100 } from '../../src/attestation/simulate/index.ts';
+import { checkAdmissionEntry, SeenHeads } from '../../src/client/log-proofs.ts';
 import { type Bytes, CodedError } from '../../src/core/index.ts';
 import type { Leaf } from '../../src/log/index.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
@@ -38,7 +39,7 @@ describe('serves again without a new quote', () => {
     const worker = await admittedWorker();
     const before = scene.row(0)!;
     scene.crash();
-    scene.start();
+    const router = scene.start();
     await until(() => worker.admitted() === 2, 'the second admission');
     expect(scene.outcomes).toEqual(['resumed']);
     expect(worker.seen.quotes).toBe(1);
@@ -51,7 +52,34 @@ describe('serves again without a new quote', () => {
     const { judgedAt, evidence, leaseUntil } = (first as Leaf<'worker-admitted'>).body;
     expect(again?.body).toMatchObject({ resumes: gone?.prev, attestedAt: judgedAt, evidence, leaseUntil });
     expect(await scene.audit()).toEqual([]);
+    // A client that goes by the log takes the evidence to be as old as it is.
+    const seen = { workerId: worker.id, evidenceDigest: row.evidenceDigest };
+    const entry = await router.getAdmission(worker.id);
+    const logged = await checkAdmissionEntry(entry, scene.logPolicy, new SeenHeads(), seen, Date.now());
+    expect(logged).toMatchObject({ failed: [], attestedAt: judgedAt, leaseUntil });
+    expect(logged.at).toBeGreaterThan(judgedAt);
+    expect((await router.getEvidence(row.evidenceDigest)).bundle.length).toBeGreaterThan(0);
   });
+
+  test('a fleet of a hundred, all at the same time', async () => {
+    const count = 100;
+    scene = await startScene({ count });
+    scene.start();
+    const workers = Array.from({ length: count }, (_, number) => scene.startWorker(number));
+    const all = (times: number) => () => workers.every((worker) => worker.admitted() === times);
+    await until(all(1), 'the first admissions');
+    scene.crash();
+    scene.start();
+    const started = performance.now();
+    await until(all(2), 'the second admissions');
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const quotes = workers.reduce((sum, worker) => sum + worker.seen.quotes, 0);
+    process.stdout.write(
+      `${count} workers serve again ${seconds} s after their router; quotes made: ${quotes - count}\n`,
+    );
+    expect(quotes).toBe(count);
+    expect(scene.outcomes).toEqual(workers.map(() => 'resumed'));
+  }, 120_000);
 
   test('after the router was stopped, after its connection was lost, and again after that', async () => {
     const worker = await admittedWorker();
@@ -225,8 +253,9 @@ describe('proves itself anew', () => {
       return message;
     });
     let take: 'all' | 'ticket' = 'all';
-    const thief: Worker = scene.startWorker(1, (message, nonce) => {
+    const thief: Worker = scene.startWorker(1, async (message, nonce) => {
       if (!isResume(message)) return message;
+      await until(() => stolen.length > 0, 'something to steal');
       const said = take === 'all' ? stolen.at(-1)! : { ...message, ticket: stolen.at(-1)!.ticket };
       return signed(thief.boot.identityKey, said, nonce);
     });
