@@ -42,6 +42,7 @@ export {
   createPolicyDesk,
   type KeptProposal,
   type PolicyDesk,
+  type PolicyDeskDeps,
   type PolicyProposal,
 } from './policy-desk.ts';
 export type {

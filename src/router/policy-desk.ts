@@ -40,14 +40,19 @@ export type PolicyDesk = Readonly<{
   proposal(): Promise<PolicyProposal>;
 }>;
 
+/** A proposal with its newest signature. @property isComplete nothing is missing: it is to be handed over */
+export type DecidedProposal = Readonly<{ proposal: KeptProposal; isComplete: boolean }>;
+
 export type PolicyDeskDeps = Readonly<{
   approvers: () => Approvers;
-  inForce: () => Readonly<{ id: string; number: number }>;
-  kept: () => KeptProposal | null;
-  /** Durable when it returns. */
-  keep: (proposal: KeptProposal) => void;
-  /** Hands over a policy that all signed: durable when it returns, and nothing is proposed any more. */
-  handOver: (proposal: KeptProposal) => void;
+  /** What a policy has to follow: the one in force, or one that is handed over already. */
+  newest: () => Promise<Readonly<{ id: string; number: number }>>;
+  kept: () => Promise<KeptProposal | null>;
+  /**
+   * Keeps what was decided about what is kept, or hands it over: durable when it resolves, and then nothing is proposed any
+   * more. Decided again where another router that shares the proposals came between.
+   */
+  change: (decide: (kept: KeptProposal | null) => Promise<DecidedProposal>) => Promise<void>;
 }>;
 
 const TEXT_MAX = 256 * 1024;
@@ -67,51 +72,62 @@ export function createPolicyDesk(deps: PolicyDeskDeps): PolicyDesk {
     const missing = await approvalProblems(parseApprovals(approvals), { digest, number }, deps.approvers());
     return { text, approvals, id, number, digest, missing };
   };
-  const proposed = (): KeptProposal => {
-    const kept = deps.kept();
+  const proposed = (kept: KeptProposal | null): KeptProposal => {
     if (kept === null) throw new CodedError('NOT_FOUND', 'no policy is proposed here');
     return kept;
   };
   /** Kept, or handed over where nothing is missing. */
-  const settle = async (proposal: KeptProposal): Promise<PolicyProposal> => {
-    const next = await shown(proposal);
-    if (next.missing.length === 0) deps.handOver(proposal);
-    else deps.keep(proposal);
-    return next;
+  const changed = async (next: (kept: KeptProposal | null) => Promise<KeptProposal>): Promise<PolicyProposal> => {
+    const decided: PolicyProposal[] = [];
+    await deps.change(async (kept) => {
+      const proposal = await next(kept);
+      const one = await shown(proposal);
+      decided.push(one);
+      return { proposal, isComplete: one.missing.length === 0 };
+    });
+    return decided.at(-1) as PolicyProposal;
   };
 
   return {
     propose: (text, approvals) =>
-      inTurn(async () => {
-        if (text.length > TEXT_MAX) throw invalid(`a policy has at most ${TEXT_MAX} characters`, 'policy');
-        const { id, number, digest } = named(text);
-        const now = deps.inForce();
-        if (id !== now.id || number <= now.number) {
-          throw invalid(`${id} #${number} does not follow ${now.id} #${now.number}`, 'number');
-        }
-        const signed = parseApprovals(approvals);
-        if (toHex(signed.statement.policyDigest) !== toHex(digest) || signed.statement.number !== number) {
-          throw invalid('the signature is of another policy', 'approvals');
-        }
-        await requireAll(signed, 'author', deps.approvers());
-        return settle({ text, approvals });
-      }),
+      inTurn(() =>
+        changed(async () => {
+          if (text.length > TEXT_MAX) throw invalid(`a policy has at most ${TEXT_MAX} characters`, 'policy');
+          const { id, number, digest } = named(text);
+          const now = await deps.newest();
+          if (id !== now.id || number <= now.number) {
+            throw invalid(`${id} #${number} does not follow ${now.id} #${now.number}`, 'number');
+          }
+          const signed = parseApprovals(approvals);
+          if (toHex(signed.statement.policyDigest) !== toHex(digest) || signed.statement.number !== number) {
+            throw invalid('the signature is of another policy', 'approvals');
+          }
+          await requireAll(signed, 'author', deps.approvers());
+          return { text, approvals };
+        }),
+      ),
     approve: (approvals) =>
-      inTurn(async () => {
-        const kept = proposed();
-        const [before, more] = [parseApprovals(kept.approvals), parseApprovals(approvals)];
-        if (!isSameStatement(before.statement, more.statement)) {
-          throw invalid('the signature is of another policy than the one proposed', 'approvals');
-        }
-        await requireAll(more, 'approver', deps.approvers());
-        const own = new Set(more.signatures.map(({ kid }) => kid));
-        const others = before.signatures.filter(({ kid }) => !own.has(kid));
-        if (!others.some(({ role }) => role === 'author')) throw invalid('nobody approves what he wrote', 'approvals');
-        const signatures = [...others, ...more.signatures];
-        return settle({ text: kept.text, approvals: encodeApprovals({ ...before, signatures }) });
-      }),
-    proposal: () => inTurn(async () => shown(proposed())),
+      inTurn(() =>
+        changed(async (before) => {
+          const kept = proposed(before);
+          return { text: kept.text, approvals: await withApproval(kept.approvals, approvals, deps.approvers()) };
+        }),
+      ),
+    proposal: () => inTurn(async () => shown(proposed(await deps.kept()))),
   };
+}
+
+/** Signatures of approvers beside those that a proposal has. @throws CodedError POLICY_INVALID, OBJECT_MALFORMED */
+async function withApproval(kept: Bytes, approvals: Bytes, approvers: Approvers): Promise<Bytes> {
+  const [before, more] = [parseApprovals(kept), parseApprovals(approvals)];
+  if (!isSameStatement(before.statement, more.statement)) {
+    throw invalid('the signature is of another policy than the one proposed', 'approvals');
+  }
+  await requireAll(more, 'approver', approvers);
+  const own = new Set(more.signatures.map(({ kid }) => kid));
+  const others = before.signatures.filter(({ kid }) => !own.has(kid));
+  if (!others.some(({ role }) => role === 'author')) throw invalid('nobody approves what he wrote', 'approvals');
+  return encodeApprovals({ ...before, signatures: [...others, ...more.signatures] });
 }
 
 function named(text: string) {

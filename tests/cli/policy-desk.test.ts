@@ -11,7 +11,8 @@ import {
   policyDigest,
   signApproval,
 } from '../../src/attestation/index.ts';
-import { finishHandOver, openPolicyDesk } from '../../src/cli/compose/policy-desk.ts';
+import { openPolicyDesk } from '../../src/cli/compose/policy-desk.ts';
+import { finishHandOver } from '../../src/cli/compose/policy-shelf.ts';
 import { fromUtf8, toHex, utf8 } from '../../src/core/index.ts';
 import type { PolicyDesk } from '../../src/router/index.ts';
 

@@ -1,21 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ed25519Key } from '#crypto';
 import { createClientFromOptions } from '../../src/cli/compose/client.ts';
 import { DEVELOPMENT_POLICY } from '../../src/cli/paths.ts';
 import { freePorts } from '../../src/cli/up/ports.ts';
 import { layoutOf, makeFolders } from '../../src/cli/up/state.ts';
 import { prepareVendors } from '../../src/cli/up/vendors.ts';
 import type { Client } from '../../src/client/index.ts';
+import { toHex } from '../../src/core/index.ts';
 import { type Cluster, startCable, startCluster } from '../store/postgres.ts';
 import { type Part, startPart } from './processes.ts';
 import { keepSharedAmd } from './shared-vendor.ts';
 
 type Cable = Awaited<ReturnType<typeof startCable>>;
-export type Replica = Readonly<{ address: string; cable: Cable; start(): Promise<Part> }>;
+/** @property policy its own file */
+export type Replica = Readonly<{ address: string; policy: string; cable: Cable; start(): Promise<Part> }>;
 
 const randomness = (length: number) => Uint8Array.from(randomBytes(length));
 const WORKERS = ['alder', 'birch'] as const;
+/** Who may sign policies there. */
+export const PEOPLE = ['paul', 'anna'].map((name, i) => ({ name, key: ed25519Key(new Uint8Array(32).fill(i + 1)) }));
 
 /** The keys of one replica are those of all. */
 function copyKeys(from: string, to: string): void {
@@ -53,17 +58,25 @@ export async function startReplicas(folder: string) {
   const log = await startLog(0);
   copyKeys(join(folder, 'log-0'), join(folder, 'log-1'));
 
+  const people = join(folder, 'people.json');
+  writeFileSync(
+    people,
+    JSON.stringify(Object.fromEntries(PEOPLE.map(({ name, key }) => [name, toHex(key.publicKey)]))),
+  );
   const vendor = ['--dangerously-allow-simulated-vendor', layout.trustAnchors];
   const replicaOf = async (name: string): Promise<Replica> => {
     const [port] = await freePorts(1);
+    const policy = join(folder, `${name}.policy.json`);
+    copyFileSync(DEVELOPMENT_POLICY, policy);
     const cable = await startCable(database);
     const start = () =>
       part(name, [
         ...['router', '--port', String(port), '--data', join(folder, name), '--name', name, '--database', cable.url],
         ...['--chain', String(chain.ready.url), '--log', logUrls, '--log-token-file', token],
-        ...['--policy', DEVELOPMENT_POLICY, '--collateral', layout.collateral, ...vendor],
+        ...['--policy', policy, '--policy-approvers', people, '--admin-port', '0'],
+        ...['--collateral', layout.collateral, ...vendor],
       ]);
-    return { address: `127.0.0.1:${port}`, cable, start };
+    return { address: `127.0.0.1:${port}`, policy, cable, start };
   };
   const replicas = [await replicaOf('router-a'), await replicaOf('router-b')] as const;
   const routerA = await replicas[0].start();
@@ -78,7 +91,8 @@ export async function startReplicas(folder: string) {
     database,
     log,
     startLog,
-    routers: [routerA, routerB] as const,
+    /** Who stands in for one that was killed takes its place here. */
+    routers: [routerA, routerB] as [Part, Part],
     replicas,
     logVkey: String(log.ready.vkey),
     logUrls,

@@ -1,15 +1,19 @@
 /** Two routers and two log processes over PostgreSQL, under load: what is killed or cut off loses nothing acknowledged. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeApprovals, loadPolicy, policyDigest, signApproval } from '../../src/attestation/index.ts';
+import { DEVELOPMENT_POLICY } from '../../src/cli/paths.ts';
 import type { AnswerReceipt, Client } from '../../src/client/index.ts';
 import { type CodedError, toHex } from '../../src/core/index.ts';
 import { type Leaf, parseCheckpoint, parseLeaf, parseNote } from '../../src/log/index.ts';
 import { createLogClient } from '../../src/log/writer/index.ts';
+import { connectToAdministration } from '../../src/rpc/index.ts';
 import { openPostgres, openPostgresLedger } from '../../src/store/index.ts';
 import { postgresAbsent } from '../store/postgres.ts';
-import { startReplicas } from './replica-network.ts';
+import type { Part } from './processes.ts';
+import { PEOPLE, startReplicas } from './replica-network.ts';
 
 const absent = postgresAbsent();
 const CLIENTS = 2;
@@ -94,6 +98,48 @@ describe.skipIf(absent !== null)(absent ?? 'two routers and one log over Postgre
     await network?.stop();
     rmSync(folder, { recursive: true, force: true });
   }, 60_000);
+
+  test('a policy proposed at one and approved at the other is in force at both, and at one that was away', async () => {
+    const [a, b] = network.replicas;
+    const shipped = JSON.parse(readFileSync(DEVELOPMENT_POLICY, 'utf8')) as { id: string; number: number };
+    const follow = async (from: Part, at: Part): Promise<number> => {
+      const number = loadPolicy(readFileSync(b.policy, 'utf8')).number + 1;
+      const text = JSON.stringify({ ...shipped, number });
+      const statement = { policyDigest: policyDigest(loadPolicy(text)), number, effectiveFromIndex: null };
+      const signed = async (who: number, role: 'author' | 'approver') => {
+        const signature = await signApproval(PEOPLE[who]!.key, role, statement);
+        return encodeApprovals({ statement, signatures: [signature] });
+      };
+      const [author, approver] = [from, at].map(({ ready }) => connectToAdministration(String(ready.admin), Date.now));
+      try {
+        await author!.propose(text, await signed(0, 'author'));
+        expect((await approver!.proposal()).number).toBe(number);
+        expect((await approver!.approve(await signed(1, 'approver'))).missing).toEqual([]);
+      } finally {
+        author!.close();
+        approver!.close();
+      }
+      return number;
+    };
+    const published = async (number: number) => {
+      const entries = await entriesOf(network.logUrls);
+      const of = entries.filter(
+        ({ type, body }) => type === 'policy-published' && (body as { number?: number }).number === number,
+      );
+      return of.map(({ src }) => src).sort();
+    };
+    const [routerA, routerB] = network.routers;
+    const number = await follow(routerA, routerB);
+    await expect.poll(() => published(number), { timeout: 60_000, interval: 500 }).toEqual(['router-a', 'router-b']);
+    routerA.kill('SIGKILL');
+    await routerA.exited;
+    const next = await follow(routerB, routerB);
+    network.routers[0] = await a.start();
+    await expect.poll(() => published(next), { timeout: 60_000, interval: 500 }).toEqual(['router-a', 'router-b']);
+    // Its workers go on under it.
+    const answer = clients[0]!.chat({ messages: [{ role: 'user', content: 'Once upon a time' }], maxTokens: 8 });
+    for await (const event of answer) if (event.kind === 'done') expect(event.receipt.amount).toBeGreaterThan(0n);
+  }, 300_000);
 
   test('a killed router, one that is cut off from the database, a killed log: nothing acknowledged is lost, nothing is there twice', async () => {
     const load = startLoad(clients);

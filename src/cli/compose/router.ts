@@ -23,11 +23,13 @@ import { chainPort, type OpenedChain, openChain } from './chain.ts';
 import { type CollateralOptions, openCollateral } from './collateral.ts';
 import { readText, secretOf, systemRandomness } from './files.ts';
 import { createJudges } from './judging.ts';
-import { finishHandOver, openPolicyDesk } from './policy-desk.ts';
+import { openPolicyDesk } from './policy-desk.ts';
 import { followPolicy, type PolicyOptions } from './policy-in-force.ts';
+import { finishHandOver } from './policy-shelf.ts';
 import { DEFAULT_PRICES, parsePriceFile, priceSheetsIn } from './prices.ts';
 import { openKeyRelease, type ReleaseParts } from './release.ts';
 import { openSettlement, type SettlementContracts, type SettlementOptions } from './settlement.ts';
+import { type SharedPolicies, sharePolicies } from './shared-policies.ts';
 import { loadTrust } from './trust.ts';
 
 export type RouterOptions = PolicyOptions &
@@ -90,7 +92,10 @@ export async function openRouter(
   const dispatchKey = ed25519Key(secretOf(options.data, 'dispatch'));
   const list = options.prices === undefined ? DEFAULT_PRICES : parsePriceFile(readText(options.prices));
   const { priceSheet, modelPrices } = await priceSheetsIn(ledger, currencyOf(chain.network), list);
-  const policy = await followPolicy(log, options, (message) => say('error', 'policy-not-taken', { message }));
+  const notTaken = (message: string) => say('error', 'policy-not-taken', { message });
+  const shared = policiesOf(options, ledger, notTaken);
+  await shared?.take();
+  const policy = await followPolicy(log, options, notTaken);
   const judges = createJudges();
   const appraiser = appraiserOf(collateral, judges.judge);
   const router = createRouter({
@@ -129,13 +134,14 @@ export async function openRouter(
   return {
     router,
     contracts: settlement.contracts,
-    policies: openPolicyDesk(options, () => policy.current().policy),
-    policy: `${atStart.policy.id} #${atStart.policy.number}`,
+    policies: openPolicyDesk(options, () => policy.current().policy, shared ?? undefined),
+    policy: `${policy.current().policy.id} #${policy.current().policy.number}`,
     simulated: options.dangerouslyAllowSimulatedVendor !== undefined,
     release,
     close: async () => {
       await rounds.close();
       await release?.close();
+      shared?.close();
       policy.close();
       await router.close();
       await judges.close();
@@ -144,6 +150,13 @@ export async function openRouter(
       await ledger.close();
     },
   };
+}
+
+/** Where replicas share a database and people are named who may sign, policies reach all of them. */
+function policiesOf(options: RouterOptions, ledger: Ledger, report: (problem: string) => void): SharedPolicies | null {
+  const { database, policyApprovers } = options;
+  if (database === undefined || policyApprovers === undefined) return null;
+  return sharePolicies(ledger, { ...options, policyApprovers }, report);
 }
 
 /** @throws CodedError USAGE_INVALID where there are owners and no key for what they entrust */
