@@ -71,6 +71,7 @@ export class Relay implements ServeListener {
   #waiting: Waiting[] | null = null;
   #ending: { error: CodedError | null } | null = null;
   #usage: Usage | null = null;
+  #checkpointed = false;
   #uncut: (() => void) | null = null;
 
   /** @param deps a clock, and how long what may take */
@@ -162,7 +163,8 @@ export class Relay implements ServeListener {
     this.#flush();
     if (error !== null) this.#fail(error);
     else if (this.#chain?.ended !== true) this.#fail(gone('the worker cut its answer'));
-    else this.#end('answered', 'answered');
+    // Whoever fails after a checkpoint, which is paid, fails: an error before it may be of the request.
+    else this.#end('answered', this.#usage === null && this.#checkpointed ? 'failed' : 'answered');
   }
 
   /** Nothing has to come after a receipt but the end. What came with it waits here, the rest at the worker. */
@@ -211,6 +213,7 @@ export class Relay implements ServeListener {
       (usage) => {
         if (this.#under === null) return;
         this.#usage = usage ?? this.#usage;
+        if (!chain.ended) this.#checkpointed = true;
         this.#keeping = false;
         this.#pass(wire);
         this.#goOn(to);

@@ -77,6 +77,8 @@ test('an engine that dies after a checkpoint: the checkpoint is paid, once, and 
   expect((await client.receiptInLog(receiptsOf(failed)[0]!)).checks.every(({ outcome }) => outcome === 'passed')).toBe(
     true,
   );
+  // To the router its worker failed: one that goes on so gets nothing more.
+  expect(network.router.status().workers.map(({ failed: times }) => times)).toEqual([1]);
   expect(await sums(network, client)).toEqual({ owed: CHECKPOINT, signed: CHECKPOINT });
 });
 
@@ -101,6 +103,7 @@ test('an engine that dies before its first checkpoint is paid nothing', async ()
   const failed = await failing(client);
   expect(failed.error).not.toBeInstanceOf(PaidFailure);
   expect(failed.error.facts).toEqual({});
+  expect(network.router.status().workers.map(({ failed: times }) => times)).toEqual([0]);
   expect(await sums(network, client)).toEqual({ owed: 0n, signed: 0n });
 });
 
