@@ -6,6 +6,7 @@ import { checkAdmissionEntry, SeenHeads } from '../../src/client/log-proofs.ts';
 import { type Bytes, CodedError } from '../../src/core/index.ts';
 import type { Leaf } from '../../src/log/index.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
+import { createTickets, type Ticket } from '../../src/router/tickets.ts';
 import {
   epochCertificateDigest,
   type ResumeMessage,
@@ -13,6 +14,7 @@ import {
   type WorkerToRouter,
 } from '../../src/session/index.ts';
 import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
+import { TICKET_SECRET } from './in-process/router.ts';
 import { type Scene, startScene, until } from './resumption-scene.ts';
 
 let scene: Scene;
@@ -244,6 +246,83 @@ describe('proves itself anew', () => {
     }
     expect(scene.outcomes).toEqual(['resumed', 'log']);
     expect(worker.seen.quotes).toBe(2);
+  });
+
+  test('where it shows a ticket of its last admission and evidence of the one before, and signs for both', async () => {
+    const kept: ResumeMessage[] = [];
+    const worker: Worker = await admittedWorker((message, nonce) => {
+      if (!isResume(message)) return message;
+      kept.push(message);
+      const said = kept.length === 1 ? { ...message, ticket: flipped(message.ticket, 60) } : message;
+      return signed(worker.boot.identityKey, { ...said, evidence: kept[0]!.evidence }, nonce);
+    });
+    for (const times of [2, 3]) {
+      scene.disconnect();
+      await until(() => worker.admitted() === times, 'the next admission');
+    }
+    expect(scene.outcomes).toEqual(['ticket', 'proof']);
+    expect(worker.seen.quotes).toBe(3);
+  });
+
+  test.each([
+    ['lasts longer', (ticket: Ticket) => ({ leaseUntil: ticket.leaseUntil + 60_000 })],
+    ['names an entry that admits nobody', (ticket: Ticket) => ({ logIndex: ticket.logIndex - 1 })],
+    ['names an entry that is not there', (ticket: Ticket) => ({ logIndex: ticket.logIndex + 1_000 })],
+  ])('where a ticket made with the router’s own key %s: the log knows better', async (_, changes) => {
+    const tickets = createTickets(TICKET_SECRET);
+    const worker: Worker = await admittedWorker((message, nonce) => {
+      if (!isResume(message)) return message;
+      const ticket = tickets.open(message.ticket)!;
+      const forged = tickets.seal({ ...ticket, ...changes(ticket) });
+      return signed(worker.boot.identityKey, { ...message, ticket: forged }, nonce);
+    });
+    scene.crash();
+    scene.start();
+    await until(() => worker.admitted() === 2, 'the second admission');
+    expect(scene.outcomes).toEqual(['log']);
+    expect(worker.seen.quotes).toBe(2);
+  });
+
+  test('where the challenge in a ticket is made up with the router’s own key: the evidence does not answer it', async () => {
+    const tickets = createTickets(TICKET_SECRET);
+    const worker: Worker = await admittedWorker((message, nonce) => {
+      if (!isResume(message)) return message;
+      const forged = tickets.seal({ ...tickets.open(message.ticket)!, nonce: new Uint8Array(32) });
+      return signed(worker.boot.identityKey, { ...message, ticket: forged }, nonce);
+    });
+    scene.crash();
+    scene.start();
+    await until(() => worker.admitted() === 2, 'the second admission');
+    expect(scene.outcomes).toEqual(['judgement']);
+  });
+
+  test('while it is attached, and where it is in: a renewal is answered by evidence alone', async () => {
+    const worker = await admittedWorker();
+    const join = {
+      ...{ versions: [1], name: 'by-hand', modelDigest: worker.boot.modelDigest, modelName: 'echo' },
+      ...{ contextTokensMax: 4096, concurrencyMax: 4 },
+    };
+    const show = async (nonce: Bytes) => {
+      const said = { kind: 'resume', ticket: worker.seen.ticket, evidence: worker.seen.evidence! } as const;
+      return signed(worker.boot.identityKey, { ...said, signature: new Uint8Array(64) }, nonce);
+    };
+    const second = scene.connect(join);
+    second.say(await show((await second.next('challenge')).nonce));
+    expect((await second.next('challenge')).anew).toBe('identity');
+    second.leave();
+    expect(scene.row(0)?.state).toBe('admitted');
+    worker.stop();
+    await until(() => scene.row(0) === undefined, 'its leaving');
+
+    const third = scene.connect(join);
+    third.say(await show((await third.next('challenge')).nonce));
+    await third.next('lease');
+    await new Promise((done) => setTimeout(done, 1_100)); // the router asks nobody more often
+    third.say({ kind: 'renewal' });
+    third.say(await show((await third.next('challenge')).nonce));
+    expect((await third.next('refusal')).failedChecks).toEqual(['nonceOpen']);
+    third.leave();
+    expect(scene.outcomes).toEqual(['identity', 'resumed']);
   });
 
   test('where ticket and evidence are those of another enclave, or ticket of one and evidence of the other', async () => {
