@@ -6,7 +6,13 @@ import { type Bytes, CodedError } from '../../src/core/index.ts';
 import { type Leaf, parseLeaf, parseLogPolicy } from '../../src/log/index.ts';
 import { type Meter, NO_METER } from '../../src/router/meter.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
-import type { EvidenceMessage, RouterToWorker, WorkerJoin, WorkerToRouter } from '../../src/session/index.ts';
+import type {
+  EvidenceMessage,
+  ResumeMessage,
+  RouterToWorker,
+  WorkerJoin,
+  WorkerToRouter,
+} from '../../src/session/index.ts';
 import { createWorker, type RouterLink, startBoot, type WorkerEvent } from '../../src/worker/index.ts';
 import { auditOf } from './in-process/audit.ts';
 import { chainTable } from './in-process/chain.ts';
@@ -239,3 +245,16 @@ export async function startScene({
 }
 
 export type Scene = Awaited<ReturnType<typeof startScene>>;
+export type SceneWorker = ReturnType<Scene['startWorker']>;
+
+/** A scene whose router has admitted one worker. */
+export async function startAdmitted(between?: Between): Promise<Readonly<{ scene: Scene; worker: SceneWorker }>> {
+  const scene = await startScene();
+  scene.start();
+  const worker = scene.startWorker(0, between);
+  await until(() => worker.admitted() === 1, 'the first admission');
+  return { scene, worker };
+}
+
+export const isResume = (message: WorkerToRouter): message is ResumeMessage => message.kind === 'resume';
+export const flipped = (bytes: Bytes, at: number): Bytes => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
