@@ -24,7 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<() => Promise<readonly Benc
       },
     ]),
   ),
-  gateway: async () => (await import('./gateway.ts')).benchGateway,
+  gateway: async () => (await import('./gateway/main.ts')).benchGateway,
   engine: async () => (await import('./engine.ts')).benchEngine,
   log: async () => (await import('./log.ts')).benchLog,
   'log-latency': async () => (await import('./log-latency.ts')).benchLogLatency,

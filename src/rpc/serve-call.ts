@@ -11,6 +11,8 @@ import type { ServeOpen__Output } from './wire/chrysalis/v1/ServeOpen.ts';
 
 /** Frames of one request that a worker takes; the header's own limit is smaller. */
 const REQUEST_FRAMES_MAX = 1024;
+/** A preface waits so long at most for the answer's first frame. */
+const PREFACE_MS = 1_000;
 
 /** A Serve stream as its worker has it: requests one after the other, and `stop` while one is answered. */
 export class ServeCall {
@@ -21,6 +23,8 @@ export class ServeCall {
   #cancelled: AbortController | null = null;
   #isOver = false;
   #drained: (() => void) | null = null;
+  /** A preface that waits for its frame. */
+  #held: Readonly<{ wire: Buffer; timer: NodeJS.Timeout }> | null = null;
 
   constructor(router: GrpcChannel, lease: Uint8Array) {
     this.#stream = router.open(v1.WorkerAttachment.service.Serve.path, null, {
@@ -49,13 +53,18 @@ export class ServeCall {
     try {
       let isFirst = true;
       for await (const part of serve(cancelled.signal)) {
-        await this.#write(partWire(part));
+        if (part.kind === 'preface') {
+          this.#hold(this.#withHeld(partWire(part)));
+          continue;
+        }
+        await this.#write(this.#withHeld(partWire(part)));
         if (!isFirst || part.kind !== 'frame') continue;
         isFirst = false;
         // What is written goes out at the end of this turn of the event loop: no work on the next token comes before.
         await turn();
       }
     } finally {
+      this.#withHeld(NOTHING);
       this.#cancelled = null;
     }
   }
@@ -71,6 +80,23 @@ export class ServeCall {
 
   cancel(): void {
     this.#stream.cancel();
+  }
+
+  /**
+   * A preface goes out with the frame that follows it: sent alone, it would come before the engine's work on the prompt.
+   * Where no frame follows soon, it says alone that the answer has begun.
+   */
+  #hold(wire: Buffer): void {
+    const timer = setTimeout(() => this.#isOver || this.#stream.write(this.#withHeld(NOTHING)), PREFACE_MS);
+    this.#held = { wire, timer };
+  }
+
+  #withHeld(wire: Buffer): Buffer {
+    const held = this.#held;
+    if (held === null) return wire;
+    clearTimeout(held.timer);
+    this.#held = null;
+    return Buffer.concat([held.wire, wire]);
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -106,6 +132,7 @@ export class ServeCall {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const ANSWERED = framed(DONE);
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 

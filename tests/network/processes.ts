@@ -28,8 +28,9 @@ export type Part = Readonly<{
 
 const randomness = (length: number) => Uint8Array.from(randomBytes(length));
 
-export async function startPart(name: string, args: readonly string[], logFile: string): Promise<Part> {
-  const child = spawn(process.execPath, [MAIN, ...args, '--json', '--supervised'], { stdio: ['pipe', 'pipe', 'pipe'] });
+/** @param main the file that is run; the command line's own where absent */
+export async function startPart(name: string, args: readonly string[], logFile: string, main = MAIN): Promise<Part> {
+  const child = spawn(process.execPath, [main, ...args, '--json', '--supervised'], { stdio: ['pipe', 'pipe', 'pipe'] });
   const logs = createWriteStream(logFile, { flags: 'a' });
   child.stderr.pipe(logs);
   const seen: Record<string, unknown>[] = [];
@@ -110,16 +111,15 @@ export type Network = Readonly<{
 }>;
 
 /**
- * Starts chain, log, router and one worker in a folder; a second start finds what the first one left.
- * @param policy the router's file; the client keeps the shipped one
- * @param more options of the router
+ * Starts chain, log and router in a folder; a second start finds what the first one left.
+ * @param policy the router's file @param more options of the router
  */
-export async function startNetwork(
+export async function startCentre(
   folder: string,
   tee: SimulatedWorker['tee'] = 'tdx',
   policy = DEVELOPMENT_POLICY,
   more: readonly string[] = [],
-): Promise<Network> {
+) {
   const layout = layoutOf(folder);
   makeFolders(layout);
   keepSharedAmd(folder);
@@ -152,21 +152,45 @@ export async function startNetwork(
       layout.logFile('router'),
     );
   const router = await startRouter('0');
-  const routers = [router];
   const evidence = join(folder, 'evidence.bin');
+  return {
+    layout,
+    chain,
+    log,
+    router,
+    startRouter,
+    evidence,
+    /** Its one worker, once it is admitted. @param port where it finds the router */
+    async startWorker(port: number): Promise<Part> {
+      const args = ['worker', 'run', '--name', 'alder', '--router', `127.0.0.1:${port}`, '--keep-evidence', evidence];
+      args.push('--simulated-machine', layout.machine('alder'), '--simulated-devices', layout.devices('alder'));
+      const worker = await startPart('worker', args, layout.logFile('worker'));
+      await worker.waitFor('admitted');
+      return worker;
+    },
+    /** What a client goes by, with the shipped policy. @param port where it finds the router */
+    clientOptions: (port: number) => ({
+      policy: DEVELOPMENT_POLICY,
+      dangerouslyAllowSimulatedVendor: layout.trustAnchors,
+      router: `127.0.0.1:${port}`,
+      chain: url(chain),
+      dangerouslyAllowUnwitnessedLog: String(log.ready.vkey),
+      data: layout.part('gateway'),
+    }),
+  };
+}
+
+type CentreOptions = Parameters<typeof startCentre> extends [string, ...infer Options] ? Options : never;
+
+/** A centre and one worker, with a wiretap before the router for each side: see {@link startCentre}. */
+export async function startNetwork(folder: string, ...of: CentreOptions): Promise<Network> {
+  const { chain, log, router, startRouter, evidence, startWorker, clientOptions } = await startCentre(folder, ...of);
+  const routers = [router];
   const taps = {
     client: await startWiretap(Number(router.ready.port)),
     worker: await startWiretap(Number(router.ready.port)),
   };
-  const worker = await startPart(
-    'worker',
-    [
-      ...['worker', 'run', '--name', 'alder', '--router', `127.0.0.1:${taps.worker.port}`, '--keep-evidence', evidence],
-      ...['--simulated-machine', layout.machine('alder'), '--simulated-devices', layout.devices('alder')],
-    ],
-    layout.logFile('worker'),
-  );
-  await worker.waitFor('admitted');
+  const worker = await startWorker(taps.worker.port);
   const clients: Client[] = [];
   return {
     folder: resolve(folder),
@@ -176,14 +200,7 @@ export async function startNetwork(
     worker,
     taps,
     newClient: async () => {
-      const client = await createClientFromOptions({
-        policy: DEVELOPMENT_POLICY,
-        dangerouslyAllowSimulatedVendor: layout.trustAnchors,
-        router: `127.0.0.1:${taps.client.port}`,
-        chain: url(chain),
-        dangerouslyAllowUnwitnessedLog: String(log.ready.vkey),
-        data: layout.part('gateway'),
-      });
+      const client = await createClientFromOptions(clientOptions(taps.client.port));
       clients.push(client);
       return client;
     },

@@ -9,21 +9,26 @@ import { inferWire } from '../../src/rpc/infer-wire.ts';
 import { CHANNEL_LIMITS, v1 } from '../../src/rpc/package.ts';
 import { ServeCall } from '../../src/rpc/serve-call.ts';
 import { partWire, requestWire, STOP } from '../../src/rpc/serve-messages.ts';
+import { attachToRouter } from '../../src/rpc/worker-link.ts';
 
 /** A router that says what the test wants it to say. */
 let server: http2.Http2Server;
 let channel: GrpcChannel;
 let router: PromiseWithResolvers<http2.ServerHttp2Stream>;
+/** Serve streams that were opened so far. */
+let opened: http2.ServerHttp2Stream[] = [];
+let address: string;
 beforeAll(async () => {
   server = http2.createServer();
-  server.on('stream', (stream) => {
+  server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined);
+    if (headers[':path'] === v1.WorkerAttachment.service.Serve.path) opened.push(stream as http2.ServerHttp2Stream);
     (stream as http2.ServerHttp2Stream).respond({ ':status': 200, 'content-type': 'application/grpc+proto' });
     router.resolve(stream as http2.ServerHttp2Stream);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  address = `127.0.0.1:${(server.address() as { port: number }).port}`;
   channel = new GrpcChannel({ address, tls: null }, CHANNEL_LIMITS, 'ROUTER_UNREACHABLE', Date.now);
 });
 afterAll(() => {
@@ -109,6 +114,67 @@ test('a stop ends the answer under way; one that comes after it was whole is for
   await answering;
   expect(stopped).toBe(true);
   call.cancel();
+});
+
+test('a preface goes out with its frame, and alone where none follows for a second', async () => {
+  const { call, of, said } = await parked();
+  const pieces: Buffer[] = [];
+  of.on('data', (piece: Buffer) => pieces.push(piece));
+  const preface = { kind: 'preface', preface: some(1, 65) } as const;
+  const frame = { kind: 'frame', frame: some(2, 300) } as const;
+  of.write(request(20));
+  await call.request();
+  await call.answer(async function* () {
+    yield preface;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    yield frame;
+  });
+  expect([await said(), await said()]).toMatchObject([{ part: 'preface' }, { part: 'frame' }]);
+  expect(pieces[0]?.length).toBe(partWire(preface).length + partWire(frame).length);
+  call.done();
+  await said();
+  of.write(request(21));
+  await call.request();
+  const heard = Promise.withResolvers<void>();
+  const answering = call.answer(async function* () {
+    yield preface;
+    await heard.promise;
+    yield frame;
+  });
+  await expect.poll(() => pieces.at(-1)?.length, { timeout: 20_000 }).toBe(partWire(preface).length);
+  heard.resolve();
+  await answering;
+  expect([await said(), await said()]).toMatchObject([{ part: 'preface' }, { part: 'frame' }]);
+  call.cancel();
+});
+
+test('a worker that answers one request after the other opens no stream for any of them', async () => {
+  router = Promise.withResolvers();
+  opened = [];
+  const link = attachToRouter(address, Date.now);
+  const held = Promise.withResolvers<void>();
+  link.serve(some(9, 16), 4, async function* (asked) {
+    yield { kind: 'preface', preface: some(1, 65) } as const;
+    if (asked.frames[0]?.[0] === 99) await held.promise;
+    yield { kind: 'frame', frame: some(2, 300) } as const;
+  });
+  await expect.poll(() => opened.length, { timeout: 20_000 }).toBe(4);
+  const idle = [...opened];
+  const done = Buffer.from([0x30, 1]);
+  for (let asked = 0; asked < 12; asked++) {
+    const of = idle[asked % 4] as http2.ServerHttp2Stream;
+    const ended = new Promise<void>((resolve) =>
+      of.on('data', (piece: Buffer) => piece.subarray(-2).equals(done) && resolve()),
+    );
+    of.write(request(20));
+    await ended;
+  }
+  expect(opened.length).toBe(4);
+  for (const of of idle.slice(0, 3)) of.write(request(99));
+  await expect.poll(() => opened.length, { timeout: 20_000 }).toBe(7);
+  held.resolve();
+  link.close();
+  for (const of of opened) of.close();
 });
 
 test('a stream that is lost while an answer is made cancels it', async () => {

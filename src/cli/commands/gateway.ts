@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import type { Server } from 'node:http';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BudgetAlert } from '../../client/index.ts';
-import { CodedError } from '../../core/index.ts';
 import { aborted, announce, stopSignal, supervisedAction } from '../child.ts';
 import { secretOf } from '../compose/files.ts';
 import { openKeyRing } from '../compose/gateway-keys.ts';
 import type { OpenedTraces } from '../compose/traces.ts';
-import { codedFromSystem, ton } from '../output.ts';
+import { ton } from '../output.ts';
 import { VERSION } from '../version.ts';
 import { addClientOptions, type ClientOptions, policyName } from './client-options.ts';
 import { registerGatewayKey } from './gateway-key.ts';
@@ -23,9 +20,6 @@ type GatewayOptions = ClientOptions & {
   json?: boolean;
   supervised?: boolean;
 };
-
-/** How long answers in progress may go on after a stop was asked for, in milliseconds. */
-const CLOSE_GRACE_MS = 2_000;
 
 function candidateCount(text: string): number {
   if (!/^[123]$/.test(text)) throw new InvalidArgumentError('1, 2 or 3.');
@@ -81,6 +75,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
   const { createClientFromOptions } = await import('../compose/client.ts');
   const { createGateway, GATEWAY_LIMITS, tracedClient } = await import('../../client/index.ts');
   const { createEarSigner } = await import('../../attestation/index.ts');
+  const { serveHttp } = await import('../compose/gateway-http.ts');
   const policy = policyName(options.policy);
   const simulated = options.dangerouslyAllowSimulatedVendor !== undefined;
   const traces = await openTracesOf(options);
@@ -101,7 +96,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
       },
       GATEWAY_LIMITS,
     );
-    const { server, port } = await listen(app, options.port);
+    const { port, close } = await serveHttp(app, options.port);
     const url = `http://127.0.0.1:${port}`;
     if (options.json === true) announce({ event: 'ready', url, port, policy, simulated });
     else {
@@ -109,7 +104,7 @@ async function runGateway(options: GatewayOptions): Promise<void> {
       if (simulated) console.log('Simulated enclaves are accepted: fine for development, they prove nothing.');
     }
     await aborted(stop);
-    await close(server);
+    await close();
   } finally {
     await client.close();
     await traces?.close();
@@ -141,26 +136,4 @@ function carryOf({ candidates, padding, quote }: GatewayOptions) {
     ...(padding === undefined ? {} : { padding }),
     ...(quote === true ? { mode: 2 as const } : {}),
   };
-}
-
-async function listen(app: { fetch: (request: Request) => Response | Promise<Response> }, port: number) {
-  const { createAdaptorServer } = await import('@hono/node-server');
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
-  server.listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch (thrown) {
-    throw codedFromSystem(thrown);
-  }
-  const address = server.address();
-  if (typeof address !== 'object' || address === null) throw new CodedError('INVARIANT_BROKEN', 'no address');
-  return { server, port: address.port };
-}
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-  await closed;
-  clearTimeout(timer);
 }

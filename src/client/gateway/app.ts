@@ -63,6 +63,9 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
+/** Responses that were made with these headers: put on later they cost a stream's first text a tenth of a millisecond. */
+const SECURED = new WeakSet<Response>();
+
 /** Reads a body, and says how it will be answered. */
 type Door = (json: unknown) => Readonly<{ asked: Asked; prefix: string; shape: (head: Head) => AnswerShape }>;
 
@@ -90,6 +93,7 @@ export function createGateway(deps: GatewayDeps, limits: GatewayLimits = GATEWAY
     guardOrigin(c, limits.hosts);
     if (c.req.path.startsWith('/v1/')) deps.keys?.identify(c.req.header('authorization'));
     await next();
+    if (SECURED.has(c.res)) return;
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
   });
   const limited = limitedBody(limits.bodyBytesMax);
@@ -222,20 +226,22 @@ function streamed(of: AnswerShape, talk: Conversation): Answering {
   const say = (out: ReadableStreamDefaultController<Uint8Array>, text: string) => {
     if (text !== '') out.enqueue(encoder.encode(text));
   };
+  /** Goes out with the first text, which is there already. */
+  let opening = of.opening();
   const body = new ReadableStream<Uint8Array>(
     {
-      start: (out) => say(out, of.opening()),
       async pull(out) {
         try {
           for (let said = ''; said === ''; ) {
             const piece = await talk.next();
             if (piece === null) break;
-            said = of.piece(piece);
+            said = opening + of.piece(piece);
+            opening = '';
             say(out, said);
             if (said !== '') return;
           }
           if (talk.done === null) throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
-          say(out, of.closing(talk.worker, talk.done));
+          say(out, opening + of.closing(talk.worker, talk.done));
           await talk.settle();
           say(out, of.last);
         } catch (thrown) {
@@ -253,7 +259,9 @@ function streamed(of: AnswerShape, talk: Conversation): Answering {
     { highWaterMark: 1 },
   );
   const headers = { 'content-type': 'text/event-stream; charset=utf-8', ...workerHeaders(talk.worker) };
-  return { response: new Response(body, { headers }), finished: finished.promise };
+  const response = new Response(body, { headers: { ...headers, ...SECURITY_HEADERS } });
+  SECURED.add(response);
+  return { response, finished: finished.promise };
 }
 
 /** The name under which the router offers it. @throws CodedError MODEL_UNKNOWN, PEER_UNREACHABLE where none is offered */
