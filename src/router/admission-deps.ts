@@ -30,6 +30,8 @@ export type AdmissionDeps = Readonly<{
   log: LogPort;
   evictions: Pick<Evictions, 'add' | 'entryOf' | 'written'>;
   tickets: Tickets;
+  /** No other router may have a worker of this one. */
+  isAlone: boolean;
   meter: Pick<Meter, 'cameBack'>;
   standings: Standings;
   devices: Devices;

@@ -16,17 +16,21 @@ export type Challenge = Readonly<{ nonce: Bytes; source: BeaconSource; anew: Ane
 export function createChallenges(deps: Pick<AdmissionDeps, 'beacon' | 'now' | 'randomness'>) {
   const open = new WeakMap<Worker, Challenge>();
   const askedAt = new WeakMap<Worker, UnixMs>();
+  /** To whom one is on its way: the beacon is waited for. */
+  const coming = new WeakSet<Worker>();
   return {
-    /** Whether it may be challenged now; then it may not again for a while. */
+    /** Whether it may be challenged now, then not again for a while; not while it makes an answer, which would be to another. */
     isDue(worker: Worker): boolean {
-      const last = askedAt.get(worker);
+      const [last, asked] = [askedAt.get(worker), open.get(worker)];
       if (last !== undefined && deps.now() - last < CHALLENGE_PAUSE_MS) return false;
+      if (coming.has(worker) || (asked !== undefined && asked.openUntil >= deps.now())) return false;
       askedAt.set(worker, deps.now());
       return true;
     },
     /** @throws whatever the sources of a beacon throw */
     async send(worker: Worker, anew: Anew | null): Promise<void> {
-      const source = await deps.beacon();
+      coming.add(worker);
+      const source = await deps.beacon().finally(() => coming.delete(worker));
       const nonce = deps.randomness(32);
       open.set(worker, { nonce, source, anew, openUntil: deps.now() + CHALLENGE_LIFETIME_MS });
       const { beacon, checkpoint } = source;

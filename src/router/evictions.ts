@@ -85,13 +85,16 @@ export function createEvictions(
       while (!begun || waiting.length > 0) await run();
     },
     /**
-     * Index of the entry that ended an admission; null where the log has none. Asked as an append that can only be a
-     * repeated one, so that nothing is added.
+     * Index of the entry that ended an admission of a worker that is not here; null where the log has none and gets none.
+     * @param isAlone no other router may have the worker: then an admission that ended unseen, as the log grew by more
+     *   than is looked through at a start, is entered as ended now, where it is the last entry about the worker. Else this
+     *   is asked as an append that can only be a repeated one, so that nothing is added.
      * @throws CodedError where the log is away
      */
-    async entryOf(workerId: Bytes, admittedAt: number): Promise<number | null> {
+    async entryOf(workerId: Bytes, admittedAt: number, isAlone: boolean): Promise<number | null> {
+      const ended = { workerId, admittedAt, reason: { cause: EVICTION.routerRestarted } };
       try {
-        return (await enter({ workerId, admittedAt, reason: { cause: EVICTION.disconnected } }, NO_INDEX)).index;
+        return (await enter(ended, isAlone ? admittedAt : NO_INDEX)).index;
       } catch (thrown) {
         if (asCodedError(thrown).code === 'LOG_LEAF_INVALID') return null;
         throw thrown;

@@ -8,7 +8,7 @@ import { signerOf } from './evidence-signer.ts';
 import { leafOf } from './left-over.ts';
 import type { Ticket } from './tickets.ts';
 
-type ResumptionDeps = Pick<AdmissionDeps, 'log' | 'source' | 'tickets' | 'evictions' | 'now'>;
+type ResumptionDeps = Pick<AdmissionDeps, 'log' | 'source' | 'tickets' | 'evictions' | 'isAlone' | 'now'>;
 
 /**
  * What a worker shows on a new connection: a ticket of this very router, the evidence that the ticket speaks of, and that
@@ -44,7 +44,7 @@ export async function shownBy(
  */
 export async function leftAt(deps: ResumptionDeps, ticket: Ticket): Promise<number | null> {
   const { log, source } = deps;
-  const ended = await deps.evictions.entryOf(ticket.workerId, ticket.logIndex);
+  const ended = await deps.evictions.entryOf(ticket.workerId, ticket.logIndex, deps.isAlone);
   if (ended === null) return null;
   const workerKey = `sha256:${toHex(ticket.workerId)}`;
   const [admission, eviction] = [leafOf(await log.entry(ticket.logIndex)), leafOf(await log.entry(ended))];

@@ -125,6 +125,7 @@ export function createRouter(
     fleet,
     meter,
     tickets: createTickets(deps.ticketSecret),
+    isAlone: deps.devices === undefined,
     devices,
     standings,
     log: archivedOnce(log),

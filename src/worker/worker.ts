@@ -71,7 +71,7 @@ const HANDOVER = 4;
 const SPARE_STREAMS = 4;
 /** Half an epoch: evidence and beacon are never much older. */
 const RENEWAL_MS = 5 * 60_000;
-const RENEWAL_LOOK_MS = 1_000;
+const RENEWAL_LOOK_MS = 5_000;
 /** Hellos of mode 2 that may wait for the next quote. */
 const QUOTE_WAITERS_MAX = 1024;
 const USED_MAX = 1_000_000;
@@ -275,10 +275,12 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions) {
     const to = of.connect();
     of.link = to;
     const attached: Attached = { of, to, served: null, evidence: null };
-    // By when evidence was made, not by when this connection began: routers that start again are not asked by all at once.
-    let askedAt = of.attestedAt ?? deps.monotonic();
+    const connectedAt = deps.monotonic();
+    let askedAt = connectedAt - RENEWAL_MS;
     const renewal = setInterval(() => {
-      if (deps.monotonic() - Math.max(askedAt, of.attestedAt ?? askedAt) < RENEWAL_MS) return;
+      // By when evidence was made, not by when this connection began: a router that starts again is not asked by all at once.
+      const since = attached.served === null ? connectedAt : (of.attestedAt ?? connectedAt);
+      if (deps.monotonic() - Math.max(askedAt, since) < RENEWAL_MS) return;
       askedAt = deps.monotonic();
       to.send({ kind: 'renewal' });
     }, RENEWAL_LOOK_MS);

@@ -141,6 +141,7 @@ describe('the same evidence is refused by client, router and auditor alike, for 
       devices: ownDevices(),
       evictions: { add: () => undefined, entryOf: async () => null, written: async () => undefined },
       tickets: createTickets(new Uint8Array(32)),
+      isAlone: true,
       meter: { cameBack: () => undefined },
       log: { append: async () => ({ index: 0 }), proof: unused, checkpoint: unused, entry: unused } as never,
       appraise: async ({ bundle }, nonce) => {

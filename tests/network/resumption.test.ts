@@ -5,6 +5,7 @@ import { SIMULATED_H100 } from '../../src/attestation/simulate/index.ts';
 import { checkAdmissionEntry, SeenHeads } from '../../src/client/log-proofs.ts';
 import { type Bytes, CodedError } from '../../src/core/index.ts';
 import type { Leaf } from '../../src/log/index.ts';
+import { ownDevices } from '../../src/router/devices.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
 import {
   epochCertificateDigest,
@@ -98,6 +99,20 @@ describe('serves again without a new quote', () => {
     expect(await scene.audit()).toEqual([]);
   });
 
+  test('after a restart at which the router did not look so far back in the log as to see it', async () => {
+    scene = await startScene();
+    const before = await scene.log.port.checkpoint();
+    scene.start();
+    const worker = scene.startWorker(0);
+    await until(() => worker.admitted() === 1, 'the first admission');
+    scene.crash();
+    scene.start({ log: { ...scene.log.port, checkpoint: async () => before } });
+    await until(() => worker.admitted() === 2, 'the second admission');
+    expect(scene.outcomes).toEqual(['resumed']);
+    expect((await aboutWorkers()).map(({ type }) => type)).toEqual(['worker-admitted', 'evicted', 'worker-admitted']);
+    expect(await scene.audit()).toEqual([]);
+  });
+
   test('under the policy that is in force now, where that accepts it too', async () => {
     const worker = await admittedWorker();
     scene.crash();
@@ -179,6 +194,11 @@ const RESTARTS: readonly Restart[] = [
     title: 'the log cannot say how it left',
     outcome: 'unavailable',
     own: () => ({ log: { ...scene.log.port, entry: forgetful() } }),
+  },
+  {
+    title: 'another router may have it, and the log does not say that it left',
+    outcome: 'log',
+    own: () => ({ devices: ownDevices() }),
   },
 ];
 
