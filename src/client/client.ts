@@ -1,5 +1,5 @@
-import { type Bytes, CodedError, fromHex, KIND_OF_CODE, toHex } from '../core/index.ts';
-import { type Mode, NO_MODEL, type PriceSheet, parsePriceSheet, verifyPriceOffer } from '../session/index.ts';
+import { type Bytes, CodedError, fromHex, KIND_OF_CODE } from '../core/index.ts';
+import type { Mode } from '../session/index.ts';
 import type { AnswerReceipt, AskOptions, ChatEvent, ChatRequest, Client, PaymentState, ReceiptInLog } from './api.ts';
 import { chatExchange, chatMessage, type ExchangeTerms, embedExchange, outputTokens } from './exchange.ts';
 import { createLiveSessions, createVerifiedWorkers, type LiveSession, type SessionAsk } from './live-sessions.ts';
@@ -8,10 +8,11 @@ import { createOfferedModels } from './offered-models.ts';
 import type { PaymentOptions, Payments } from './payments.ts';
 import { createPayments } from './payments.ts';
 import { createPrefixCache, type PrefixCacheOptions } from './prefix-cache.ts';
+import { createPrices } from './prices.ts';
 import { NO_RECEIPT_STORE, openReceipts, type ReceiptStore } from './receipts.ts';
 import { createSessions, type SessionDeps } from './sessions.ts';
 import { Tab } from './tab.ts';
-import type { CallOptions, RouterTerms } from './transport.ts';
+import type { CallOptions } from './transport.ts';
 import { GO_ON, TRY_ANEW } from './try-anew.ts';
 
 export type ClientDeps = Omit<SessionDeps, 'heads'> &
@@ -29,8 +30,6 @@ const DEADLINE_DEFAULT_MS = 60_000;
 /** How long an answer that was asked to end may take to do so, receipt included. */
 const STOP_GRACE_MS = 3_000;
 const PAYMENT_MS = 15_000;
-/** A price sheet that ends sooner is asked for again. */
-const PRICE_MARGIN_MS = 60_000;
 const LOG_WAIT_MS = 15_000;
 const LOG_POLL_MS = 200;
 /** Tries of one request: the first, another session, and one more. */
@@ -62,7 +61,7 @@ export function createClient(deps: ClientDeps): Client {
   const cache = deps.prefixCache === undefined ? null : createPrefixCache(deps.prefixCache, now, randomness);
   /** Answers that nobody reads any more, and that are still to be paid. */
   const ending = new Set<Promise<unknown>>();
-  let terms: Promise<(model: Bytes) => PriceSheet> | null = null;
+  const prices = createPrices(transport, now);
 
   const live = createLiveSessions(async (ask, avoid, call): Promise<LiveSession> => {
     if (payments !== null) await payments.resend(call).catch(() => undefined);
@@ -72,23 +71,6 @@ export function createClient(deps: ClientDeps): Client {
     verified.remember(opened.passed);
     return { ...opened, paymentRef, known: false, users: 0, dropped: false };
   }, now);
-
-  /** The price sheet in force for a model; asked for again when it is about to end. */
-  const priceOf = async (model: Bytes, call: CallOptions): Promise<PriceSheet> => {
-    for (;;) {
-      // Shared by all requests: one that is cancelled must not cancel it.
-      const asked = terms ?? transport.getTerms({ deadline: call.deadline }).then(checkedPrices);
-      const fresh = terms === null;
-      terms = asked;
-      const priceFor = await asked.catch((error: unknown) => {
-        if (terms === asked) terms = null;
-        throw error;
-      });
-      const price = priceFor(model);
-      if (fresh || price.notAfter > now() + PRICE_MARGIN_MS) return price;
-      if (terms === asked) terms = null;
-    }
-  };
 
   const findModel = async (wanted: string | undefined, call: CallOptions): Promise<Bytes> => {
     const found = await offered.find(wanted, call);
@@ -125,7 +107,7 @@ export function createClient(deps: ClientDeps): Client {
       const anew = error instanceof CodedError && (TRY_ANEW.has(error.code) || GO_ON.has(error.code));
       if (anew) live.drop(ask, held);
       // Another price sheet may be in force by now.
-      if (error instanceof CodedError && error.code === 'CHANNEL_REFUSED') terms = null;
+      if (error instanceof CodedError && error.code === 'CHANNEL_REFUSED') prices.forget();
       throw error;
     } finally {
       live.release(held);
@@ -145,8 +127,11 @@ export function createClient(deps: ClientDeps): Client {
 
   /** A request has failed for good: what came of its answers is paid, and that keeps nobody waiting. */
   const failed = async (thrown: unknown, tab: Tab): Promise<unknown> => {
-    const cut = await tab.close();
-    if (cut !== null) behind(pay(cut));
+    const cut = tab.close();
+    if (cut !== null) {
+      await receipts.add(cut).catch(() => undefined); // what failed first is what the caller hears of
+      behind(pay(cut));
+    }
     return tab.failure(thrown);
   };
 
@@ -158,7 +143,7 @@ export function createClient(deps: ClientDeps): Client {
     scope: string,
     call: CallOptions,
   ): AsyncGenerator<ChatEvent> {
-    const price = await priceOf(ask.model, call);
+    const price = await prices.of(ask.model, call);
     yield* underSession<ChatEvent>(ask, progress.avoid, call, async function* (held) {
       yield { kind: 'readers', workers: held.workers };
       const most = Math.max(1, outputTokens(held, request.maxTokens) - progress.pieces);
@@ -171,7 +156,8 @@ export function createClient(deps: ClientDeps): Client {
         else if (event.kind === 'ended') {
           const { usage, receipt } = event;
           const earlier = progress.tab.receipts;
-          await progress.tab.close();
+          progress.tab.close();
+          await receipts.add(receipt);
           if (usage.finish === 'cancelled' && call.stop?.aborted !== true && now() < terms.deadline) {
             await pay(receipt);
             throw new CodedError('WORKER_GONE', 'the worker ended its answer early');
@@ -197,19 +183,12 @@ export function createClient(deps: ClientDeps): Client {
     options: AskOptions,
     call: CallOptions,
     unary: CallOptions,
+    progress: Progress,
   ): AsyncGenerator<ChatEvent> {
     yield { kind: 'verifying', step: 'asking for workers and their evidence' };
     let ask = await sessionAsk(request.model, options, unary);
     const { deadline } = call;
     const terms = { deadline, padding: options.padding ?? 'bucket', idempotency: randomness(16) } as const;
-    const progress: Progress = {
-      received: '',
-      pieces: 0,
-      bound: false,
-      done: false,
-      tab: new Tab(receipts.add),
-      avoid: new Set(),
-    };
     for (let attempt = 1; ; attempt++) {
       let pieces = 0;
       try {
@@ -219,11 +198,13 @@ export function createClient(deps: ClientDeps): Client {
         }
         return;
       } catch (error) {
-        if (progress.done) throw error;
         const isOver = attempt >= TRIES_MAX || now() >= deadline || options.signal?.aborted === true;
-        if (isOver || !mayGoOn(error, progress)) throw await failed(error, progress.tab);
-        const cut = await progress.tab.close();
-        if (cut !== null) await pay(cut);
+        if (isOver || !mayGoOn(error, progress)) throw error;
+        const cut = progress.tab.close();
+        if (cut !== null) {
+          await receipts.add(cut);
+          await pay(cut);
+        }
         if ((error as CodedError).code === 'NO_WORKER') {
           // What the router said it has may have been long ago.
           offered.forget();
@@ -232,6 +213,16 @@ export function createClient(deps: ClientDeps): Client {
         progress.pieces += pieces;
         yield { kind: 'verifying', step: `trying another session: ${(error as CodedError).code}` };
       }
+    }
+  }
+
+  /** All tries of one request: whichever way they fail, what came of them is paid. */
+  async function* answers(...of: [ChatRequest, AskOptions, CallOptions, CallOptions]): AsyncGenerator<ChatEvent> {
+    const progress: Progress = { received: '', pieces: 0, bound: false, done: false, tab: new Tab(), avoid: new Set() };
+    try {
+      yield* tries(...of, progress);
+    } catch (error) {
+      throw progress.done ? error : await failed(error, progress.tab);
     }
   }
 
@@ -254,7 +245,7 @@ export function createClient(deps: ClientDeps): Client {
 
   async function* chat(request: ChatRequest, options: AskOptions = {}): AsyncGenerator<ChatEvent> {
     const { stop, call, unary, over } = stopping(options);
-    const events = tries(request, options, call, unary);
+    const events = answers(request, options, call, unary);
     let ended = false;
     try {
       for (;;) {
@@ -284,10 +275,10 @@ export function createClient(deps: ClientDeps): Client {
     chat,
     async embed(request, options = {}) {
       const { call, unary, over } = stopping(options);
-      const tab = new Tab(receipts.add);
+      const tab = new Tab();
       try {
         const ask = await sessionAsk(request.model, options, unary);
-        const price = await priceOf(ask.model, unary);
+        const price = await prices.of(ask.model, unary);
         const padding = options.padding ?? 'bucket';
         const base = { price, deadline: call.deadline, padding, idempotency: randomness(16) };
         const events = underSession(ask, new Set(), unary, (held) =>
@@ -298,8 +289,10 @@ export function createClient(deps: ClientDeps): Client {
             tab.add(event.receipt);
             continue;
           }
-          await tab.close();
-          await pay(event.embedded.receipt);
+          const { receipt } = event.embedded;
+          tab.close();
+          await receipts.add(receipt);
+          await pay(receipt);
           return event.embedded;
         }
         throw new CodedError('INVARIANT_BROKEN', 'an answer without its end');
@@ -344,25 +337,6 @@ export function createClient(deps: ClientDeps): Client {
 }
 
 const traceOf = ({ routerTrace: traceparent }: AskOptions) => (traceparent === undefined ? {} : { traceparent });
-
-/**
- * The router's prices by model. Each was signed for its model by the key that the router signs dispatches with.
- * @throws CodedError PRICE_UNSIGNED, OBJECT_MALFORMED
- */
-async function checkedPrices(terms: RouterTerms): Promise<(model: Bytes) => PriceSheet> {
-  const { dispatchKey, priceSheet, priceSignature: signature } = terms;
-  const all = [{ model: NO_MODEL, priceSheet, signature }, ...terms.modelPrices];
-  const sheets = await Promise.all(
-    all.map(async ({ model, priceSheet: object, signature: by }): Promise<[string, PriceSheet]> => {
-      if (!(await verifyPriceOffer(dispatchKey, model, object, by))) {
-        throw new CodedError('PRICE_UNSIGNED', 'a price sheet is not signed by the router for its model');
-      }
-      return [toHex(model), parsePriceSheet(object)];
-    }),
-  );
-  const byModel = new Map(sheets);
-  return (model) => byModel.get(toHex(model)) ?? (byModel.get(toHex(NO_MODEL)) as PriceSheet);
-}
 
 /** Whether another worker, or another session, may do what failed. */
 function mayGoOn(error: unknown, { received, bound }: Progress): boolean {

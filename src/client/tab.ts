@@ -21,12 +21,6 @@ export class PaidFailure extends CodedError {
 export class Tab {
   #open: AnswerReceipt | null = null;
   readonly #closed: AnswerReceipt[] = [];
-  readonly #keep: (receipt: AnswerReceipt) => Promise<void>;
-
-  /** @param keep makes a receipt durable */
-  constructor(keep: (receipt: AnswerReceipt) => Promise<void>) {
-    this.#keep = keep;
-  }
 
   /** Of the answers that are over. */
   get receipts(): readonly AnswerReceipt[] {
@@ -38,13 +32,11 @@ export class Tab {
     if (takesItsPlace(receipt, this.#open)) this.#open = receipt;
   }
 
-  /** The answer under way is over, however it ended. @returns what is to be paid of it, kept by now; null for nothing */
-  async close(): Promise<AnswerReceipt | null> {
+  /** The answer under way is over, however it ended. @returns what is to be kept and paid of it; null for nothing */
+  close(): AnswerReceipt | null {
     const receipt = this.#open;
-    if (receipt === null) return null;
     this.#open = null;
-    this.#closed.push(receipt);
-    await this.#keep(receipt);
+    if (receipt !== null) this.#closed.push(receipt);
     return receipt;
   }
 

@@ -50,6 +50,8 @@ export type Answer = Readonly<{
   text: string;
   worker: VerifiedWorker;
   receipt: AnswerReceipt;
+  /** Of workers whose answer this one went on from: paid as well. */
+  earlier: readonly AnswerReceipt[];
   finish: Extract<ChatEvent, { kind: 'done' }>['finish'];
   usage: Extract<ChatEvent, { kind: 'done' }>['usage'];
 }>;
@@ -119,8 +121,8 @@ export async function openSession(open: OpenTransport, options: SessionOptions):
         if (event.kind === 'worker') worker = event.worker;
         if (event.kind === 'text') text += event.text;
         if (event.kind !== 'done' || worker === null) continue;
-        const { receipt, finish, usage } = event;
-        return { text, worker, receipt, finish, usage };
+        const { receipt, earlier, finish, usage } = event;
+        return { text, worker, receipt, earlier, finish, usage };
       }
       throw asChrysalisError(new CodedError('ANSWER_INCOMPLETE', 'the answer ended without its receipt'));
     },

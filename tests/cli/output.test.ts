@@ -56,6 +56,22 @@ test('every code has an exit code of its kind, and no error prints a stack unles
   }
 });
 
+test('an answer that failed says what was paid of it', () => {
+  const lines: string[] = [];
+  const sink = {
+    out: () => undefined,
+    err: (text: string) => void lines.push(text),
+    width: 100,
+    paint: painter(false),
+  };
+  const facts = { paid: '51200', receipts: 'r_0123456789abcdef' };
+  expect(printError(new CodedError('ENGINE_UNREACHABLE', 'the engine died', facts), sink, {})).toBe(3);
+  expect(lines.join('')).toMatch(/paid +0\.0000512 TON \(r_0123456789abcdef\)/);
+  lines.length = 0;
+  printError(new CodedError('ENGINE_UNREACHABLE', 'the engine died'), sink, {});
+  expect(lines.join('')).not.toContain('paid');
+});
+
 test('what the system throws for disks and sockets is coded; the rest is a defect of ours', () => {
   const system = (code: string) => Object.assign(new Error('x'), { code, path: '/data/f' });
   expect(codedFromSystem(system('ENOSPC'))).toMatchObject({

@@ -120,6 +120,18 @@ test('an answer that fails costs its key what was paid of it, told whole, stream
   });
 });
 
+test('an answer that another worker began names both receipts, and costs both', async () => {
+  const { keys, kept } = keyed();
+  const earlier = [{ ...receiptNumber(9), kind: 'checkpoint' as const }];
+  const { app } = gateway({ earlier }, keys);
+  const whole = await (await post(app, chatPath, { messages }, withKey('sk-alice'))).json();
+  expect(whole.chrysalis).toMatchObject({
+    receipt: { kind: 'final' },
+    earlier: [{ id: earlier[0]!.id, kind: 'checkpoint' }],
+  });
+  expect(kept.get('alice')).toBe(42_000n);
+});
+
 test('an answer that its worker ended early is an error that names its receipts, and is charged once', async () => {
   const { keys, kept } = keyed();
   const { app } = gateway({ finish: 'failed' }, keys);

@@ -72,6 +72,7 @@ export type Script = {
   /** What becomes of embeddings. */
   embedded: CodedError;
   finish: 'stop' | 'length' | 'cancelled' | 'failed';
+  earlier: readonly AnswerReceipt[];
   asked: ChatRequest[];
   cancelled: number;
   vouchers: number;
@@ -84,6 +85,7 @@ export function scriptedClient(changes: Partial<Script> = {}): { client: Client;
     answer: ['The sea ', 'was calm.'],
     embedded: new CodedError('REQUEST_UNSUPPORTED', 'input: no embeddings', { param: 'input' }),
     finish: 'stop',
+    earlier: [],
     asked: [],
     cancelled: 0,
     vouchers: 0,
@@ -109,7 +111,7 @@ export function scriptedClient(changes: Partial<Script> = {}): { client: Client;
     const receipt = receiptNumber(receipts.length + 1);
     receipts.push(receipt);
     const usage = { tokensIn: 9, tokensCached: 0, tokensOut: 5 };
-    yield { kind: 'done', finish: script.finish, usage, receipt, earlier: [] };
+    yield { kind: 'done', finish: script.finish, usage, receipt, earlier: script.earlier };
     await new Promise((resolve) => setTimeout(resolve, 5));
     script.vouchers++;
     yield { kind: 'paid', payment: PAYMENT };

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { type ChatEvent, type Client, PaidFailure, type RouterTransport } from '../../src/client/index.ts';
-import { CodedError } from '../../src/core/index.ts';
+import { CodedError, toHex } from '../../src/core/index.ts';
 import { ChrysalisError, connect } from '../../src/sdk/index.ts';
 import { parseReceipt, type ResponsePart } from '../../src/session/index.ts';
 import { ask, echoEngine, type InProcess, type InProcessOptions, startInProcess } from './in-process.ts';
@@ -87,6 +87,8 @@ test('an application is told by the SDK what a failed answer cost', async () => 
   const session = await connect({
     ...{ router: network.address, payments: network.payments(), policy: network.relying.policyText },
     ...{ logPolicy: network.logPolicyText, trustAnchors: network.anchors },
+    // A full disk is not what failed first.
+    receipts: { load: () => [], add: () => Promise.reject(new CodedError('STORAGE_FULL', 'the disk is full')) },
   });
   const error = await session
     .ask({ messages: [{ role: 'user', content: words }], maxTokens: 1000 })
@@ -203,6 +205,27 @@ test('workers that all fail after a checkpoint: each is paid what came of it, no
   expect(receipts.map(({ kind, amount }) => [kind, amount])).toEqual(Array(3).fill(['checkpoint', CHECKPOINT]));
   expect(new Set(receipts.map(({ workerId }) => workerId)).size).toBe(3);
   expect(await sums(network, client)).toEqual({ owed: 3n * CHECKPOINT, signed: 3n * CHECKPOINT });
+});
+
+test('a worker that is gone for good: the request ends for want of another, and says what the first one was paid', async () => {
+  const network = await started({ engine: echoEngine({ tokens: 2000, delayMs: 1 }) });
+  const client = network.newClient((transport) => ({
+    ...transport,
+    infer: async function* (...args) {
+      let frames = 0;
+      for await (const part of transport.infer(...args)) {
+        yield part;
+        if (part.kind === 'frame' && ++frames === 300) {
+          for (const { workerId } of network.router.listWorkers()) network.stopWorker(toHex(workerId));
+          throw new CodedError('WORKER_GONE', 'gone');
+        }
+      }
+    },
+  }));
+  const failed = await failing(client, { deadlineMs: 20_000 });
+  expect(failed.error.code).toBe('NO_WORKER');
+  expect(receiptsOf(failed).map(({ amount }) => amount)).toEqual([CHECKPOINT]);
+  expect((await sums(network, client)).signed).toBe(CHECKPOINT);
 });
 
 test('a request that fails at its deadline fails then, and its checkpoint is paid behind', async () => {

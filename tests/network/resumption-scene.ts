@@ -6,7 +6,13 @@ import { type Bytes, CodedError } from '../../src/core/index.ts';
 import { type Leaf, parseLeaf, parseLogPolicy } from '../../src/log/index.ts';
 import { type Meter, NO_METER } from '../../src/router/meter.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
-import type { RouterToWorker, WorkerToRouter } from '../../src/session/index.ts';
+import type {
+  EvidenceMessage,
+  ResumeMessage,
+  RouterToWorker,
+  WorkerJoin,
+  WorkerToRouter,
+} from '../../src/session/index.ts';
 import { createWorker, type RouterLink, startBoot, type WorkerEvent } from '../../src/worker/index.ts';
 import { auditOf } from './in-process/audit.ts';
 import { chainTable } from './in-process/chain.ts';
@@ -107,7 +113,7 @@ export async function startScene({
     const machine = hosts.machines[number]!;
     const engine = echoEngine();
     const events: WorkerEvent[] = [];
-    const seen = { quotes: 0 };
+    const seen = { quotes: 0, ticket: new Uint8Array(0) as Bytes, evidence: null as EvidenceMessage | null };
     const counted = {
       ...machine,
       quote: (reportData: Parameters<typeof machine.quote>[0]) => {
@@ -123,6 +129,7 @@ export async function startScene({
       const attached = running.router.attach({
         send: (message) => {
           if (message.kind === 'challenge') nonce = message.nonce;
+          if (message.kind === 'lease') seen.ticket = message.ticket;
           push(message);
         },
         close: () => cutOne(false),
@@ -135,6 +142,7 @@ export async function startScene({
       cuts.add(cutOne);
       return {
         send: (message) => {
+          if (message.kind === 'evidence') seen.evidence = message;
           last = last.then(async () => {
             const changed = await between(message, nonce);
             if (cuts.has(cutOne)) attached.receive(changed);
@@ -173,8 +181,27 @@ export async function startScene({
     return { id: worker.workerId, boot, events, seen, admitted, stop: () => worker.stop() };
   };
 
+  /** Another connection to the running router, for whoever plays a worker by hand. */
+  const connect = (join: WorkerJoin) => {
+    const heard: RouterToWorker[] = [];
+    const attached = (running as Router).router.attach({
+      send: (message) => heard.push(message),
+      close: () => undefined,
+    });
+    attached.receive({ kind: 'join', join });
+    const next = async <Kind extends RouterToWorker['kind']>(kind: Kind) => {
+      await until(() => heard.some((message) => message.kind === kind), kind);
+      const [message] = heard.splice(
+        heard.findIndex((one) => one.kind === kind),
+        1,
+      );
+      return message as Extract<RouterToWorker, { kind: Kind }>;
+    };
+    return { next, say: attached.receive, leave: attached.gone };
+  };
+
   return {
-    folder,
+    connect,
     log,
     knows,
     logPolicy: parseLogPolicy(log.logPolicyText),
@@ -218,3 +245,16 @@ export async function startScene({
 }
 
 export type Scene = Awaited<ReturnType<typeof startScene>>;
+export type SceneWorker = ReturnType<Scene['startWorker']>;
+
+/** A scene whose router has admitted one worker. */
+export async function startAdmitted(between?: Between): Promise<Readonly<{ scene: Scene; worker: SceneWorker }>> {
+  const scene = await startScene();
+  scene.start();
+  const worker = scene.startWorker(0, between);
+  await until(() => worker.admitted() === 1, 'the first admission');
+  return { scene, worker };
+}
+
+export const isResume = (message: WorkerToRouter): message is ResumeMessage => message.kind === 'resume';
+export const flipped = (bytes: Bytes, at: number): Bytes => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));

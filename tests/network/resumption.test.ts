@@ -1,39 +1,34 @@
 /** A router that starts again, and the workers that it let in before. */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { SigningKey } from '#crypto';
-import { SIMULATED_H100 } from '../../src/attestation/simulate/index.ts';
 import { checkAdmissionEntry, SeenHeads } from '../../src/client/log-proofs.ts';
 import { type Bytes, CodedError } from '../../src/core/index.ts';
 import type { Leaf } from '../../src/log/index.ts';
 import { ownDevices } from '../../src/router/devices.ts';
 import type { RouterDeps } from '../../src/router/router.ts';
+import type { ResumeMessage } from '../../src/session/index.ts';
 import {
-  epochCertificateDigest,
-  type ResumeMessage,
-  signResumption,
-  type WorkerToRouter,
-} from '../../src/session/index.ts';
-import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
-import { type Scene, startScene, until } from './resumption-scene.ts';
+  flipped,
+  isResume,
+  type Scene,
+  type SceneWorker,
+  startAdmitted,
+  startScene,
+  until,
+} from './resumption-scene.ts';
 
 let scene: Scene;
 afterEach(() => scene.close());
 
-type Worker = ReturnType<Scene['startWorker']>;
-
-async function admittedWorker(between?: Parameters<Scene['startWorker']>[1]): Promise<Worker> {
-  scene = await startScene();
-  scene.start();
-  const worker = scene.startWorker(0, between);
-  await until(() => worker.admitted() === 1, 'the first admission');
-  return worker;
+async function admittedWorker(between?: Parameters<Scene['startWorker']>[1]): Promise<SceneWorker> {
+  const started = await startAdmitted(between);
+  scene = started.scene;
+  return started.worker;
 }
 
 const aboutWorkers = async (): Promise<Leaf[]> =>
   (await scene.entries()).filter(({ subject }) => subject.startsWith('worker:'));
-const isResume = (message: WorkerToRouter): message is ResumeMessage => message.kind === 'resume';
-const reasons = (worker: Worker) => worker.events.flatMap((one) => (one.event === 'attesting' ? [one.because] : []));
-const flipped = (bytes: Bytes, at: number): Bytes => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+const reasons = (worker: SceneWorker) =>
+  worker.events.flatMap((one) => (one.event === 'attesting' ? [one.because] : []));
 
 describe('serves again without a new quote', () => {
   test('after the router was killed: judged again, logged as going on from its admission, until the lease of then', async () => {
@@ -228,103 +223,8 @@ describe('proves itself anew, is told why, and serves', () => {
   });
 });
 
-/** Signs for what a worker of ours would not say. */
-async function signed(by: SigningKey, said: ResumeMessage, nonce: Bytes): Promise<ResumeMessage> {
-  const certificateDigest = epochCertificateDigest(said.evidence.epochCertificate);
-  return { ...said, signature: await signResumption(by, { nonce, ticket: said.ticket, certificateDigest }) };
-}
-
-describe('proves itself anew', () => {
-  test('where what was shown on one connection is shown again on another', async () => {
-    const kept: ResumeMessage[] = [];
-    const worker = await admittedWorker((message) => {
-      if (!isResume(message)) return message;
-      kept.push(message);
-      return kept[0]!;
-    });
-    for (const times of [2, 3]) {
-      scene.disconnect();
-      await until(() => worker.admitted() === times, 'the next admission');
-    }
-    expect(kept).toHaveLength(2);
-    expect(scene.outcomes).toEqual(['resumed', 'proof']);
-    expect(worker.seen.quotes).toBe(2);
-  });
-
-  test('where it shows a ticket of before its last admission, and signs for it', async () => {
-    const kept: ResumeMessage[] = [];
-    const worker: Worker = await admittedWorker((message, nonce) => {
-      if (!isResume(message)) return message;
-      kept.push(message);
-      return signed(worker.boot.identityKey, { ...message, ticket: kept[0]!.ticket }, nonce);
-    });
-    for (const times of [2, 3]) {
-      scene.disconnect();
-      await until(() => worker.admitted() === times, 'the next admission');
-    }
-    expect(scene.outcomes).toEqual(['resumed', 'log']);
-    expect(worker.seen.quotes).toBe(2);
-  });
-
-  test('where ticket and evidence are those of another enclave, or ticket of one and evidence of the other', async () => {
-    const stolen: ResumeMessage[] = [];
-    const victim = await admittedWorker((message) => {
-      if (isResume(message)) stolen.push(message);
-      return message;
-    });
-    let take: 'all' | 'ticket' = 'all';
-    const thief: Worker = scene.startWorker(1, async (message, nonce) => {
-      if (!isResume(message)) return message;
-      await until(() => stolen.length > 0, 'something to steal');
-      const said = take === 'all' ? stolen.at(-1)! : { ...message, ticket: stolen.at(-1)!.ticket };
-      return signed(thief.boot.identityKey, said, nonce);
-    });
-    await until(() => thief.admitted() === 1, 'the admission of the other');
-    scene.disconnect();
-    await until(() => victim.admitted() === 2 && thief.admitted() === 2, 'the second admissions');
-    take = 'ticket';
-    scene.disconnect();
-    await until(() => victim.admitted() === 3 && thief.admitted() === 3, 'the third admissions');
-    expect([victim.seen.quotes, thief.seen.quotes]).toEqual([1, 3]);
-    expect([...scene.outcomes].sort()).toEqual(['proof', 'proof', 'resumed', 'resumed']);
-  });
-
-  test('where it was put out, though what put it out is not in force any more', async () => {
-    const worker = await admittedWorker();
-    const { tees } = scene.knows.policy;
-    scene.knows.change({ tees: ['sev-snp'] });
-    await until(() => worker.events.some(({ event }) => event === 'refused'), 'the eviction');
-    scene.crash();
-    scene.knows.change({ tees });
-    scene.start();
-    await until(() => worker.admitted() === 2, 'the second admission');
-    expect(scene.outcomes).toEqual(['log']);
-    expect(worker.seen.quotes).toBe(2);
-  });
-
-  test('where its device came with another worker meanwhile: its evidence of before puts nobody out', async () => {
-    const gpu = nvidia.device('moved', SIMULATED_H100);
-    scene = await startScene({ gpus: [gpu, gpu] });
-    scene.start();
-    let isHeldBack = false;
-    const first = scene.startWorker(0, (message) =>
-      isHeldBack && isResume(message)
-        ? until(() => second!.admitted() === 1, 'the other').then(() => message)
-        : message,
-    );
-    let second: Worker | null = null;
-    await until(() => first.admitted() === 1, 'the first admission');
-    scene.crash();
-    isHeldBack = true;
-    scene.start();
-    second = scene.startWorker(1);
-    await until(() => scene.outcomes.length === 1, 'the return');
-    expect(scene.outcomes).toEqual(['device']);
-  });
-});
-
 describe('is refused, and logged as refused,', () => {
-  const refused = async (worker: Worker, failed: string): Promise<void> => {
+  const refused = async (worker: SceneWorker, failed: string): Promise<void> => {
     await until(() => worker.events.some(({ event }) => event === 'refused'), 'the refusal');
     expect(scene.outcomes).toEqual(['judgement']);
     expect(scene.row(0)).toMatchObject({ state: 'refused', resumed: false });
@@ -360,27 +260,4 @@ test('what cannot be judged now lets nobody in, and refuses nobody either', asyn
   await until(() => worker.events.some(({ event }) => event === 'refused'), 'the answer');
   expect(scene.outcomes).toEqual(['unavailable']);
   expect(scene.row(0)?.state).not.toBe('admitted');
-});
-
-test('only the first challenge of a connection may be answered so: a second try gets no challenge', async () => {
-  scene = await startScene();
-  scene.start();
-  const said: string[] = [];
-  const resumes: ResumeMessage[] = [];
-  const worker: Worker = scene.startWorker(0, async (message, nonce) => {
-    said.push(message.kind);
-    if (isResume(message)) {
-      resumes.push(message);
-      return { ...message, ticket: flipped(message.ticket, 60) };
-    }
-    // In place of the evidence that it is asked for.
-    const [last] = resumes;
-    return message.kind === 'evidence' && last !== undefined ? signed(worker.boot.identityKey, last, nonce) : message;
-  });
-  await until(() => worker.admitted() === 1, 'the first admission');
-  scene.disconnect();
-  await until(() => worker.events.some(({ event }) => event === 'refused'), 'the refusal');
-  expect(scene.outcomes).toEqual(['ticket']);
-  expect(worker.events.at(-1)).toMatchObject({ event: 'refused', failedChecks: ['nonceOpen'] });
-  expect(scene.row(0)?.state).toBe('refused');
 });

@@ -208,11 +208,11 @@ describe.each(KINDS)('what is payable, over the ledger on %s', (_, kind) => {
         const tabs: Tab[] = [];
         const under: Promise<void>[] = [];
         for (const answers of all) {
-          const tab = new Tab(async () => undefined);
+          const tab = new Tab();
           tabs.push(tab);
           for (const of of answers) {
             lost += await lived(ledger, tab, ++number, of);
-            const due = await tab.close();
+            const due = tab.close();
             if (due !== null) under.push(pay(due));
           }
         }

@@ -30,7 +30,7 @@ function closed(
   worker: VerifiedWorker,
   done: Done,
 ): string {
-  const last = chunk([choice], { chrysalis: answerFacts(worker, done.receipt) });
+  const last = chunk([choice], { chrysalis: answerFacts(worker, done) });
   return head.includeUsage ? last + chunk([], { usage: usageFacts(done.usage) }) : last;
 }
 
@@ -75,7 +75,7 @@ export function chatAnswer(head: Head): AnswerShape {
           },
         ],
         usage: usageFacts(done.usage),
-        chrysalis: answerFacts(worker, done.receipt),
+        chrysalis: answerFacts(worker, done),
       };
     },
   };
@@ -114,7 +114,7 @@ export function completionAnswer(head: Head): AnswerShape {
       model: head.model,
       choices: [choice(collected.text, completionLogprobs(collected.logprobs, 0), requireWhole(done))],
       usage: usageFacts(done.usage),
-      chrysalis: answerFacts(worker, done.receipt),
+      chrysalis: answerFacts(worker, done),
     }),
   };
 }

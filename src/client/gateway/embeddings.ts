@@ -38,6 +38,6 @@ export function embeddingsAnswer(named: string, embedded: Embedded, base64: bool
     model: named,
     data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: encode(vector) })),
     usage: { prompt_tokens: tokens, total_tokens: tokens },
-    chrysalis: answerFacts(worker, receipt),
+    chrysalis: answerFacts(worker, { receipt, earlier: [] }),
   };
 }

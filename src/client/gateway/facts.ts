@@ -29,6 +29,8 @@ export type WorkerFacts = Readonly<{
 export type ReceiptFacts = Readonly<{
   id: string;
   digest: string;
+  /** `checkpoint` where its answer failed or was cut after it. */
+  kind: AnswerReceipt['kind'];
   worker: string;
   amount: string;
   currency: string;
@@ -58,6 +60,8 @@ export type AnswerFacts = Readonly<{
   simulated: boolean;
   checks: Readonly<Record<string, string>>;
   receipt: ReceiptFacts;
+  /** Of workers whose answer this one went on from: paid as well. */
+  earlier?: readonly ReceiptFacts[];
 }>;
 
 const MODES = ['cached', 'live', 'quote'] as const;
@@ -84,6 +88,7 @@ export function receiptFacts(receipt: AnswerReceipt): ReceiptFacts {
   return {
     id: receipt.id,
     digest: toHex(receipt.digest),
+    kind: receipt.kind,
     worker: receipt.workerId,
     amount: receipt.amount.toString(),
     currency: receipt.currency,
@@ -120,7 +125,10 @@ export function checkCounts(groups: CheckGroups): Readonly<Record<string, string
   );
 }
 
-export function answerFacts(worker: VerifiedWorker, receipt: AnswerReceipt): AnswerFacts {
+export function answerFacts(
+  worker: VerifiedWorker,
+  { receipt, earlier }: Readonly<{ receipt: AnswerReceipt; earlier: readonly AnswerReceipt[] }>,
+): AnswerFacts {
   return {
     worker: worker.workerId,
     name: worker.name,
@@ -128,6 +136,7 @@ export function answerFacts(worker: VerifiedWorker, receipt: AnswerReceipt): Ans
     simulated: worker.simulated,
     checks: checkCounts(worker.checks),
     receipt: receiptFacts(receipt),
+    ...(earlier.length === 0 ? {} : { earlier: earlier.map(receiptFacts) }),
   };
 }
 

@@ -51,7 +51,7 @@ export function responsesAnswer(head: Head, echo: ResponsesEcho): AnswerShape {
     return response(cut ? 'incomplete' : 'completed', output(), {
       incomplete_details: cut ? { reason: 'max_output_tokens' } : null,
       usage: responsesUsage(done),
-      chrysalis: answerFacts(worker, done.receipt),
+      chrysalis: answerFacts(worker, done),
     });
   };
   const beginText = () => {

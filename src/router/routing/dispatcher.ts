@@ -195,16 +195,15 @@ export class Dispatcher<Id> {
       weight: 1 + (Math.min(255, ask.priority) / 255) * (WEIGHT_MAX - 1),
       since: now,
       settle,
-      stopTimer: () => undefined,
+      stopTimer: nothing,
     };
-    const able = this.#able(entry, now);
-    const free = able.filter((id) => this.#isFree(id, now) && (this.#workers.get(id) as Known<Id>).queue.size === 0);
-    const match = free.length === 0 ? null : this.#matchOf(entry.tags, now);
-    const best = this.#fastest(free, entry.work, match, now);
+    const match = this.#matchOf(entry.tags, now);
+    const best = this.#fastestFree(entry, match, now);
     if (best !== null) {
       this.#place(best, entry, match, now);
-      return () => undefined;
+      return nothing;
     }
+    const able = this.#able(entry, now);
     let waitMs = this.#expectedWait(able, entry.account, now);
     if (waitMs > this.#limits.waitMsMax) {
       // Its account has more here than can be served in time: who comes last goes first, and that is this one.
@@ -214,7 +213,7 @@ export class Dispatcher<Id> {
     const mayWait = Math.min(this.#limits.waitMsMax, entry.deadline - now);
     if (waitMs > mayWait) {
       this.#refuse(entry, entry.deadline - now < waitMs ? 'deadline' : 'busy', waitMs - mayWait);
-      return () => undefined;
+      return nothing;
     }
     const { admitted, displaced } = this.#waiting.enter(entry);
     if (displaced !== null) {
@@ -223,7 +222,7 @@ export class Dispatcher<Id> {
     }
     if (!admitted) {
       this.#refuse(entry, 'busy', waitMs);
-      return () => undefined;
+      return nothing;
     }
     for (const id of able) this.#workers.get(id)?.queue.push(entry);
     entry.stopTimer = this.#deps.schedule(mayWait, () => {
@@ -277,10 +276,20 @@ export class Dispatcher<Id> {
   }
 
   /** Candidates still here whose breaker lets a request through; all of them where it lets none. */
-  #able({ candidates }: Ask<Id>, now: UnixMs): Id[] {
-    const here = candidates.filter((id) => this.#workers.has(id));
-    const closed = here.filter((id) => this.#workers.get(id)?.breaker.state(now) !== 'open');
-    return closed.length > 0 ? closed : here;
+  #able(ask: Ask<Id>, now: UnixMs): Id[] {
+    const anyway = this.#letsNone(ask, now);
+    return ask.candidates.filter((id) => this.#takes(id, anyway, now));
+  }
+
+  #letsNone({ candidates }: Ask<Id>, now: UnixMs): boolean {
+    for (const id of candidates) if (this.#takes(id, false, now)) return false;
+    return true;
+  }
+
+  /** @param anyway whatever its breaker says */
+  #takes(id: Id, anyway: boolean, now: UnixMs): boolean {
+    const known = this.#workers.get(id);
+    return known !== undefined && (anyway || known.breaker.state(now) !== 'open');
   }
 
   #isFree(id: Id, now: UnixMs): boolean {
@@ -288,11 +297,15 @@ export class Dispatcher<Id> {
     return load !== undefined && load.running < load.slots(now, this.#limits.slowStartMs);
   }
 
-  #fastest(ids: readonly Id[], work: Work, match: Match<Id> | null, now: UnixMs): Id | null {
+  /** Of those that are able and have a free slot with nobody in line for it. */
+  #fastestFree(ask: Ask<Id>, match: Match<Id> | null, now: UnixMs): Id | null {
+    const anyway = this.#letsNone(ask, now);
     let best: Id | null = null;
     let least = Number.POSITIVE_INFINITY;
-    for (const id of ids) {
-      const seconds = this.#predict(id, work, match?.worker === id ? match.tokens : 0, now);
+    for (const id of ask.candidates) {
+      if (!this.#takes(id, anyway, now) || !this.#isFree(id, now)) continue;
+      if ((this.#workers.get(id) as Known<Id>).queue.size > 0) continue;
+      const seconds = this.#predict(id, ask.work, match?.worker === id ? match.tokens : 0, now);
       if (seconds < least) {
         least = seconds;
         best = id;
@@ -379,3 +392,5 @@ export class Dispatcher<Id> {
     all.secondsPerToken += WEIGHT_OF_NEWEST * (secondsPerToken - all.secondsPerToken);
   }
 }
+
+const nothing = (): void => undefined;

@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls';
 import { type Clock, CodedError, type ErrorCode, type UnixMs } from '../../core/index.ts';
 import { fromStatus } from '../status.ts';
 import { MessageReader } from './framing.ts';
+import { keepAlive } from './keep-alive.ts';
 
 /** The other end of a connection. @property tls null for one that is not encrypted */
 export type ChannelDoor = Readonly<{ address: string; tls: SecureContext | null }>;
@@ -123,21 +124,8 @@ export class GrpcChannel {
     session.on('error', (error) => {
       this.#broke = error;
     });
-    let answered = true;
-    const ping = setInterval(() => {
-      if (session.destroyed) return;
-      if (!answered) {
-        session.destroy();
-        return;
-      }
-      answered = false;
-      session.ping((error) => {
-        answered = error === null;
-      });
-    }, this.#limits.keepaliveMs);
-    ping.unref();
+    keepAlive(session, this.#limits.keepaliveMs);
     session.once('close', () => {
-      clearInterval(ping);
       if (this.#connection === connection) this.#connection = null;
     });
     return connection;

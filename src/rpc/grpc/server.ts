@@ -11,6 +11,7 @@ import { type Clock, CodedError } from '../../core/index.ts';
 import { statusOf } from '../status.ts';
 import { Call, type CallHandler, ifAlive, leave, Outbox } from './call.ts';
 import { framed, PREFIX_BYTES } from './framing.ts';
+import { keepAlive } from './keep-alive.ts';
 
 export type GrpcLimits = Readonly<{
   messageBytesMax: number;
@@ -105,23 +106,9 @@ export class GrpcServer {
 
   #keep(session: http2.ServerHttp2Session): void {
     this.#sessions.add(session);
-    let answered = true;
-    const ping = setInterval(() => {
-      if (session.destroyed) return;
-      if (!answered) {
-        session.destroy();
-        return;
-      }
-      answered = false;
-      session.ping((error) => {
-        answered = error === null;
-      });
-    }, this.#limits.keepaliveMs);
+    keepAlive(session, this.#limits.keepaliveMs);
     session.on('error', () => undefined);
-    session.once('close', () => {
-      clearInterval(ping);
-      this.#sessions.delete(session);
-    });
+    session.once('close', () => this.#sessions.delete(session));
   }
 
   #open(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void {

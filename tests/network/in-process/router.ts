@@ -23,6 +23,8 @@ import type { openWitnessedLog } from './log.ts';
 import type { InProcessOptions } from './options.ts';
 import { randomness } from './randomness.ts';
 
+export const TICKET_SECRET = new Uint8Array(32).fill(78);
+
 /** What the router goes by; a test may change it while the network runs. Clients keep their own policy. */
 export class RouterKnowledge {
   text: string;
@@ -107,7 +109,7 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts, o
     feeBps: 0,
     voucherKey: dispatchKey,
     sessionSecret: new Uint8Array(32).fill(77),
-    ticketSecret: new Uint8Array(32).fill(78),
+    ticketSecret: TICKET_SECRET,
     source: 'router-test',
     now: Date.now,
     monotonic: () => performance.now(),
