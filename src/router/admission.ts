@@ -1,25 +1,14 @@
 import type { AffirmingAppraisal, Appraisal } from '../attestation/index.ts';
-import {
-  type Bytes,
-  CodedError,
-  equalBytes,
-  KIND_OF_CODE,
-  type NonceProof,
-  parseNonceProof,
-  routerNonceInput,
-  toHex,
-  type UnixMs,
-  utf8,
-} from '../core/index.ts';
+import { type Bytes, CodedError, equalBytes, KIND_OF_CODE, toHex, type UnixMs, utf8 } from '../core/index.ts';
 import { type Anew, type EvidenceMessage, epochCertificateDigest, type ResumeMessage } from '../session/index.ts';
 import type { AdmissionDeps, JudgedEvidence } from './admission-deps.ts';
 import { type LoggedAdmission, logAffirmed, logRejected, logResumed } from './admission-entries.ts';
+import { type Answer, answerTo } from './answers.ts';
 import { type Challenge, createChallenges } from './challenges.ts';
 import { createDeviceClaims, UNIQUE_DEVICES } from './device-claims.ts';
 import { signerOf } from './evidence-signer.ts';
 import type { Knowledge, Worker } from './fleet.ts';
 import { perMinute } from './per-minute.ts';
-import type { KnownBeacon } from './ports.ts';
 import { createRefusals } from './refusals.ts';
 import { leftAt, shownBy } from './resumption.ts';
 import type { Ticket } from './tickets.ts';
@@ -35,8 +24,6 @@ type Affirmed = JudgedEvidence & Readonly<{ appraisal: AffirmingAppraisal }>;
 export type Reviewed = Readonly<{ isSettled: boolean; rest: (() => Promise<void>) | null }>;
 export type Admissions = ReturnType<typeof createAdmission>;
 
-/** Of the key that signed a quote: old and new, where a host's firmware has just been updated, and room. */
-export const CERTIFICATES_MAX = 4;
 /** No lease is longer, whatever the evidence's own deadlines allow: two epochs. */
 export const LEASE_MS_MAX = 20 * 60_000;
 const RETRY_AFTER_MS = 30_000;
@@ -45,15 +32,6 @@ const TWIN = 'a device of this worker backs another one as well: neither is beli
 /** Anybody may send evidence that is refused: beyond this, refusals are told to the worker and not logged. */
 const REJECTIONS_LOGGED_PER_MINUTE = 30;
 
-/** Evidence and the challenge that it answers. */
-type Answer = Readonly<{
-  evidence: EvidenceMessage;
-  challenge: Bytes;
-  nonce: Readonly<{ input: Bytes; proof: NonceProof }>;
-  source: KnownBeacon;
-  /** When it was judged for the first time; null where that is now. */
-  attestedAt: UnixMs | null;
-}>;
 /** What a worker was admitted with, and under what. */
 type Held = Answer &
   Readonly<{
@@ -124,19 +102,6 @@ export function createAdmission(deps: AdmissionDeps) {
     return other !== undefined && other !== worker && other.state !== 'gone';
   };
 
-  /** @throws CodedError EVIDENCE_TOO_LARGE, or for a proof that cannot be read */
-  const answerTo = (
-    { nonce, source }: Pick<Challenge, 'nonce'> & Readonly<{ source: KnownBeacon }>,
-    evidence: EvidenceMessage,
-    attestedAt: UnixMs | null,
-  ): Answer => {
-    if (evidence.certificates.length > CERTIFICATES_MAX) {
-      throw new CodedError('EVIDENCE_TOO_LARGE', `at most ${CERTIFICATES_MAX} certificates come with evidence`);
-    }
-    const proof = parseNonceProof(evidence.nonceProof);
-    return { evidence, challenge: nonce, nonce: { input: routerNonceInput(nonce), proof }, source, attestedAt };
-  };
-
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
     const asked = challenges.take(worker);
     if (asked === null) return refuseUnasked(worker);
@@ -184,7 +149,8 @@ export function createAdmission(deps: AdmissionDeps) {
     if (typeof ticket === 'string') return ticket;
     if (isElsewhere(worker, ticket.workerId)) return 'identity';
     identify(worker, ticket.workerId);
-    const answer = answerTo({ nonce: ticket.nonce, source: ticket }, message.evidence, ticket.attestedAt);
+    const { nonce, beacon, madeAt, attestedAt } = ticket;
+    const answer = answerTo({ nonce, source: { beacon, madeAt } }, message.evidence, attestedAt);
     const by = await judge(message.evidence, answer.nonce, answer.source);
     const { appraisal } = by.judged;
     if (appraisal.status === 'unavailable') return 'unavailable';
@@ -201,7 +167,9 @@ export function createAdmission(deps: AdmissionDeps) {
     });
     if (outcome === 'out') return;
     deps.meter.cameBack(outcome === 'in' ? 'resumed' : outcome);
-    if (outcome !== 'in') await challenge(worker, outcome);
+    if (outcome === 'in') return;
+    await claims.released(worker).catch(() => false); // whoever comes with its devices now has shown more
+    await challenge(worker, outcome);
   };
 
   /**
@@ -214,8 +182,7 @@ export function createAdmission(deps: AdmissionDeps) {
     { judged, policy, knowledge }: JudgedBy & Readonly<{ judged: Affirmed }>,
     ticket: Ticket | null,
   ): Promise<LetIn> => {
-    const { appraisal } = judged;
-    const { evidence } = answer;
+    const [{ appraisal }, { evidence }] = [judged, answer];
     if (isGone(worker)) return 'out';
     const previous = worker.admission;
     const expiresAt = Math.min(appraisal.expiresAt, ticket?.leaseUntil ?? deps.now() + LEASE_MS_MAX);
@@ -286,8 +253,11 @@ export function createAdmission(deps: AdmissionDeps) {
     const [{ admission }, last] = [worker, held.get(worker)];
     if (admission === null || last === undefined) return;
     const { workerId, evidenceDigest, lease, expiresAt, logIndex } = admission;
-    const { challenge: nonce, attestedAt } = last;
-    const { beacon, madeAt } = last.source;
+    const {
+      challenge: nonce,
+      attestedAt,
+      source: { beacon, madeAt },
+    } = last;
     const ticket = deps.tickets.seal({
       ...{ router: deps.source, workerId, evidenceDigest, nonce, beacon, madeAt, attestedAt },
       ...{ leaseUntil: expiresAt, logIndex, issuedAt: deps.now() },

@@ -26,17 +26,29 @@ export function createDeviceClaims(
   }>,
 ) {
   const claimedBy = new WeakMap<Worker, Readonly<{ worker: string; serials: readonly string[] }>>();
+  /** Connections that claimed for one identity: a worker that dials twice is gone with the last of them that is in. */
+  const connections = new Map<string, Set<Worker>>();
 
   /** @returns whether it has left every router */
   const released = async (worker: Worker): Promise<boolean> => {
     const claimed = claimedBy.get(worker);
-    return claimed === undefined || deps.devices.release(claimed.worker);
+    if (claimed === undefined) return true;
+    const same = connections.get(claimed.worker);
+    const isStillIn = [...(same ?? [])].some(
+      (one) => one !== worker && (one.state === 'admitted' || one.state === 'draining'),
+    );
+    const isGone = !isStillIn && (await deps.devices.release(claimed.worker));
+    claimedBy.delete(worker);
+    same?.delete(worker);
+    if (same?.size === 0) connections.delete(claimed.worker);
+    return isGone;
   };
 
   /** By the clock that the log entry has too: an auditor who replays the leases comes to the same. */
   const asked = (worker: Worker, { appraisal, judgedAt }: Judged, until: UnixMs) => {
     const holder = toHex(appraisal.workerId);
     claimedBy.set(worker, { worker: holder, serials: appraisal.devices.map(({ serial }) => serial) });
+    connections.set(holder, (connections.get(holder) ?? new Set()).add(worker));
     return [holder, appraisal.devices, until, judgedAt] as const;
   };
 

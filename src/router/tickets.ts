@@ -57,7 +57,7 @@ const RULES = [
 ] as const;
 
 /**
- * Tickets under a key that this router alone has (as RFC 5077 does it): whom it let in is kept by those it let in, so that
+ * Tickets under a key that this router alone has (as TLS has them, RFC 8446 section 2.2): whom it let in is kept by those it let in, so that
  * no store can let anybody in, nothing has to be deleted, and nothing is trusted that this router did not write itself.
  * @param secret 32 bytes
  */
@@ -71,9 +71,11 @@ export function createTickets(secret: Uint8Array) {
         ticket.evidenceDigest,
         ticket.nonce,
         encodeBeacon(ticket.beacon),
-        ...[ticket.madeAt, ticket.attestedAt, ticket.leaseUntil, ticket.logIndex, ticket.issuedAt].map((one) =>
-          u64(one),
-        ),
+        u64(ticket.madeAt),
+        u64(ticket.attestedAt),
+        u64(ticket.leaseUntil),
+        u64(ticket.logIndex),
+        u64(ticket.issuedAt),
       ]);
       return encodeObject([body, tagOf(body)]);
     },
@@ -92,28 +94,19 @@ export function createTickets(secret: Uint8Array) {
 }
 
 function parseTicket(body: Bytes): Ticket {
-  const f = decodeObject(body, 'ticket', RULES) as [
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-  ];
+  const fields = new Map(decodeObject(body, 'ticket', RULES).map((field, i) => [RULES[i]?.name, field]));
+  const field = (name: (typeof RULES)[number]['name']) => fields.get(name) as Bytes;
+  const number = (name: (typeof RULES)[number]['name']) => decodeMs(field(name), `ticket.${name}`);
   return {
-    router: fromUtf8(f[0], 'ticket.router'),
-    workerId: f[1],
-    evidenceDigest: f[2],
-    nonce: f[3],
-    beacon: parseBeacon(f[4]),
-    madeAt: decodeMs(f[5], 'ticket.madeAt'),
-    attestedAt: decodeMs(f[6], 'ticket.attestedAt'),
-    leaseUntil: decodeMs(f[7], 'ticket.leaseUntil'),
-    logIndex: decodeMs(f[8], 'ticket.logIndex'),
-    issuedAt: decodeMs(f[9], 'ticket.issuedAt'),
+    router: fromUtf8(field('router'), 'ticket.router'),
+    workerId: field('workerId'),
+    evidenceDigest: field('evidenceDigest'),
+    nonce: field('nonce'),
+    beacon: parseBeacon(field('beacon')),
+    madeAt: number('madeAt'),
+    attestedAt: number('attestedAt'),
+    leaseUntil: number('leaseUntil'),
+    logIndex: number('logIndex'),
+    issuedAt: number('issuedAt'),
   };
 }

@@ -43,6 +43,18 @@ describe.each([
     expect(await devices.claim('v', [], 400, 300)).toEqual({ outcome: 'claimed' });
   });
 
+  test('evidence of before takes a device from nobody, and puts nobody out', async () => {
+    const devices = await OPEN[kind]();
+    expect(await devices.claimFree('x', serials('d1'), 100, 0)).toBe(true);
+    expect(await devices.claimFree('x', serials('d1', 'd2'), 100, 10)).toBe(true);
+    expect(await devices.claimFree('y', serials('d2', 'd3'), 100, 10)).toBe(false);
+    expect(await devices.claim('z', serials('d3'), 100, 10)).toEqual({ outcome: 'claimed' });
+    expect(await devices.claim('x', serials('d1', 'd2'), 120, 20)).toEqual({ outcome: 'claimed' });
+    expect(await devices.claimFree('y', serials('d2'), 200, 120)).toBe(true);
+    await devices.claim('w', serials('d2'), 200, 130);
+    expect(await devices.claimFree('y', serials('d2'), 300, 140)).toBe(false);
+  });
+
   test('a twin puts both out, until neither lease is left, however they come', async () => {
     const devices = await OPEN[kind]();
     await devices.claim('x', serials('d1', 'd2'), 100, 0);

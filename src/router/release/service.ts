@@ -20,8 +20,8 @@ import {
   wrapReleased,
 } from '../../session/index.ts';
 import type { ReleaseStore, SecretRow } from '../../store/index.ts';
-import { CERTIFICATES_MAX } from '../admission.ts';
 import type { JudgedEvidence } from '../admission-deps.ts';
+import { CERTIFICATES_MAX } from '../answers.ts';
 import { perMinute } from '../per-minute.ts';
 import type { BeaconSource, LogPort } from '../ports.ts';
 import { Buckets, type Rate } from '../routing/index.ts';
