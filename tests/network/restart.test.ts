@@ -54,7 +54,7 @@ function putPolicy(changes: Readonly<Record<string, unknown>>): void {
 
 test('a router is killed, stopped, and given another policy while it is down', async () => {
   writeFileSync(policy, readFileSync(DEVELOPMENT_POLICY));
-  network = await startNetwork(join(folder, 'network'), 'tdx', policy);
+  network = await startNetwork(join(folder, 'network'), 'tdx', policy, ['--metrics-port', '0']);
   const client = await network.newClient();
   await ask(client, 'Before.', {}, 4);
   const [{ workerId, logIndex }] = said(network, 'admitted') as unknown as [{ workerId: string; logIndex: number }];
@@ -74,6 +74,8 @@ test('a router is killed, stopped, and given another policy while it is down', a
   expect(resumed?.body).toMatchObject({ workerKey: `sha256:${workerId}`, resumes: logIndex });
 
   const second = network.routers.at(-1)!;
+  const metrics = await (await fetch(`http://${second.ready.metrics}/metrics`)).text();
+  expect(metrics).toContain('attestation_resumptions_total{outcome="resumed"} 1');
   await second.stop();
   const afterStop = await again(network, 3);
   expect(readFileSync(network.evidence).equals(evidence)).toBe(true);
