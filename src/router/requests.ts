@@ -3,7 +3,7 @@ import { type Bytes, CodedError, type MonotonicClock, Patrol, type UnixMs } from
 import {
   type Header,
   headerHash,
-  parseHeader,
+  headerIn,
   type SealedOpen,
   signDispatch,
   verifyAuthorization,
@@ -77,7 +77,7 @@ export function createRequests(deps: RequestDeps, limits: RequestLimits = REQUES
 
   /** Counts a request in until it has ended. @throws CodedError */
   const begin = (open: SealedOpen, deadline: UnixMs, client: InferClient, watch: RequestWatch): Request => {
-    const header = parseHeader(open.header);
+    const header = headerIn(open.header);
     if (open.candidates.length !== header.candidates.length || header.sealedBytes > limits.sealedBytesMax) {
       throw new CodedError('REQUEST_MALFORMED', 'the request does not match its header, or is too long');
     }

@@ -111,12 +111,16 @@ export function encodeHeader(header: Header): Bytes {
  */
 export function parseHeader(object: Uint8Array): Header {
   if (object.length > HEADER_BYTES_MAX) throw malformed('header', 'length', 'too long');
-  const places = fieldPlaces(object, 'header', RULES);
-  // One copy, of which the fields are views.
-  const own = new Uint8Array(object);
+  return headerIn(new Uint8Array(object));
+}
+
+/** As {@link parseHeader}, of bytes that nobody changes as long as the header is in use: its fields are views of them. */
+export function headerIn(own: Bytes): Header {
+  if (own.length > HEADER_BYTES_MAX) throw malformed('header', 'length', 'too long');
+  const places = fieldPlaces(own, 'header', RULES);
   const startOf = (name: RuleName) => places[2 * AT[name]] as number;
   const lengthOf = (name: RuleName) => places[2 * AT[name] + 1] as number;
-  const field = (name: RuleName): Bytes => new Uint8Array(own.buffer, startOf(name), lengthOf(name));
+  const field = (name: RuleName): Bytes => new Uint8Array(own.buffer, own.byteOffset + startOf(name), lengthOf(name));
   const uint = (name: RuleName): number => {
     let value = 0;
     for (let at = startOf(name), end = at + lengthOf(name); at < end; at++) value = value * 256 + (own[at] as number);

@@ -39,9 +39,9 @@ export function encodePreface(preface: Preface): Bytes {
 export function parsePreface(bytes: Uint8Array): Preface {
   if (bytes.length !== PREFACE_BYTES) throw malformed('preface', 'length', 'not 65 bytes');
   return {
-    certificateDigest: Uint8Array.from(bytes.subarray(0, 32)),
+    certificateDigest: new Uint8Array(bytes.subarray(0, 32)),
     dispatch: bytes[32] as number,
-    responseNonce: Uint8Array.from(bytes.subarray(33)),
+    responseNonce: new Uint8Array(bytes.subarray(33)),
   };
 }
 
