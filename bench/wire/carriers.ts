@@ -2,6 +2,7 @@
  * The processes under test: `node carriers.ts grpc-js|http2|router`. Each carries the same streams; the parent talks to it
  * over IPC and counts what they cost it.
  */
+import { randomBytes } from 'node:crypto';
 import http2 from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import { type Bytes, fromHex } from '../../src/core/index.ts';
@@ -116,6 +117,11 @@ async function router(): Promise<InProcess & { lease: Bytes }> {
     slots: SLOTS,
     park,
     accountLimits: UNLIMITED,
+    // What is recorded once is asked for again and again, and a router serves each request id once.
+    ledger: (file) => ({
+      ...file,
+      reserve: (row, ...rest) => file.reserve({ ...row, requestId: new Uint8Array(randomBytes(16)) }, ...rest),
+    }),
   });
   while (lease === null) await new Promise((resolve) => setTimeout(resolve, 10));
   return { ...network, lease };

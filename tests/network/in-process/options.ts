@@ -19,6 +19,7 @@ import type { Bytes, Tracer } from '../../../src/core/index.ts';
 import type { Leaf } from '../../../src/log/index.ts';
 import type { AccountLimits, createRouter, Meter, ModelPrice } from '../../../src/router/index.ts';
 import type { ClientTls, serveRouter } from '../../../src/rpc/index.ts';
+import type { Ledger } from '../../../src/store/index.ts';
 import type { Engine, RouterLink, WorkerEvent } from '../../../src/worker/index.ts';
 
 export type Serve = Parameters<RouterLink['serve']>[2];
@@ -39,6 +40,8 @@ export type InProcessOptions = Readonly<{
   /** What each channel may ask for; the router's own limits where absent. */
   accountLimits?: AccountLimits;
   modelPrices?: readonly ModelPrice[];
+  /** The router's ledger, where it is to be another one than the file that it gets. */
+  ledger?: (file: Ledger) => Ledger;
   /** Waited for before evidence is judged. */
   beforeAppraisal?: () => Promise<void>;
   /** The router begins a request at the worker of this number. */

@@ -93,7 +93,7 @@ export function routerOf({ folder, options, hosts, log, chain, knows }: Parts, o
       channel: async (of) => chain.channelOf(of),
       claim: async (of, voucher) => Object.assign(chain.channelOf(of), { claimed: voucher.cumulative }),
     },
-    ledger,
+    ledger: options.ledger?.(ledger) ?? ledger,
     appraise: appraiseEvidence,
     beacon,
     collateral: async (bundle) => knows.collateralOf(bundle),
