@@ -94,6 +94,8 @@ async function* exchange(
     ...(tags === undefined ? {} : { tags }),
   };
   const { open, frames, sent } = await sealRequest(held.session, ask, deps.now(), deps.randomness);
+  // Once the request has left.
+  const soon = setTimeout(() => sent.secrets.prepare(), 0);
   try {
     const atMost = { ...most, tokensCached: message.length };
     const parts = deps.transport.infer(held.known ? detached(open) : open, frames, call);
@@ -103,6 +105,7 @@ async function* exchange(
       yield part;
     }
   } finally {
+    clearTimeout(soon);
     sent.erase();
   }
 }

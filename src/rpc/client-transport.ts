@@ -96,6 +96,8 @@ export function connectToRouter(address: string, now: Clock, tls?: ClientTls): R
 /** Parts that wait to be read before the router is held up. */
 const WAITING_MAX = 16;
 
+const INFER = v1.Inference.service.Infer.path;
+
 async function* infer(
   router: GrpcChannel,
   ...[open, frames, { deadline, signal, stop, traceparent }]: Parameters<RouterTransport['infer']>
@@ -109,7 +111,7 @@ async function* infer(
     ended: (error) => parts.end(error),
   };
   const metadata = traceparent === undefined ? {} : { traceparent };
-  const stream = router.open(v1.Inference.service.Infer.path, deadline, listener, metadata);
+  const stream = router.open(INFER, deadline, listener, metadata);
   const cancel = () => stream.cancel();
   const sayStop = () => void stream.write(CLIENT_STOP);
   signal?.addEventListener('abort', cancel, { once: true });
@@ -126,7 +128,10 @@ async function* infer(
   } finally {
     signal?.removeEventListener('abort', cancel);
     stop?.removeEventListener('abort', sayStop);
+    const hasEnded = stream.isOver;
     stream.cancel();
+    // Another request often follows, and its header says its deadline.
+    if (hasEnded) router.makeReady(INFER);
   }
 }
 

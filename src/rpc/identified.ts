@@ -1,7 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { addressOfTerms } from '../chain/index.ts';
 import type { Identities } from '../router/index.ts';
-import type { CallHandler } from './grpc/call.ts';
+import type { Call as HttpCall } from './grpc/call.ts';
 import { channelFromWire } from './payments-server.ts';
 import { toServiceError } from './status.ts';
 import type { DelegateRequest__Output } from './wire/chrysalis/v1/DelegateRequest.ts';
@@ -31,13 +31,9 @@ export function identified(
   return Object.fromEntries(Object.entries(handlers).map(guarded)) as unknown as grpc.UntypedServiceImplementation;
 }
 
-/** As {@link identified}, for a call that carries no channel. */
-export function identifiedCall(handler: CallHandler, identities: Identities | null): CallHandler {
-  if (identities === null) return handler;
-  return (call) => {
-    identities.admit(call.peerCertificate?.raw ?? null, null);
-    handler(call);
-  };
+/** As {@link identified}, for a call that carries no channel: throws for a peer that the router does not know. */
+export function identifiedPeer(identities: Identities | null): (call: HttpCall) => void {
+  return (call) => void identities?.admit(call.peerCertificate?.raw ?? null, null);
 }
 
 /** The channel that a call is about, as the methods of Payments name it. @throws CodedError for one that is no channel */

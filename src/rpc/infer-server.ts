@@ -38,33 +38,43 @@ function openOf(whole: Buffer): SealedOpen {
   };
 }
 
-/** One client's stream: `open`, then frames, then `stop` or the half-close. The answer passes as the worker sent it. */
-export function inferHandler(router: RouterService, now: Clock): CallHandler {
-  const silent = new Patrol<InferCall>(PATROL_MS);
-  return (call) => call.listen(new InferCall(router, call, now, silent));
+/**
+ * One client's stream: `open`, then frames, then `stop` or the half-close. The answer passes as the worker sent it.
+ * @param admit throws for a peer that is not served: asked when it opens a stream, and again when it asks on it
+ */
+export function inferHandler(router: RouterService, now: Clock, admit: (call: Call) => void): CallHandler {
+  const shared = { router, now, admit, silent: new Patrol<InferCall>(PATROL_MS) };
+  return (call) => {
+    admit(call);
+    call.listen(new InferCall(shared, call));
+  };
 }
+
+/** What all streams of one router have in common. */
+type Shared = Readonly<{
+  router: RouterService;
+  now: Clock;
+  admit: (call: Call) => void;
+  silent: Patrol<InferCall>;
+}>;
 
 class InferCall implements CallListener, InferClient, Patrolled {
   patrolPlace = -1;
   readonly answer: Call;
-  readonly #router: RouterService;
-  readonly #now: Clock;
-  readonly #silent: Patrol<InferCall>;
+  readonly #shared: Shared;
   readonly #since: UnixMs;
   #input: InferInput | null = null;
 
-  constructor(router: RouterService, call: Call, now: Clock, silent: Patrol<InferCall>) {
-    this.#router = router;
+  constructor(shared: Shared, call: Call) {
+    this.#shared = shared;
     this.answer = call;
-    this.#now = now;
-    this.#silent = silent;
-    this.#since = now();
-    silent.add(this);
+    this.#since = shared.now();
+    shared.silent.add(this);
   }
 
   look(): void {
-    if (this.#now() - this.#since < OPEN_WAIT_MS) return;
-    this.#silent.delete(this);
+    if (this.#shared.now() - this.#since < OPEN_WAIT_MS) return;
+    this.#shared.silent.delete(this);
     this.answer.end(malformed('no `open` came'));
   }
 
@@ -85,12 +95,12 @@ class InferCall implements CallListener, InferClient, Patrolled {
       this.#input.halfClosed();
       return;
     }
-    this.#silent.delete(this);
+    this.#shared.silent.delete(this);
     this.answer.end(malformed('the first message of a request must be `open`'));
   }
 
   gone(): void {
-    this.#silent.delete(this);
+    this.#shared.silent.delete(this);
     this.#input?.gone();
   }
 
@@ -111,10 +121,12 @@ class InferCall implements CallListener, InferClient, Patrolled {
   }
 
   #open(whole: Buffer): void {
-    this.#silent.delete(this);
+    const { router, now, admit, silent } = this.#shared;
+    silent.delete(this);
+    admit(this.answer);
     const open = openOf(whole);
     const parent = parseTraceparent(this.answer.traceparent);
-    this.#input = this.#router.infer(open, deadlineOf(this.answer, this.#now()), this, parent);
+    this.#input = router.infer(open, deadlineOf(this.answer, now()), this, parent);
   }
 
   #frame(input: InferInput, whole: Buffer): void {

@@ -5,7 +5,7 @@ import { type Clock, CodedError, type UnixMs } from '../core/index.ts';
 import type { Identities, RouterService } from '../router/index.ts';
 import { bytesOf } from './bytes.ts';
 import { type GrpcLimits, GrpcServer } from './grpc/server.ts';
-import { identified, identifiedCall } from './identified.ts';
+import { identified, identifiedPeer } from './identified.ts';
 import { DEADLINE_DEFAULT_MS, inferHandler } from './infer-server.ts';
 import {
   CONNECTION_MIB_MAX,
@@ -87,7 +87,7 @@ export async function serveRouter(
   const identities = options.identities ?? null;
   const known = (handlers: grpc.UntypedServiceImplementation) => identified(handlers, identities);
   server.addService(v1.Inference.service, known(inferenceHandlers(router, options.now)));
-  server.handle(v1.Inference.service.Infer.path, identifiedCall(inferHandler(router, options.now), identities));
+  server.handle(v1.Inference.service.Infer.path, inferHandler(router, options.now, identifiedPeer(identities)));
   serveAttachment(server, router, make);
   server.addService(v1.Transparency.service, known(transparencyHandlers(router, options.now)));
   server.addService(v1.Payments.service, known(paymentHandlers(router, make)));

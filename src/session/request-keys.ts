@@ -51,8 +51,12 @@ export function responseKeys(
   enc: Uint8Array,
   responseNonce: Uint8Array,
 ): Readonly<{ key: Bytes; nonce: Bytes }> {
-  const secret = exporter.export('response', 32, of.requestId, of.headerHash, of.requestDigest);
-  return responseKeysFrom(secret, contentKey, enc, responseNonce);
+  return responseKeysFrom(responseSecret(exporter, of), contentKey, enc, responseNonce);
+}
+
+/** `Export_j("response", 32, request_id, header_hash, request_digest)`. */
+export function responseSecret(exporter: Exporter, of: RequestName): Bytes {
+  return exporter.export('response', 32, of.requestId, of.headerHash, of.requestDigest);
 }
 
 /** As {@link responseKeys}, from the exported secret, which it overwrites. */

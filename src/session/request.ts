@@ -8,6 +8,7 @@ import { signDigest } from './objects.ts';
 import { type PriceSheet, priceIdOf } from './price.ts';
 import { type BodyPadding, bodyBytes, sealBody, sealedBytesOf } from './request-body.ts';
 import { commitmentKey, RequestDigest, requestKeys, wrapContentKey } from './request-keys.ts';
+import { SecretsOfResponses } from './response-secrets.ts';
 
 /** What a caller says of one request; the rest of its header follows from the session. */
 export type RequestAsk = Readonly<{
@@ -42,6 +43,7 @@ export type SentRequest = Readonly<{
   price: PriceSheet;
   /** Request commitment that an honest worker's receipt shows, for each candidate. */
   requestCommitments: readonly Bytes[];
+  secrets: SecretsOfResponses;
   erase(): void;
 }>;
 
@@ -74,6 +76,7 @@ export async function sealRequest(
   const digest = new RequestDigest(hash, keys.commit);
   for (const frame of frames) digest.push(frame);
   const name = { requestId: header.requestId, headerHash: hash, requestDigest: digest.value };
+  const secrets = new SecretsOfResponses(session, name);
   const sent: SentRequest = {
     session,
     header,
@@ -83,7 +86,11 @@ export async function sealRequest(
     messageBytes: ask.message.length,
     price: ask.price,
     requestCommitments: session.candidates.map((c) => requestCommitment(c, header.requestId, hash, ask.message)),
-    erase: () => void contentKey.fill(0),
+    secrets,
+    erase() {
+      contentKey.fill(0);
+      secrets.erase();
+    },
   };
   const open: SealedOpen = {
     header: headerObject,

@@ -1,4 +1,4 @@
-import { type RunningHmac, runningHmacSha256 } from '#crypto';
+import type { RunningHmac } from '#crypto';
 import { type Bytes, CodedError, concat, u32, u64 } from '../core/index.ts';
 import { FRAME_BYTES_MAX, FRAME_OVERHEAD, FRAMES_MAX, FrameKey, responseStep } from './frames.ts';
 import type { Padding } from './header.ts';
@@ -6,7 +6,7 @@ import { malformed, readU64, readUint } from './objects.ts';
 import type { TokenCounts } from './price.ts';
 import { encodeFinish, type Finish, readFinish } from './receipt.ts';
 import type { SentRequest } from './request.ts';
-import { commitmentKey, responseKeys, responseStart } from './request-keys.ts';
+import { responseKeysFrom, responseStart } from './request-keys.ts';
 
 /** Flags of a response frame (AIS/1 section 6); others are refused. */
 export const FRAME_DATA = 0;
@@ -178,20 +178,18 @@ export class ResponseReader {
 
   constructor(sent: SentRequest, prefaceBytes: Uint8Array) {
     const preface = parsePreface(prefaceBytes);
-    const { session, header, headerHash, requestDigest } = sent;
+    const { session, headerHash, requestDigest } = sent;
     this.candidate = candidateOf(sent, preface);
-    const from = session.candidates[this.candidate] as (typeof session.candidates)[number];
-    const name = { requestId: header.requestId, headerHash, requestDigest };
-    const keys = responseKeys(from.exporter, name, sent.contentKey, from.enc, preface.responseNonce);
+    const { enc } = session.candidates[this.candidate] as (typeof session.candidates)[number];
+    const { secret, commitment } = sent.secrets.take(this.candidate);
+    const keys = responseKeysFrom(secret, sent.contentKey, enc, preface.responseNonce);
     this.sent = sent;
     this.preface = preface;
     this.#key = new FrameKey(keys.key, keys.nonce);
     keys.key.fill(0);
     keys.nonce.fill(0);
     this.#chain = new ResponseChain({ headerHash, requestDigest, ...preface });
-    const commitment = commitmentKey(from.exporter, 'response', header.requestId, headerHash);
-    this.#commitment = runningHmacSha256(commitment);
-    commitment.fill(0);
+    this.#commitment = commitment;
   }
 
   /**

@@ -117,14 +117,16 @@ test('without a certificate, or with one that names no known account: refused', 
   expect(await heard(withKey('dave'))).toMatch(/^IDENTITY_REFUSED .*account is not known/);
 });
 
+const nothing = new Uint8Array(0);
+async function inferNothing(transport: ReturnType<typeof connectToRouter>): Promise<void> {
+  const open = { header: nothing, authorization: nothing, commit: nothing, candidates: [], hello: nothing };
+  for await (const _ of transport.infer(open, [], { deadline: Date.now() + 10_000 }));
+}
+
 test('without a certificate nothing that clients use is answered, inference last of all', async () => {
   const transport = connectToRouter(network.address, Date.now, door({}));
   const call = { deadline: Date.now() + 10_000 };
-  const nothing = new Uint8Array(0);
-  const infer = async () => {
-    const open = { header: nothing, authorization: nothing, commit: nothing, candidates: [], hello: nothing };
-    for await (const _ of transport.infer(open, [], call));
-  };
+  const infer = () => inferNothing(transport);
   const asks = [
     transport.listModels(call),
     transport.getOffers(nothing, 1, call),
@@ -167,9 +169,12 @@ test('revoked: refused on a connection that is open, as soon as the router has t
   accounts = new Map([...accounts, ['eve', { channels: 'any' }]]);
   const call = { deadline: Date.now() + 10_000 };
   expect((await transport.listModels(call)).length).toBe(1);
+  // After it another stream stands ready, which the router has let in.
+  await expect(inferNothing(transport)).rejects.toMatchObject({ code: 'OBJECT_MALFORMED' });
   await keys('revoke', serials.get('eve') as string);
   crl = block('ca/crl.pem', 'X509 CRL');
   await expect(transport.listModels(call)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED', message: /revoked/ });
+  await expect(inferNothing(transport)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED', message: /revoked/ });
   expect(await heard(withKey('alice'))).toBe('1 model');
   transport.close();
 });

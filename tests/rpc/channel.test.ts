@@ -211,6 +211,66 @@ test('a peer that goes away in order ends what is open, and the next call gets a
   expect(connections).toBe(3);
 });
 
+test('a stream that was made ready is the next call’s, once, and only where that has nothing of its own to say', async () => {
+  const streams: http2.ServerHttp2Stream[] = [];
+  const { address } = await listening((stream) => {
+    streams.push(stream);
+    stream.once('data', () => trailing(stream, { 'grpc-status': '0' }));
+  });
+  const channel = channelTo(address);
+  const asked = async () => {
+    const { stream, ended } = call(channel);
+    stream.write(framed(Buffer.from('a')));
+    stream.halfClose();
+    expect(await ended).toBeNull();
+  };
+  channel.makeReady('/x.Y/Z'); // without a connection: nothing
+  await asked();
+  expect(streams.length).toBe(1);
+  channel.makeReady('/x.Y/Z');
+  channel.makeReady('/x.Y/Z');
+  await expect.poll(() => streams.length).toBe(2);
+  const other = channel.open('/x.Y/Z', null, { message: () => undefined, ended: () => undefined }, { a: 'b' });
+  await expect.poll(() => streams.length).toBe(3);
+  other.cancel();
+  await asked();
+  expect(streams.length).toBe(3);
+  await asked();
+  expect(streams.length).toBe(4);
+});
+
+test('a stream that was made ready holds up no peer that goes away, and no channel that closes', async () => {
+  let calls = 0;
+  const ready: http2.ServerHttp2Stream[] = [];
+  const { address } = await listening((stream, headers) => {
+    calls += 1;
+    if (headers['grpc-timeout'] === undefined) ready.push(stream);
+    else trailing(stream, { 'grpc-status': '0' });
+  });
+  const channel = channelTo(address);
+  const gone = async (leave: () => void) => {
+    expect(await call(channel).ended).toBeNull();
+    channel.makeReady('/x.Y/Z');
+    await expect.poll(() => ready.length).toBe(1);
+    const stream = ready.pop() as http2.ServerHttp2Stream;
+    const session = stream.session as http2.ServerHttp2Session;
+    leave.call(stream);
+    await expect.poll(() => stream.closed, { timeout: 20_000 }).toBe(true);
+    return session;
+  };
+  // It ends the stream, it ends the connection in order, and the channel does.
+  await gone(function (this: http2.ServerHttp2Stream) {
+    this.respond({ ...GRPC, 'grpc-status': '14' }, { endStream: true });
+  });
+  const left = await gone(function (this: http2.ServerHttp2Stream) {
+    this.session?.close();
+  });
+  await expect.poll(() => left.destroyed, { timeout: 20_000 }).toBe(true);
+  await gone(() => channel.close());
+  channel.makeReady('/x.Y/Z');
+  expect(calls).toBe(6);
+});
+
 test('a peer that answers no PING is gone', async () => {
   const sockets = new Set<Socket>();
   const silent = createServer((socket) => {

@@ -28,6 +28,12 @@ export type StreamListener = Readonly<{
   drained?(): void;
 }>;
 
+/** Before it is of no use: a peer ends streams on which nothing is said for half a minute. */
+const READY_MS = 25_000;
+
+/** A stream that was opened beforehand. @property drop closes it */
+type Ready = Readonly<{ stream: http2.ClientHttp2Stream; drop: () => void; forget: () => void }>;
+
 type Connection = { readonly session: http2.ClientHttp2Session; streams: number };
 
 /**
@@ -44,6 +50,8 @@ export class GrpcChannel {
   /** What a connection was lost for last. */
   #broke: unknown;
   #closed = false;
+  /** By path. */
+  readonly #ready = new Map<string, Ready>();
 
   /**
    * @param unreachable code for a peer that is lost, or speaks no gRPC
@@ -76,14 +84,10 @@ export class GrpcChannel {
     const connection = this.#connected();
     const { session } = connection;
     const leftMs = deadline === null ? null : Math.max(1, Math.ceil(deadline - this.#now()));
-    const stream = this.#request(session, {
-      ':method': 'POST',
-      ':path': path,
-      'content-type': 'application/grpc+proto',
-      te: 'trailers',
-      ...(leftMs === null ? {} : { 'grpc-timeout': timeoutOf(leftMs) }),
-      ...metadata,
-    });
+    const timeout = leftMs === null ? {} : { 'grpc-timeout': timeoutOf(leftMs) };
+    const stream =
+      this.#takeReady(session, path, metadata) ??
+      this.#request(session, { ...headersOf(path), ...timeout, ...metadata });
     if (connection.streams++ === 0) session.ref();
     stream.once('close', () => {
       if (--connection.streams === 0 && !session.destroyed) session.unref();
@@ -96,9 +100,44 @@ export class GrpcChannel {
     });
   }
 
+  /**
+   * Opens a stream for the next call of this method that has no metadata, where a connection is there: opening it is a
+   * good part of a short message's way. The peer hears of no deadline, so this is for methods whose messages say it.
+   */
+  makeReady(path: string): void {
+    const session = this.#connection?.session;
+    if (session === undefined || session.closed || session.destroyed || this.#closed || this.#ready.has(path)) return;
+    const stream = ifTaken(() => session.request(headersOf(path)));
+    if (stream === null) return;
+    const forget = () => {
+      clearTimeout(timer);
+      stream.off('response', drop).off('close', drop);
+      session.off('goaway', drop);
+      this.#ready.delete(path);
+    };
+    const drop = () => {
+      forget();
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    };
+    const timer = setTimeout(drop, READY_MS).unref();
+    // Whatever breaks it shows in its `close`; a peer that answers nothing, or leaves, wants no more of it.
+    stream.on('error', () => undefined);
+    stream.on('response', drop).on('close', drop);
+    session.on('goaway', drop);
+    this.#ready.set(path, { stream, drop, forget });
+  }
+
+  #takeReady(session: http2.ClientHttp2Session, path: string, metadata: object): http2.ClientHttp2Stream | null {
+    const ready = this.#ready.get(path);
+    if (ready?.stream.session !== session || ready.stream.closed || Object.keys(metadata).length > 0) return null;
+    ready.forget();
+    return ready.stream;
+  }
+
   /** Opens no more streams; those that are open go on to their end. */
   close(): void {
     this.#closed = true;
+    for (const { drop } of [...this.#ready.values()]) drop();
     this.#connection?.session.close();
   }
 
@@ -130,6 +169,19 @@ export class GrpcChannel {
     });
     return connection;
   }
+}
+
+/** Null where a connection takes no more streams: whoever calls next is told. */
+function ifTaken(open: () => http2.ClientHttp2Stream): http2.ClientHttp2Stream | null {
+  try {
+    return open();
+  } catch {
+    return null;
+  }
+}
+
+function headersOf(path: string): http2.OutgoingHttpHeaders {
+  return { ':method': 'POST', ':path': path, 'content-type': 'application/grpc+proto', te: 'trailers' };
 }
 
 /** At most eight digits and a unit, as gRPC asks. */
