@@ -108,6 +108,18 @@ describe('serves again without a new quote', () => {
     expect(await scene.audit()).toEqual([]);
   });
 
+  test('at one of several routers, where the log has that it left', async () => {
+    scene = await startScene();
+    scene.start({ devices: ownDevices() });
+    const worker = scene.startWorker(0);
+    await until(() => worker.admitted() === 1, 'the first admission');
+    await scene.stop();
+    scene.start({ devices: ownDevices() });
+    await until(() => worker.admitted() === 2, 'the second admission');
+    expect(scene.outcomes).toEqual(['resumed']);
+    expect(worker.seen.quotes).toBe(1);
+  });
+
   test('under the policy that is in force now, where that accepts it too', async () => {
     const worker = await admittedWorker();
     scene.crash();
@@ -260,4 +272,19 @@ test('what cannot be judged now lets nobody in, and refuses nobody either', asyn
   await until(() => worker.events.some(({ event }) => event === 'refused'), 'the answer');
   expect(scene.outcomes).toEqual(['unavailable']);
   expect(scene.row(0)?.state).not.toBe('admitted');
+});
+
+test('a router of before, which cuts the connection at such a message, gets evidence on the next one', async () => {
+  let cuts = 0;
+  const worker = await admittedWorker((message) => {
+    if (!isResume(message)) return message;
+    cuts += 1;
+    scene.disconnect();
+    return { kind: 'renewal' };
+  });
+  scene.crash();
+  scene.start();
+  await until(() => worker.admitted() === 2, 'the second admission');
+  expect(cuts).toBe(1);
+  expect(worker.seen.quotes).toBe(2);
 });
