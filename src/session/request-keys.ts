@@ -1,6 +1,6 @@
 import { aeadKey, aeadOpen, aeadSeal, hkdfExpand, hkdfExtract } from '#crypto';
 import { type Bytes, CodedError, concat, encodeObject, labelledDigest, secretBytes, utf8 } from '../core/index.ts';
-import { FRAME_BYTES_MAX, requestStep } from './frames.ts';
+import { FRAME_BYTES_MAX, requestSteps } from './frames.ts';
 import type { Exporter } from './hpke.ts';
 
 /** Keys of one request and its response (AIS/1 section 6). All are of one request: no counter outlives it. */
@@ -103,7 +103,7 @@ export class RequestDigest {
     if (frame.length > FRAME_BYTES_MAX) {
       throw new CodedError('REQUEST_REFUSED', 'a request frame is too long', { check: 'frameLength' });
     }
-    requestStep(this.#value, frame);
+    requestSteps.take(this.#value, frame);
     this.#sealedBytes += frame.length;
   }
 

@@ -1,6 +1,6 @@
 import type { RunningHmac } from '#crypto';
 import { type Bytes, CodedError, concat, u32, u64 } from '../core/index.ts';
-import { FRAME_BYTES_MAX, FRAME_OVERHEAD, FRAMES_MAX, FrameKey, responseStep } from './frames.ts';
+import { FRAME_BYTES_MAX, FRAME_OVERHEAD, FRAMES_MAX, FrameKey, responseSteps } from './frames.ts';
 import type { Padding } from './header.ts';
 import { malformed, readU64, readUint } from './objects.ts';
 import type { TokenCounts } from './price.ts';
@@ -68,21 +68,13 @@ export function parseUsage(message: Uint8Array): Usage {
   };
 }
 
-/** Frames of an answer that are hashed as they come: most answers to machines are no longer. */
-const FRAMES_AT_ONCE = 8;
-/** Of later ones as many as fit are hashed together: in one go it costs half of what it does now and then. */
-const LATE_BYTES = 4096;
-
 /**
  * `c_i` over the ciphertext of a response: what worker, router and client each compute for themselves (section 8). Whatever
  * is wrong with a frame shows when it is pushed; the hashing may come later, at the latest when the value is asked for.
  */
 export class ResponseChain {
-  /** Its own: each frame overwrites it. */
+  /** Its own: each frame overwrites it, a while after it came. */
   readonly #value: Bytes;
-  /** Frames that are not hashed yet, one after the other, each behind its u16 length. */
-  #late: Bytes | null = null;
-  #lateBytes = 0;
   #frames = 0;
   #ended = false;
 
@@ -104,13 +96,13 @@ export class ResponseChain {
     if (this.#frames >= FRAMES_MAX) throw new CodedError('RESPONSE_REFUSED', 'too many frames', { check: 'frames' });
     const flags = bytes[from] as number;
     if (flags > FRAME_ERROR) throw new CodedError('RESPONSE_REFUSED', 'unknown frame flags', { check: 'flags' });
-    this.#hash(from === 0 ? bytes : bytes.subarray(from));
+    responseSteps.takeLater(this.#value, bytes, from);
     this.#frames++;
     this.#ended = flags !== FRAME_DATA;
   }
 
   get value(): Bytes {
-    this.#catchUp();
+    responseSteps.settle();
     return concat(this.#value);
   }
   get frames(): number {
@@ -119,37 +111,6 @@ export class ResponseChain {
   /** True once a frame flagged final or error has passed. For who cannot open frames, only the flag says so. */
   get ended(): boolean {
     return this.#ended;
-  }
-
-  #hash(frame: Uint8Array): void {
-    if (this.#frames < FRAMES_AT_ONCE) {
-      responseStep(this.#value, frame);
-      return;
-    }
-    const bytes = 2 + frame.length;
-    if (this.#lateBytes + bytes > LATE_BYTES) this.#catchUp();
-    if (bytes > LATE_BYTES) {
-      responseStep(this.#value, frame);
-      return;
-    }
-    this.#late ??= new Uint8Array(LATE_BYTES);
-    const late = this.#late;
-    const at = this.#lateBytes;
-    late[at] = frame.length >>> 8;
-    late[at + 1] = frame.length;
-    late.set(frame, at + 2);
-    this.#lateBytes = at + bytes;
-  }
-
-  #catchUp(): void {
-    const late = this.#late;
-    if (late === null) return;
-    for (let at = 0; at < this.#lateBytes; ) {
-      const from = at + 2;
-      at = from + (((late[at] as number) << 8) | (late[at + 1] as number));
-      responseStep(this.#value, late.subarray(from, at));
-    }
-    this.#lateBytes = 0;
   }
 }
 
