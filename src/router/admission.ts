@@ -105,6 +105,10 @@ export function createAdmission(deps: AdmissionDeps) {
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
     const asked = challenges.take(worker);
     if (asked === null) return refuseUnasked(worker);
+    await attest(worker, message, asked).finally(() => challenges.over(worker));
+  };
+
+  const attest = async (worker: Worker, message: EvidenceMessage, asked: Challenge): Promise<void> => {
     const answer = answerTo(asked, message, null);
     const signer = await signerOf(message);
     if (signer !== null) identify(worker, signer);
@@ -161,15 +165,19 @@ export function createAdmission(deps: AdmissionDeps) {
   /** Where anything is wrong, another challenge follows, and evidence alone answers that. */
   const resume = async (worker: Worker, message: ResumeMessage): Promise<void> => {
     const asked = challenges.take(worker);
-    if (asked === null || asked.anew !== null || worker.admission !== null) return refuseUnasked(worker);
+    if (asked === null) return refuseUnasked(worker);
+    if (asked.anew !== null || worker.admission !== null) {
+      challenges.over(worker);
+      return refuseUnasked(worker);
+    }
     const outcome = await comeBack(worker, message, asked).catch((error: unknown): Anew => {
       return error instanceof CodedError && KIND_OF_CODE[error.code] === 'rejected' ? 'proof' : 'unavailable';
     });
-    if (outcome === 'out') return;
-    deps.meter.cameBack(outcome === 'in' ? 'resumed' : outcome);
-    if (outcome === 'in') return;
-    await claims.released(worker).catch(() => false); // whoever comes with its devices now has shown more
-    await challenge(worker, outcome);
+    const isAnew = outcome !== 'in' && outcome !== 'out';
+    if (outcome !== 'out') deps.meter.cameBack(outcome === 'in' ? 'resumed' : outcome);
+    if (isAnew) await claims.released(worker).catch(() => false); // whoever comes with its devices now has shown more
+    challenges.over(worker);
+    if (isAnew) await challenge(worker, outcome);
   };
 
   /**

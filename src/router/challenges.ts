@@ -18,12 +18,18 @@ export function createChallenges(deps: Pick<AdmissionDeps, 'beacon' | 'now' | 'r
   const askedAt = new WeakMap<Worker, UnixMs>();
   /** To whom one is on its way: the beacon is waited for. */
   const coming = new WeakSet<Worker>();
+  /** Whose answer is being judged. */
+  const judged = new WeakSet<Worker>();
   return {
-    /** Whether it may be challenged now, then not again for a while; not while it makes an answer, which would be to another. */
+    /**
+     * Whether it may be challenged now, then not again for a while; not while it makes an answer, which would be to another,
+     * nor while one is judged: of two that were judged at once the one could take back what the other has.
+     */
     isDue(worker: Worker): boolean {
       const [last, asked] = [askedAt.get(worker), open.get(worker)];
       if (last !== undefined && deps.now() - last < CHALLENGE_PAUSE_MS) return false;
-      if (coming.has(worker) || (asked !== undefined && asked.openUntil >= deps.now())) return false;
+      if (coming.has(worker) || judged.has(worker) || (asked !== undefined && asked.openUntil >= deps.now()))
+        return false;
       askedAt.set(worker, deps.now());
       return true;
     },
@@ -36,11 +42,16 @@ export function createChallenges(deps: Pick<AdmissionDeps, 'beacon' | 'now' | 'r
       const { beacon, checkpoint } = source;
       worker.control.send({ kind: 'challenge', nonce, beacon: encodeBeacon(beacon), checkpoint, anew: anew ?? '' });
     },
-    /** The open one, which is open no more. */
+    /** The open one, which is open no more; what answers it is judged until {@link over}. */
     take(worker: Worker): Challenge | null {
       const asked = open.get(worker);
       open.delete(worker);
-      return asked === undefined || asked.openUntil < deps.now() ? null : asked;
+      if (asked === undefined || asked.openUntil < deps.now()) return null;
+      judged.add(worker);
+      return asked;
+    },
+    over(worker: Worker): void {
+      judged.delete(worker);
     },
   };
 }

@@ -5,7 +5,14 @@ import { SIMULATED_H100 } from '../../src/attestation/simulate/index.ts';
 import { type Bytes, encodeNonceProof, parseBeacon, routerNonceInput } from '../../src/core/index.ts';
 import { CHALLENGE_PAUSE_MS } from '../../src/router/challenges.ts';
 import { createTickets, type Ticket } from '../../src/router/tickets.ts';
-import { epochCertificateDigest, type ResumeMessage, signResumption } from '../../src/session/index.ts';
+import {
+  encodeEpochCertificate,
+  epochCertificateDigest,
+  parseEpochCertificate,
+  type ResumeMessage,
+  signResumption,
+} from '../../src/session/index.ts';
+import { signDigest } from '../../src/session/objects.ts';
 import { vendor as nvidia } from '../attestation/nvidia/scene.ts';
 import { TICKET_SECRET } from './in-process/router.ts';
 import {
@@ -44,6 +51,17 @@ function byHand({ boot, seen }: SceneWorker) {
     return signed(boot.identityKey, said, nonce);
   };
   return { connect: () => scene.connect(join), show };
+}
+
+/** New evidence of a worker that is stopped. */
+async function evidenceFor({ boot, seen }: SceneWorker, { nonce, beacon }: Readonly<{ nonce: Bytes; beacon: Bytes }>) {
+  const keys = [new Uint8Array(32), new Uint8Array(32)];
+  const made = await boot.attester.evidence([routerNonceInput(nonce)], parseBeacon(beacon), keys);
+  const before = parseEpochCertificate(seen.evidence!.epochCertificate);
+  const epochCertificate = encodeEpochCertificate({ ...before, evidenceDigest: made.evidenceDigest });
+  const epochSignature = await signDigest(boot.identityKey, epochCertificateDigest(epochCertificate));
+  const nonceProof = encodeNonceProof(made.proofs[0]!);
+  return { ...seen.evidence!, bundle: made.bundle, nonceProof, epochCertificate, epochSignature };
 }
 
 /** The router asks nobody more often. */
@@ -163,14 +181,7 @@ describe('proves itself anew', () => {
     scene.knows.learn(() => '{}');
     await renewalIsDue();
     second.say({ kind: 'renewal' });
-    const { nonce, beacon } = await second.next('challenge');
-    const keys = [new Uint8Array(32), new Uint8Array(32)];
-    const { bundle, proofs } = await worker.boot.attester.evidence(
-      [routerNonceInput(nonce)],
-      parseBeacon(beacon),
-      keys,
-    );
-    second.say({ ...worker.seen.evidence!, bundle, nonceProof: encodeNonceProof(proofs[0]!) });
+    second.say(await evidenceFor(worker, await second.next('challenge')));
     expect((await second.next('refusal')).message).toContain('could not be judged');
     second.leave();
     scene.knows.learn(known);
@@ -178,6 +189,42 @@ describe('proves itself anew', () => {
     third.say(await show((await third.next('challenge')).nonce, ticket));
     expect((await third.next('challenge')).anew).toBe('log');
     third.leave();
+  });
+
+  test('where it asks for a renewal while what it showed is judged: it is asked for nothing else, and keeps its device', async () => {
+    const gpu = nvidia.device('kept', SIMULATED_H100);
+    scene = await startScene({ gpus: [gpu, gpu] });
+    const { port } = scene.log;
+    let isRead = Promise.resolve();
+    scene.start({ log: { ...port, entry: (index) => isRead.then(() => port.entry(index)) } });
+    const worker = scene.startWorker(0);
+    await until(() => worker.admitted() === 1, 'the first admission');
+    worker.stop();
+    await until(() => scene.row(0) === undefined, 'its leaving');
+    const { connect, show } = byHand(worker);
+    const second = connect();
+    const { nonce } = await second.next('challenge');
+    await renewalIsDue();
+    const held = Promise.withResolvers<void>();
+    isRead = held.promise;
+    second.say(await show(nonce));
+    second.say({ kind: 'renewal' });
+    await new Promise((done) => setTimeout(done, 200));
+    // A renewal that is answered here overtakes the other judgement, which then fails and lets go of the device.
+    if (second.heard.some(({ kind }) => kind === 'challenge')) {
+      second.say(await evidenceFor(worker, await second.next('challenge')));
+      await second.next('lease');
+      held.resolve();
+      await second.next('challenge');
+    } else {
+      held.resolve();
+      await second.next('lease');
+    }
+    scene.startWorker(1);
+    await until(() => ['admitted', 'refused'].includes(scene.row(1)?.state ?? ''), 'the other with its device');
+    expect(scene.row(1)?.state).toBe('refused');
+    second.leave();
+    expect(scene.outcomes).toEqual(['resumed']);
   });
 
   test('where ticket and evidence are those of another enclave, or ticket of one and evidence of the other', async () => {

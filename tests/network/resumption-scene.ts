@@ -197,7 +197,7 @@ export async function startScene({
       );
       return message as Extract<RouterToWorker, { kind: Kind }>;
     };
-    return { next, say: attached.receive, leave: attached.gone };
+    return { heard, next, say: attached.receive, leave: attached.gone };
   };
 
   return {

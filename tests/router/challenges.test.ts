@@ -28,6 +28,8 @@ test('whoever is making an answer is not challenged anew, or the answer would be
   expect(challenges.isDue(worker)).toBe(false);
   expect(challenges.take(worker)?.nonce).toEqual(new Uint8Array(32).fill(1));
   expect(challenges.take(worker)).toBeNull();
+  expect(challenges.isDue(worker)).toBe(false); // its answer is judged
+  challenges.over(worker);
   expect(challenges.isDue(worker)).toBe(true);
   expect(challenges.isDue(worker)).toBe(false);
   await challenges.send(worker, 'log');
