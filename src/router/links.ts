@@ -22,8 +22,11 @@ export type ServeRequest = Readonly<{
 
 /** Hears a Serve stream from its request on. */
 export type ServeListener = Readonly<{
-  /** One frame: the bytes of `wire`, which is as good as in {@link ServeListener.part}, from `at` on. */
-  frame(wire: Wire, at: number): void;
+  /**
+   * One frame: the bytes of `wire`, which is as good as in {@link ServeListener.part}, from `at` on.
+   * @param isAlone nothing came with it, and no `pieceEnd` follows
+   */
+  frame(wire: Wire, at: number, isAlone: boolean): void;
   /** @param wire of this part; a view that is good until the call returns, like the part's own bytes */
   part(part: ServePart, wire: Wire): void;
   /** What came together has been told. */

@@ -114,7 +114,7 @@ export class Relay implements ServeListener {
     if (this.#waiting === null) this.#under?.to.link.resume();
   }
 
-  frame(wire: Wire, at: number): void {
+  frame(wire: Wire, at: number, isAlone: boolean): void {
     const under = this.#under;
     if (under === null) return;
     if (this.#keeping) {
@@ -130,7 +130,11 @@ export class Relay implements ServeListener {
         under.to.slot.firstPart();
         under.owner.firstFrame();
       }
-      this.#pass(wire);
+      if (isAlone && this.#passed && this.#run === null) this.#write(wire);
+      else {
+        this.#pass(wire);
+        if (isAlone) this.#flush();
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -226,7 +230,7 @@ export class Relay implements ServeListener {
     const waiting = this.#waiting;
     this.#waiting = null;
     for (const [i, { part, wire, at }] of waiting?.entries() ?? []) {
-      if (part === null) this.frame(wire, at);
+      if (part === null) this.frame(wire, at, false);
       else this.part(part, wire);
       if (!this.#keeping) continue;
       // Another receipt: the rest waits on.
@@ -258,9 +262,13 @@ export class Relay implements ServeListener {
       return;
     }
     this.#run = null;
+    if (run !== null) this.#write(run);
+  }
+
+  #write(wire: Wire): void {
     // After the last frame a receipt comes, and the end.
     const mayWait = this.#chain?.ended === true;
-    if (run === null || this.#answer === null || this.#answer.write(run, mayWait)) return;
+    if (this.#answer === null || this.#answer.write(wire, mayWait)) return;
     this.#stalled = true;
     this.#under?.to.link.pause();
   }

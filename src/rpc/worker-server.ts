@@ -184,7 +184,7 @@ class ServeStream implements CallListener {
     this.call.end(new CodedError('REQUEST_CANCELLED', 'cancelled'));
   }
 
-  message(whole: Buffer): void {
+  message(whole: Buffer, isAlone: boolean): void {
     try {
       const listener = this.#listener;
       if (listener === null) {
@@ -192,9 +192,12 @@ class ServeStream implements CallListener {
         return;
       }
       const at = frameStart(whole);
-      if (at > 0) listener.frame(whole, at);
+      if (at > 0) listener.frame(whole, at, isAlone);
       else if (whole[PREFIX_BYTES] === DONE[0] && whole.subarray(PREFIX_BYTES).equals(DONE)) this.#next(listener);
-      else listener.part(otherPartOf(whole), whole);
+      else {
+        listener.part(otherPartOf(whole), whole);
+        if (isAlone) listener.pieceEnd();
+      }
     } catch (error) {
       this.#ended(error as CodedError);
     }

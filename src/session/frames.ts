@@ -98,7 +98,8 @@ class ChainSteps {
   /** From the beginning to the end of the frame: frames of a stream are of few lengths. */
   #hashed: Bytes;
   #lateEnd: number;
-  /** Of each frame that waits: its chain's x_i, where its length begins, and where it ends. */
+  #waiting = 0;
+  /** Of each frame that waits: its chain's x_i, where its length begins, and where it ends. Kept, to be filled again. */
   readonly #values: Bytes[] = [];
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
@@ -138,22 +139,21 @@ class ChainSteps {
     const start = this.#lateEnd + from;
     this.#putLength(start, bytes.length - from);
     this.#lateEnd += room;
-    this.#values.push(value);
-    this.#starts.push(start);
-    this.#ends.push(this.#lateEnd);
+    const place = this.#waiting++;
+    this.#values[place] = value;
+    this.#starts[place] = start;
+    this.#ends[place] = this.#lateEnd;
   }
 
   /** Takes all frames that wait. */
   settle(): void {
-    for (let i = 0; i < this.#values.length; i++) {
+    for (let i = 0; i < this.#waiting; i++) {
       const start = this.#starts[i] as number;
       const end = this.#ends[i] as number;
       this.#bytes.copyWithin(this.#lengthAt, start, end);
       this.#hash(this.#values[i] as Bytes, end - start - LENGTH_BYTES);
     }
-    this.#values.length = 0;
-    this.#starts.length = 0;
-    this.#ends.length = 0;
+    this.#waiting = 0;
     this.#lateEnd = this.#lateAt;
   }
 

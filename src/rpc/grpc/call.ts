@@ -7,9 +7,12 @@ import { isOneMessage, MessageReader } from './framing.ts';
 
 /** What a call's owner wants to hear. After `gone` or an `end` of its own nothing comes any more. */
 export type CallListener = Readonly<{
-  /** One message, its prefix in front: `whole.subarray(PREFIX_BYTES)` is the message. A view: copy what is kept. */
-  message(whole: Buffer): void;
-  /** The last message of a piece of data has been told: what was gathered may go on. */
+  /**
+   * One message, its prefix in front: `whole.subarray(PREFIX_BYTES)` is the message. A view: copy what is kept.
+   * @param isAlone nothing came with it; after messages that came together `pieceEnd` is told
+   */
+  message(whole: Buffer, isAlone: boolean): void;
+  /** The last of the messages that came together has been told: what was gathered may go on. */
   pieceEnd?(): void;
   /** The peer half-closed, after a whole message. */
   halfClosed(): void;
@@ -221,9 +224,8 @@ export class Call {
     const listener = this.#listener;
     if (listener === null) return;
     try {
-      if (this.#reader === null && isOneMessage(piece, this.#messageBytesMax)) listener.message(piece);
+      if (this.#reader === null && isOneMessage(piece, this.#messageBytesMax)) listener.message(piece, true);
       else this.#cut(piece);
-      this.#listener?.pieceEnd?.();
     } catch (error) {
       this.#break(error);
     }
@@ -231,8 +233,9 @@ export class Call {
 
   #cut(piece: Buffer): void {
     this.#reader ??= new MessageReader(this.#messageBytesMax);
-    this.#reader.push(piece, (whole) => this.#listener?.message(whole));
+    this.#reader.push(piece, (whole) => this.#listener?.message(whole, false));
     if (this.#reader.isAtBorder) this.#reader = null;
+    this.#listener?.pieceEnd?.();
   }
 
   #halfClosed(): void {
