@@ -156,8 +156,8 @@ export function createClient(deps: ClientDeps): Client {
         else if (event.kind === 'ended') {
           const { usage, receipt } = event;
           const earlier = progress.tab.receipts;
+          await receipts.add(receipt); // one that cannot be kept stays on the tab, to be paid with the failure
           progress.tab.close();
-          await receipts.add(receipt);
           if (usage.finish === 'cancelled' && call.stop?.aborted !== true && now() < terms.deadline) {
             await pay(receipt);
             throw new CodedError('WORKER_GONE', 'the worker ended its answer early');
@@ -202,8 +202,7 @@ export function createClient(deps: ClientDeps): Client {
         if (isOver || !mayGoOn(error, progress)) throw error;
         const cut = progress.tab.close();
         if (cut !== null) {
-          await receipts.add(cut);
-          await pay(cut);
+          await receipts.add(cut).finally(() => pay(cut));
         }
         if ((error as CodedError).code === 'NO_WORKER') {
           // What the router said it has may have been long ago.
@@ -290,8 +289,8 @@ export function createClient(deps: ClientDeps): Client {
             continue;
           }
           const { receipt } = event.embedded;
-          tab.close();
           await receipts.add(receipt);
+          tab.close();
           await pay(receipt);
           return event.embedded;
         }

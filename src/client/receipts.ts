@@ -18,7 +18,7 @@ export function openReceipts(store: ReceiptStore) {
   return {
     list: (): readonly AnswerReceipt[] => [...kept],
     async add(receipt: AnswerReceipt): Promise<void> {
-      kept.push(receipt);
+      if (!kept.includes(receipt)) kept.push(receipt); // asked again where the store failed
       if (kept.length > RECEIPTS_MAX) kept.shift();
       await store.add(receipt);
     },

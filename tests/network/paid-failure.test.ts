@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { addressOfTerms } from '../../src/chain/index.ts';
 import { type ChatEvent, type Client, PaidFailure, type RouterTransport } from '../../src/client/index.ts';
 import { CodedError, toHex } from '../../src/core/index.ts';
 import { ChrysalisError, connect } from '../../src/sdk/index.ts';
@@ -97,6 +98,44 @@ test('an application is told by the SDK what a failed answer cost', async () => 
   expect(error).toMatchObject({ kind: 'could-not-find-out', receipts: [{ kind: 'checkpoint', amount: CHECKPOINT }] });
   expect(session.receipts()).toEqual(error.receipts);
   await session.close();
+});
+
+test.each([
+  ['a whole answer', { engine: echoEngine({ tokens: 300 }) }],
+  [
+    'a try that another one follows',
+    {
+      ...{ tees: ['tdx', 'tdx'] as const, engine: echoEngine({ tokens: 2000 }) },
+      misbehave: (serve) =>
+        async function* (request, signal) {
+          let frames = 0;
+          for await (const part of serve(request, signal)) {
+            yield part;
+            if (part.kind === 'frame' && ++frames === 300) throw new Error('gone');
+          }
+        },
+    },
+  ],
+] satisfies [string, InProcessOptions][])('%s whose receipt cannot be kept is paid all the same', async (_, options) => {
+  const network = await started(options);
+  const payments = network.payments();
+  const full = new CodedError('STORAGE_FULL', 'the disk is full');
+  const session = await connect({
+    ...{ router: network.address, payments, policy: network.relying.policyText },
+    ...{ logPolicy: network.logPolicyText, trustAnchors: network.anchors },
+    receipts: { load: () => [], add: () => Promise.reject(full) },
+  });
+  const asked = { messages: [{ role: 'user' as const, content: words }], maxTokens: 1000 };
+  const error = (await session.ask(asked).catch((thrown) => thrown)) as ChrysalisError;
+  expect(error).toMatchObject({ code: 'STORAGE_FULL', receipts: [{ tokensOut: expect.any(Number) }] });
+  expect(session.receipts()).toEqual(error.receipts);
+  await session.close();
+  const transport = network.transport();
+  const { raw } = addressOfTerms(payments.terms);
+  const account = await transport.getChannel(raw, { deadline: Date.now() + 10_000 });
+  transport.close();
+  expect(account.receipted).toBe(error.receipts[0]?.amount);
+  expect(account.vouchered).toBe(account.receipted);
 });
 
 test('an engine that dies before its first checkpoint is paid nothing', async () => {
