@@ -80,9 +80,11 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     reject: (error: unknown) => void;
   }>;
   let waiting: Waiting[] = [];
+  /** By digest: what is to be paid and is not in the stored book yet. What could not be stored goes with the next payment. */
+  const due = new Map<string, Pick<Waiting, 'receiptDigest' | 'amount'>>();
 
   /** The book with these receipts behind, once it is stored. */
-  const signedFor = async (before: Kept, added: ReadonlyMap<string, Waiting>): Promise<Kept> => {
+  const signedFor = async (before: Kept, added: typeof due): Promise<Kept> => {
     const digests = added
       .values()
       .map(({ receiptDigest }) => receiptDigest)
@@ -99,18 +101,24 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     return kept;
   };
 
+  const payDue = async (call: CallOptions): Promise<void> => {
+    const before = await book();
+    for (const name of due.keys()) if (before.named.has(name)) due.delete(name);
+    if (due.size === 0) return;
+    const signed = await signedFor(before, due);
+    due.clear();
+    await send(signed, call);
+  };
+
   const payWaiting = async (call: CallOptions): Promise<void> => {
     const batch = waiting;
     waiting = [];
     if (batch.length === 0) return; // paid with one before
+    for (const { receiptDigest, amount } of batch) {
+      if (amount > 0n && due.size < LEAVES_MAX) due.set(toHex(receiptDigest), { receiptDigest, amount });
+    }
     try {
-      const before = await book();
-      const added = new Map<string, Waiting>();
-      for (const one of batch) {
-        const name = toHex(one.receiptDigest);
-        if (one.amount > 0n && !before.named.has(name)) added.set(name, one);
-      }
-      if (added.size > 0) await send(await signedFor(before, added), call);
+      await payDue(call);
       for (const { resolve } of batch) resolve();
     } catch (error) {
       for (const { reject } of batch) reject(error);
@@ -159,6 +167,7 @@ export function createPayments(transport: RouterTransport, options: PaymentOptio
     /** Sends the stored voucher again: what a crash or an outage kept from arriving. */
     resend: (call: CallOptions): Promise<void> =>
       exclusively(async () => {
+        await payDue(call);
         const signed = await book();
         if (signed.book.leaves.length > 0) await send(signed, call);
       }),

@@ -116,27 +116,30 @@ test.each([
         },
     },
   ],
-] satisfies [string, InProcessOptions][])('%s whose receipt cannot be kept is paid all the same', async (_, options) => {
-  const network = await started(options);
-  const payments = network.payments();
-  const full = new CodedError('STORAGE_FULL', 'the disk is full');
-  const session = await connect({
-    ...{ router: network.address, payments, policy: network.relying.policyText },
-    ...{ logPolicy: network.logPolicyText, trustAnchors: network.anchors },
-    receipts: { load: () => [], add: () => Promise.reject(full) },
-  });
-  const asked = { messages: [{ role: 'user' as const, content: words }], maxTokens: 1000 };
-  const error = (await session.ask(asked).catch((thrown) => thrown)) as ChrysalisError;
-  expect(error).toMatchObject({ code: 'STORAGE_FULL', receipts: [{ tokensOut: expect.any(Number) }] });
-  expect(session.receipts()).toEqual(error.receipts);
-  await session.close();
-  const transport = network.transport();
-  const { raw } = addressOfTerms(payments.terms);
-  const account = await transport.getChannel(raw, { deadline: Date.now() + 10_000 });
-  transport.close();
-  expect(account.receipted).toBe(error.receipts[0]?.amount);
-  expect(account.vouchered).toBe(account.receipted);
-});
+] satisfies [string, InProcessOptions][])(
+  '%s whose receipt cannot be kept is paid all the same',
+  async (_, options) => {
+    const network = await started(options);
+    const payments = network.payments();
+    const full = new CodedError('STORAGE_FULL', 'the disk is full');
+    const session = await connect({
+      ...{ router: network.address, payments, policy: network.relying.policyText },
+      ...{ logPolicy: network.logPolicyText, trustAnchors: network.anchors },
+      receipts: { load: () => [], add: () => Promise.reject(full) },
+    });
+    const asked = { messages: [{ role: 'user' as const, content: words }], maxTokens: 1000 };
+    const error = (await session.ask(asked).catch((thrown) => thrown)) as ChrysalisError;
+    expect(error).toMatchObject({ code: 'STORAGE_FULL', receipts: [{ tokensOut: expect.any(Number) }] });
+    expect(session.receipts()).toEqual(error.receipts);
+    await session.close();
+    const transport = network.transport();
+    const { raw } = addressOfTerms(payments.terms);
+    const account = await transport.getChannel(raw, { deadline: Date.now() + 10_000 });
+    transport.close();
+    expect(account.receipted).toBe(error.receipts[0]?.amount);
+    expect(account.vouchered).toBe(account.receipted);
+  },
+);
 
 test('an engine that dies before its first checkpoint is paid nothing', async () => {
   const network = await started({ engine: echoEngine({ tokens: 2000, diesAfter: 255 }) });

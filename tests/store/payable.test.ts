@@ -6,7 +6,7 @@ import { addressOfTerms, type ChannelTerms, DEVELOPMENT_NETWORK } from '../../sr
 import type { AnswerReceipt, RouterTransport, VoucherBook } from '../../src/client/index.ts';
 import { createPayments } from '../../src/client/payments.ts';
 import { Tab } from '../../src/client/tab.ts';
-import { type Bytes, toHex, u64 } from '../../src/core/index.ts';
+import { type Bytes, CodedError, toHex, u64 } from '../../src/core/index.ts';
 import { createVouchers } from '../../src/router/vouchers.ts';
 import { type Ledger, openPostgres, type ReceiptRow } from '../../src/store/index.ts';
 import { KINDS, newStore, testOn } from './stores.ts';
@@ -53,9 +53,11 @@ function payer(ledger: Ledger) {
     },
   } as unknown as RouterTransport;
   let book: VoucherBook = { cumulative: 0n, leaves: [] };
+  let isFull = false;
   const store = {
     load: async () => book,
     save: async (next: VoucherBook) => {
+      if (isFull) throw new CodedError('STORAGE_FULL', 'the disk is full');
       book = next;
     },
   };
@@ -63,6 +65,10 @@ function payer(ledger: Ledger) {
   const payments = createPayments(transport, { terms, clientSeed: seed, store, onChain }, () => 0);
   return {
     pay: ({ digest, amount }: AnswerReceipt) => payments.pay(digest, amount, { deadline: 0 }),
+    resend: () => payments.resend({ deadline: 0 }),
+    fill: (full: boolean) => {
+      isFull = full;
+    },
     signed: () => book.cumulative,
     leaves: () => book.leaves.map(toHex),
   };
@@ -194,6 +200,28 @@ describe.each(KINDS)('what is payable, over the ledger on %s', (_, kind) => {
     await ledger.markCollected(channel, 1, (all) => all);
     expect(await ledger.settledBatches(named(1, 2, 32), 10)).toEqual([50]);
     expect(await ledger.earned()).toEqual([{ payee: payeeOf(0), amount: 10n }]);
+    await ledger.close();
+  });
+
+  test('what could not be signed for while the disk was full is paid by the next voucher, or before the next session', async () => {
+    const ledger = await opened();
+    const { pay, resend, fill, signed } = payer(ledger);
+    const rows = [3n, 4n, 5n].map((one, i) => receipt(i, 'final', one));
+    for (const row of rows) await ledger.putReceipt(row);
+    const [first, second, third] = rows as unknown as AnswerReceipt[];
+    fill(true);
+    await expect(pay(first!)).rejects.toThrow('full');
+    fill(false);
+    await pay(second!);
+    expect(signed()).toBe(7n);
+    fill(true);
+    await expect(pay(third!)).rejects.toThrow('full');
+    await expect(resend()).rejects.toThrow('full');
+    fill(false);
+    await resend();
+    await pay(third!);
+    expect([signed(), (await ledger.voucher(channel))?.cumulative]).toEqual([12n, 12n]);
+    expect(await owed(ledger)).toBe(12n);
     await ledger.close();
   });
 
