@@ -76,6 +76,12 @@ export function createPolicyDesk(deps: PolicyDeskDeps): PolicyDesk {
     if (kept === null) throw new CodedError('NOT_FOUND', 'no policy is proposed here');
     return kept;
   };
+  /** @throws CodedError POLICY_INVALID */
+  const requireNewer = async (text: string): Promise<void> => {
+    const [{ id, number }, now] = [named(text), await deps.newest()];
+    if (id === now.id && number > now.number) return;
+    throw invalid(`${id} #${number} does not follow ${now.id} #${now.number}`, 'number');
+  };
   /** Kept, or handed over where nothing is missing. */
   const changed = async (next: (kept: KeptProposal | null) => Promise<KeptProposal>): Promise<PolicyProposal> => {
     const decided: PolicyProposal[] = [];
@@ -93,11 +99,8 @@ export function createPolicyDesk(deps: PolicyDeskDeps): PolicyDesk {
       inTurn(() =>
         changed(async () => {
           if (text.length > TEXT_MAX) throw invalid(`a policy has at most ${TEXT_MAX} characters`, 'policy');
-          const { id, number, digest } = named(text);
-          const now = await deps.newest();
-          if (id !== now.id || number <= now.number) {
-            throw invalid(`${id} #${number} does not follow ${now.id} #${now.number}`, 'number');
-          }
+          const { number, digest } = named(text);
+          await requireNewer(text);
           const signed = parseApprovals(approvals);
           if (toHex(signed.statement.policyDigest) !== toHex(digest) || signed.statement.number !== number) {
             throw invalid('the signature is of another policy', 'approvals');
@@ -110,6 +113,7 @@ export function createPolicyDesk(deps: PolicyDeskDeps): PolicyDesk {
       inTurn(() =>
         changed(async (before) => {
           const kept = proposed(before);
+          await requireNewer(kept.text); // something else may have come into force since it was proposed
           return { text: kept.text, approvals: await withApproval(kept.approvals, approvals, deps.approvers()) };
         }),
       ),

@@ -40,12 +40,14 @@ async function signed(number: number, ...by: [Parameters<typeof keyOf>[0], 'auth
 }
 
 let desk: PolicyDesk;
+let inForce: number;
 beforeEach(() => {
+  inForce = 1;
   writeFileSync(path, policyText(1));
   for (const file of [beside, kept]) rmSync(file, { force: true });
   const keys = Object.keys(people).map((name) => [name, toHex(keyOf(name as 'alice').publicKey)]);
   writeFileSync(options.policyApprovers, JSON.stringify(Object.fromEntries(keys)));
-  desk = openPolicyDesk(options, () => ({ id: String(SHIPPED.id), number: 1 })) as PolicyDesk;
+  desk = openPolicyDesk(options, () => ({ id: String(SHIPPED.id), number: inForce })) as PolicyDesk;
 });
 const refusal = (work: Promise<unknown>) =>
   work.then(
@@ -112,6 +114,14 @@ test('what does not follow, is no policy or is signed over something else is ref
   const broken = text.replace(other, `${other[0] === 'A' ? 'B' : 'A'}${other.slice(1)}`);
   expect(await refusal(desk.propose(policyText(2), utf8(broken)))).toBe('POLICY_INVALID');
   expect(existsSync(kept)).toBe(false);
+});
+
+test('a proposal that something newer has overtaken is not approved any more: the files do not go back', async () => {
+  await desk.propose(policyText(2), await signed(2, ['alice', 'author']));
+  inForce = 3;
+  writeFileSync(path, policyText(3)); // by the operator's own hand
+  expect(await refusal(desk.approve(await signed(2, ['bob', 'approver'])))).toBe('POLICY_INVALID');
+  expect(readFileSync(path, 'utf8')).toBe(policyText(3));
 });
 
 test('two signatures that come at the same time are both kept', async () => {

@@ -99,6 +99,28 @@ test('a replica that was away takes over what all signed meanwhile, also behind 
   expect((await late.desk.proposal()).number).toBe(3);
 });
 
+test('what a replica’s own files hold counts beside what the database has: the newer of both, and of one number one policy', async () => {
+  const [a, b] = [replica('a'), replica('b')];
+  await a.desk.propose(policyText(2), await byAlice(2));
+  await a.desk.approve(await byBob(2));
+  writeFileSync(b.at('policy.json'), policyText(4)); // by its operator's own hand
+  for (const number of [3, 4]) {
+    expect(await refusal(b.desk.propose(policyText(number), await byAlice(number)))).toBe('POLICY_INVALID');
+  }
+  await b.shared.take();
+  expect([b.number(), b.problems]).toEqual([4, []]);
+  const c = replica('c');
+  const other = JSON.stringify({
+    ...SHIPPED,
+    number: 2,
+    tdx: { ...(SHIPPED.tdx as object), tcbEvaluationDataNumberMin: 1 },
+  });
+  writeFileSync(c.at('policy.json'), other);
+  await c.shared.take();
+  expect(readFileSync(c.at('policy.json'), 'utf8')).toBe(other);
+  expect(c.problems).toEqual([expect.stringContaining('POLICY_INVALID')]);
+});
+
 test('a crash between the two files is made up for', async () => {
   const [a, b] = [replica('a'), replica('b')];
   await a.desk.propose(policyText(2), await byAlice(2));

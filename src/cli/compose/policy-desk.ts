@@ -17,7 +17,10 @@ export function openPolicyDesk(
   const { kept, change } = shelf;
   return createPolicyDesk({
     approvers: () => readKeys(policyApprovers),
-    newest: async () => (await shelf.newest()) ?? inForce(),
+    newest: async () => {
+      const [shelved, own] = [await shelf.newest(), inForce()];
+      return shelved !== null && shelved.number > own.number ? shelved : own;
+    },
     kept,
     change,
   });

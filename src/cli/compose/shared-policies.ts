@@ -54,8 +54,12 @@ export function sharePolicies(
     const [policy, own] = [loadPolicy(next.text), loadPolicy(readText(options.policy))];
     const { id, number } = policy;
     if (id !== own.id) throw new CodedError('POLICY_INVALID', `${id} #${number} does not follow ${own.id}`);
+    const digest = policyDigest(policy);
+    if (number === own.number && !equalBytes(digest, policyDigest(own))) {
+      throw new CodedError('POLICY_INVALID', `${id} #${number} is another policy in this replica's own file`);
+    }
     if (number > own.number) {
-      const statement = { digest: policyDigest(policy), number };
+      const statement = { digest, number };
       const approvers = readKeys(options.policyApprovers);
       const problems = await approvalProblems(parseApprovals(next.approvals), statement, approvers);
       if (problems.length > 0) {
