@@ -37,14 +37,14 @@ function get(app: ReturnType<typeof gateway>['app'], path: string) {
   return app.request(`http://127.0.0.1${path}`, { headers: { host: '127.0.0.1' } });
 }
 
+const KEY = { budget: null, requestsPerMinute: null, concurrentMax: null, admin: false };
 const keyed = (changes: Partial<Parameters<typeof createKeyRing>[0][number]> = {}, spent = 0n) => {
   const kept = new Map([['alice', spent]]);
   let now = 1_000_000;
-  const base = { budget: null, requestsPerMinute: null, concurrentMax: null, admin: false };
   const keys = createKeyRing(
     [
-      { ...base, id: 'alice', sha256: keyDigest('sk-alice'), ...changes },
-      { ...base, id: 'root', sha256: keyDigest('sk-root'), admin: true },
+      { ...KEY, id: 'alice', sha256: keyDigest('sk-alice'), ...changes },
+      { ...KEY, id: 'root', sha256: keyDigest('sk-root'), admin: true },
     ],
     { load: () => kept, save: (next) => next.forEach((amount, id) => void kept.set(id, amount)) },
     () => now,
@@ -140,6 +140,36 @@ test('an answer that its worker ended early is an error that names its receipts,
     error: { code: 'ANSWER_INCOMPLETE', chrysalis: { receipts: [{ amount: '21000' }] } },
   });
   expect(kept.get('alice')).toBe(21_000n);
+});
+
+test('while what keys spent cannot be stored, answers are paid all the same and nobody new is served; no sum is forgotten', async () => {
+  let isFull = true;
+  const saved = new Map<string, bigint>();
+  const keys = createKeyRing(
+    [{ ...KEY, id: 'alice', sha256: keyDigest('sk-alice') }],
+    {
+      load: () => saved,
+      save: (spent) => {
+        if (isFull) throw new CodedError('STORAGE_FULL', 'the disk is full');
+        for (const [id, amount] of spent) saved.set(id, amount);
+      },
+    },
+    () => 0,
+  );
+  const { app, script } = gateway({}, keys);
+  const ask = (body: object = {}) => post(app, chatPath, { messages, ...body }, withKey('sk-alice'));
+  expect((await ask()).status).toBe(200);
+  expect(script.vouchers).toBe(1);
+  expect(await (await ask()).json()).toMatchObject({ error: { code: 'STORAGE_FULL' } });
+  isFull = false;
+  const left = await ask({ stream: true });
+  expect(saved.get('alice')).toBe(21_000n);
+  isFull = true;
+  await left.body?.cancel();
+  await expect.poll(() => script.vouchers, { timeout: 20_000 }).toBe(2);
+  isFull = false;
+  keys.admit('Bearer sk-alice').release();
+  expect(saved.get('alice')).toBe(42_000n);
 });
 
 test('whoever watches hears once that a budget is nearly used up, and once that it is, also after a restart', () => {

@@ -98,6 +98,13 @@ export function createKeyRing(
   const running = new Map<string, number>();
   const begun = new Map<string, number[]>();
 
+  let isStored = true;
+  const keep = (): void => {
+    isStored = false;
+    store.save(spent);
+    isStored = true;
+  };
+
   const refused = (why: string) => new CodedError('API_KEY_REFUSED', why);
   const keyOf = (authorization: string | undefined): GatewayKey => {
     const given = /^Bearer +(\S{1,512})$/i.exec(authorization ?? '')?.[1];
@@ -122,9 +129,10 @@ export function createKeyRing(
       const { id, admin } = keyOf(authorization);
       return { id, admin };
     },
-    /** @throws CodedError API_KEY_REFUSED, BUDGET_EXHAUSTED, TOO_MANY_REQUESTS */
+    /** @throws CodedError API_KEY_REFUSED, BUDGET_EXHAUSTED, TOO_MANY_REQUESTS; as the store says, while it keeps nothing */
     admit(authorization: string | undefined): Ticket {
       const key = keyOf(authorization);
+      if (!isStored) keep();
       const { id, admin, budget, concurrentMax } = key;
       if (budget !== null && (spent.get(id) ?? 0n) >= budget) {
         throw new CodedError('BUDGET_EXHAUSTED', 'the budget of this API key is used up');
@@ -142,7 +150,11 @@ export function createKeyRing(
         spend(amount) {
           const before = spent.get(id) ?? 0n;
           spent.set(id, before + amount);
-          store.save(spent);
+          try {
+            keep();
+          } catch {
+            // Whoever was answered has to be read on to its voucher; the next one to ask is told.
+          }
           for (const percent of budget === null ? [] : BUDGET_ALERTS) {
             const mark = (budget as bigint) * BigInt(percent);
             if (before * 100n < mark && (before + amount) * 100n >= mark) {
