@@ -7,12 +7,12 @@ import { startCentre, startPart } from '../../tests/network/processes.ts';
 import { type BenchLine, quantile } from '../report.ts';
 import { stageLines } from './stages.ts';
 
-const ROUNDS = 400;
-/** By then the compilers of all processes have done with what is measured. */
-const WARM = 600;
+const ROUNDS = 300;
+/** By then the compilers of all processes have done with what is measured: the times fall until some thousand answers. */
+const WARM = 2500;
 /** Before each request, so that what the one before left to do (receipt, payment, log) is not the next one's delay. */
 const PAUSE_MS = 40;
-const WARM_PAUSE_MS = 4;
+const WARM_PAUSE_MS = 2;
 const BODY = JSON.stringify({
   messages: [{ role: 'user', content: 'Once upon a time there was a little fox who' }],
   max_tokens: 12,
