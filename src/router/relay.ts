@@ -72,6 +72,8 @@ export class Relay implements ServeListener {
   #ending: { error: CodedError | null } | null = null;
   #usage: Usage | null = null;
   #checkpointed = false;
+  /** The receipt of the whole answer, or of its failure, has come. */
+  #closed = false;
   #uncut: (() => void) | null = null;
 
   /** @param deps a clock, and how long what may take */
@@ -211,6 +213,9 @@ export class Relay implements ServeListener {
 
   /** Durable before it is passed on. */
   #keep({ request, to, owner }: UnderRelay, receipt: SignedReceipt, wire: Wire, chain: ResponseChain): void {
+    // Only the first is one that the client takes: another might count more.
+    if (this.#closed) throw gone('the worker sent a receipt after the last one');
+    this.#closed = chain.ended;
     this.#flush();
     this.#keeping = true;
     owner.keepReceipt(receipt, request, to.worker, chain).then(

@@ -47,7 +47,7 @@ export type ReceiptExpectation = Readonly<{
   requestDigest: Uint8Array;
   dispatch: number;
   /** Computed over the frames that came, at the moment that the receipt came. */
-  chain: Readonly<Pick<ResponseChain, 'value' | 'frames' | 'ended'>>;
+  chain: Readonly<Pick<ResponseChain, 'value' | 'frames' | 'receiptKind'>>;
   price: PriceSheet;
 }>;
 
@@ -75,7 +75,7 @@ async function publicChecks(signed: SignedReceipt, receipt: Receipt, own: Receip
       receipt.frames === chain.frames && equalBytes(receipt.chain, chain.value),
       'not over the frames that came',
     ),
-    kind: check((receipt.kind === 'checkpoint') === !chain.ended, 'its kind does not fit the last frame'),
+    kind: check(receipt.kind === chain.receiptKind, 'its kind does not fit the last frame'),
     times: check(receipt.started <= receipt.ended, 'ended before it started'),
     price: check(priced, 'another price sheet than the header names'),
     counts: countsCheck(receipt, header, price),
@@ -149,8 +149,8 @@ export async function verifyReceiptAsClient(
   const { sent, preface, candidate } = response;
   const { offer } = sent.session.candidates[candidate] as (typeof sent.session.candidates)[number];
   // Read at once: the caller may push further frames while the signature is checked.
-  const { ended, responseCommitment, usage } = response;
-  const chain = { value: response.chain, frames: response.frames, ended };
+  const { receiptKind, responseCommitment, usage } = response;
+  const chain = { value: response.chain, frames: response.frames, receiptKind };
   const open = await publicChecks(signed, receipt, {
     keyset: offer.keyset,
     certificateDigest: offer.certificateDigest,

@@ -4,7 +4,7 @@ import { FRAME_BYTES_MAX, FRAME_OVERHEAD, FRAMES_MAX, FrameKey, responseSteps } 
 import type { Padding } from './header.ts';
 import { malformed, readU64, readUint } from './objects.ts';
 import type { TokenCounts } from './price.ts';
-import { encodeFinish, type Finish, readFinish } from './receipt.ts';
+import { encodeFinish, type Finish, type ReceiptKind, readFinish } from './receipt.ts';
 import type { SentRequest } from './request.ts';
 import { responseKeysFrom, responseStart } from './request-keys.ts';
 
@@ -76,7 +76,8 @@ export class ResponseChain {
   /** Its own: each frame overwrites it, a while after it came. */
   readonly #value: Bytes;
   #frames = 0;
-  #ended = false;
+  /** Flags of the newest frame. */
+  #flags = FRAME_DATA;
 
   constructor(of: Parameters<typeof responseStart>[0]) {
     this.#value = responseStart(of);
@@ -88,7 +89,7 @@ export class ResponseChain {
    *   long, or more than 2^20 frames
    */
   push(bytes: Uint8Array, from = 0): void {
-    if (this.#ended) throw new CodedError('STREAM_ENDED', 'a frame after the last one', { check: 'frameAfterEnd' });
+    if (this.ended) throw new CodedError('STREAM_ENDED', 'a frame after the last one', { check: 'frameAfterEnd' });
     const length = bytes.length - from;
     if (length < FRAME_OVERHEAD + 4 || length > FRAME_BYTES_MAX) {
       throw new CodedError('RESPONSE_REFUSED', 'a frame of a length that none has', { check: 'frameLength' });
@@ -98,7 +99,7 @@ export class ResponseChain {
     if (flags > FRAME_ERROR) throw new CodedError('RESPONSE_REFUSED', 'unknown frame flags', { check: 'flags' });
     responseSteps.takeLater(this.#value, bytes, from);
     this.#frames++;
-    this.#ended = flags !== FRAME_DATA;
+    this.#flags = flags;
   }
 
   get value(): Bytes {
@@ -110,9 +111,19 @@ export class ResponseChain {
   }
   /** True once a frame flagged final or error has passed. For who cannot open frames, only the flag says so. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#flags !== FRAME_DATA;
+  }
+  /** Of the receipt that may come now: an answer that failed has no final one, and a whole one none of an error. */
+  get receiptKind(): ReceiptKind {
+    return RECEIPT_OF_FLAGS[this.#flags] as ReceiptKind;
   }
 }
+
+const RECEIPT_OF_FLAGS: Readonly<Record<number, ReceiptKind>> = {
+  [FRAME_DATA]: 'checkpoint',
+  [FRAME_FINAL]: 'final',
+  [FRAME_ERROR]: 'error',
+};
 
 export type ResponseEvent =
   | Readonly<{ kind: 'data'; message: Bytes }>
@@ -232,8 +243,9 @@ export class ResponseReader {
   get responseCommitment(): Bytes | null {
     return this.#commitmentValue;
   }
-  get ended(): boolean {
-    return this.#chain.ended && !this.#failed;
+  /** Of the receipt that may come now. */
+  get receiptKind(): ReceiptKind {
+    return this.#chain.receiptKind;
   }
 }
 

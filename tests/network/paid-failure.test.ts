@@ -311,6 +311,26 @@ test('a caller that leaves pays for what came, also where the answer fails after
   expect(client.receipts()).toHaveLength(1);
 });
 
+test('one receipt closes an answer: a worker that shows another one, which might count more, has failed', async () => {
+  const network = await started({
+    engine: echoEngine({ tokens: 300 }),
+    misbehave: (serve) =>
+      async function* (request, signal) {
+        for await (const part of serve(request, signal)) {
+          yield part;
+          if (part.kind === 'receipt' && kindOf(part) === 'final') yield part;
+        }
+      },
+  });
+  const client = network.newClient();
+  const { done } = await ask(client, words);
+  await expect
+    .poll(() => network.router.status().workers.map(({ failed }) => failed), { timeout: 20_000 })
+    .toEqual([1]);
+  const { owed, signed } = await sums(network, client);
+  expect([owed, signed]).toEqual([done?.receipt.amount, done?.receipt.amount]);
+});
+
 test('an engine that counts less at the end than it gave: the worker’s receipts do not fall', async () => {
   const network = await started({ engine: echoEngine({ tokens: 300, says: 10 }) });
   const client = network.newClient();

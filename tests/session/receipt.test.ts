@@ -9,10 +9,12 @@ import {
   encodeReceipt,
   openResponse,
   padme,
+  parsePreface,
   parsePriceSheet,
   parseReceipt,
   prefixTags,
   type Receipt,
+  ResponseChain,
   receiptDigest,
   roundCounts,
   sealRequest,
@@ -20,6 +22,7 @@ import {
   signUndelegation,
   verifyDelegation,
   verifyReceiptAsClient,
+  verifyReceiptAsRouter,
   verifyUndelegation,
 } from '../../src/session/index.ts';
 import { askOf, bytes, dispatched, makeWorker, PRICE, START, sessionWith, testRandomness } from './world.ts';
@@ -71,6 +74,42 @@ test('what a worker signs falsely is refused by the check that names it, and lin
   ];
   for (const [change, names] of table) expect(await failedBy(change), Object.keys(change).join()).toEqual(names);
 });
+
+test.each(['final', 'error'] as const)(
+  'after an answer that ended as %s, neither router nor client takes a receipt of another end',
+  async (end) => {
+    const world = { now: START, monotonic: 0 };
+    const worker = makeWorker(world, 1);
+    const session = await sessionWith(world, [worker]);
+    const { open, frames, sent } = await sealRequest(session, askOf(bytes(300, 1)), START, testRandomness(2));
+    const { respond } = await worker.session.accept(await dispatched(open, frames));
+    const reader = openResponse(sent, respond.preface);
+    const preface = parsePreface(respond.preface);
+    const chain = new ResponseChain({ headerHash: sent.headerHash, requestDigest: sent.requestDigest, ...preface });
+    const ended = end === 'final' ? respond.final({ finish: 'stop', counts: COUNTS }) : respond.error(bytes(4, 2));
+    const { frame, receipt } = await ended;
+    reader.push(frame);
+    chain.push(frame);
+    const { keyset } = worker;
+    const { header, headerHash, requestDigest } = sent;
+    const of = { certificateDigest: preface.certificateDigest, header, headerHash, requestDigest, dispatch: 1 };
+    const own = { ...of, keyset, chain, price: PRICE };
+    const honest = parseReceipt(receipt.receipt);
+    for (const kind of ['checkpoint', 'final', 'error'] as const) {
+      const counts = kind === 'error' ? { tokensIn: 0, tokensCached: 0, tokensOut: 0 } : roundCounts(COUNTS, PRICE);
+      const amount = kind === 'error' ? 0n : amountOf(counts, PRICE, header.priceCap);
+      const responseCommitment = kind === 'checkpoint' ? null : honest.responseCommitment;
+      const object = encodeReceipt({ ...honest, kind, counts, amount, responseCommitment });
+      const signed = {
+        receipt: object,
+        signature: await ed25519Sign(ed25519Key(bytes(32, 101)), receiptDigest(object)),
+      };
+      const [router, client] = [await verifyReceiptAsRouter(signed, own), await verifyReceiptAsClient(signed, reader)];
+      expect([router.verdict, client.verdict]).toEqual(Array(2).fill(kind === end ? 'verified' : 'refused'));
+      if (router.verdict === 'refused') expect(router.failed).toEqual(['kind']);
+    }
+  },
+);
 
 test('another worker, or a wrap for another worker, opens nothing', async () => {
   const world = { now: START, monotonic: 0 };
