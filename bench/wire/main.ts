@@ -15,7 +15,7 @@ const LONG = { count: 24, tokens: 400, perClient: 8 };
 /** Many short rounds in turns: on a machine shared with others the least of them says what the work costs. */
 const ROUNDS = 10;
 const ROUND_MS = 500;
-const PACED_ROUNDS = 5;
+const PACED_ROUNDS = 12;
 // One worker's lease is what all of them have, and it keeps 256 streams.
 const WORKERS = 60;
 /** So many that they show in what the process has of the machine. */
@@ -23,7 +23,7 @@ const CONNECTIONS = 2_000;
 const IDLE_STREAMS = 4;
 const STREAMS = 200;
 const FRAME_MS = 20;
-const PACED_MS = 2_500;
+const PACED_MS = 1_000;
 const MANY = 10_000;
 
 const leastOf = (rates: readonly Rate[], key: 'cpuUs' | 'mainUs') => Math.min(...rates.map((rate) => rate[key]));
