@@ -14,55 +14,53 @@ const MESSAGE_MAX = 2 * 1024 * 1024;
 /** Where an Open message of either direction keeps the request's own bytes: enough to know it again. */
 const KEY_AT = { start: 64, end: 160 };
 
-/** How an answer is given: at once, or a message at a time. */
-export type Pace = Readonly<{ everyMs: number }> | null;
 /** Streams that have taken in their request and are being answered. */
 type Answering = Readonly<{ write: (bytes: Buffer) => void; end: () => void; messages: readonly Buffer[] }>;
 
-/** The far end: answers requests at the pace set, as a plain backend (for proxies) or as the router's worker. */
-export class Backend {
-  pace: Pace = null;
-  readonly #paced = new Set<{ of: Answering; sent: number }>();
+/** Answers that are given a message at a time, spread over the interval like those of independent engines. */
+export class Paced {
+  readonly #everyMs: number;
+  readonly #streams = new Set<{ of: Answering; sent: number }>();
   #timer: NodeJS.Timeout | null = null;
 
-  answer(of: Answering): void {
-    if (this.pace === null) {
-      of.write(Buffer.concat(of.messages as Buffer[]));
-      of.end();
-      return;
-    }
-    this.#paced.add({ of, sent: 0 });
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
   }
 
-  /** Streams that are being answered. */
   get open(): number {
-    return this.#paced.size;
+    return this.#streams.size;
   }
 
-  /** Sends each stream its next message; spread over the interval like independent engines. */
+  add(of: Answering): void {
+    this.#streams.add({ of, sent: 0 });
+  }
+
   start(): void {
     let turn = 0;
     const SLICES = 20;
-    const step = (this.pace?.everyMs ?? 20) / SLICES;
     this.#timer = setInterval(
       () => {
         turn = (turn + 1) % SLICES;
         let i = 0;
-        for (const one of this.#paced) if (i++ % SLICES === turn) this.#send(one);
+        for (const one of this.#streams) if (i++ % SLICES === turn) this.#send(one);
       },
-      Math.max(1, step),
+      Math.max(1, this.#everyMs / SLICES),
     );
   }
 
-  stop(): void {
+  hold(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    this.pace = null;
-    for (const { of, sent } of this.#paced) {
+  }
+
+  /** Gives what is left of each answer at once. */
+  end(): void {
+    this.hold();
+    for (const { of, sent } of this.#streams) {
       for (const message of of.messages.slice(sent)) of.write(message);
       of.end();
     }
-    this.#paced.clear();
+    this.#streams.clear();
   }
 
   #send(one: { of: Answering; sent: number }): void {
@@ -72,7 +70,20 @@ export class Backend {
     one.of.write(message);
     if (one.sent < one.of.messages.length) return;
     one.of.end();
-    this.#paced.delete(one);
+    this.#streams.delete(one);
+  }
+}
+
+/** The far end, as a plain backend (for proxies) or as the router's worker: answers at once, or as `paced` says. */
+export class Backend {
+  paced: Paced | null = null;
+
+  answer(of: Answering): void {
+    if (this.paced !== null) this.paced.add(of);
+    else {
+      of.write(Buffer.concat(of.messages as Buffer[]));
+      of.end();
+    }
   }
 }
 

@@ -78,8 +78,8 @@ export class Request implements InferInput, RelayOwner, Patrolled {
   /** Whether something should have been by now. */
   look(): void {
     const now = this.#shared.deps.now();
-    if (now < this.#end) this.#relay?.look(now);
-    else this.cut.fire(new CodedError('DEADLINE_EXCEEDED', 'no whole answer before the deadline'));
+    if (now >= this.#end) this.cut.fire(new CodedError('DEADLINE_EXCEEDED', 'no whole answer before the deadline'));
+    else if (!this.#begun) this.#relay?.look(now);
   }
 
   drained(): void {
