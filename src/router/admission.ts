@@ -97,10 +97,12 @@ export function createAdmission(deps: AdmissionDeps) {
     refused: () => unlogged.count(UNIQUE_DEVICES),
   });
 
-  const isElsewhere = (worker: Worker, workerId: Bytes): boolean => {
-    const other = deps.fleet.byId(workerId);
-    return other !== undefined && other !== worker && other.state !== 'gone';
-  };
+  /** Connections that are being let in, by identity: what two of them claim is one claim, and neither may take it back. */
+  const comingIn = new Map<string, Worker>();
+  const isElsewhere = (worker: Worker, workerId: Bytes): boolean =>
+    [deps.fleet.byId(workerId), comingIn.get(toHex(workerId))].some(
+      (other) => other !== undefined && other !== worker && other.state !== 'gone',
+    );
 
   const admit = async (worker: Worker, message: EvidenceMessage): Promise<void> => {
     const asked = challenges.take(worker);
@@ -159,6 +161,7 @@ export function createAdmission(deps: AdmissionDeps) {
     const { appraisal } = by.judged;
     if (appraisal.status === 'unavailable') return 'unavailable';
     if (appraisal.status !== 'affirming') return 'judgement';
+    if (isElsewhere(worker, ticket.workerId)) return 'identity'; // another connection of it was judged meanwhile
     return letIn(worker, answer, { ...by, judged: { ...by.judged, appraisal } }, ticket);
   };
 
@@ -180,11 +183,22 @@ export function createAdmission(deps: AdmissionDeps) {
     if (isAnew) await challenge(worker, outcome);
   };
 
+  const letIn = async (...admitted: Parameters<typeof admitOne>): Promise<LetIn> => {
+    const [worker, , { judged }] = admitted;
+    const id = toHex(judged.appraisal.workerId);
+    comingIn.set(id, worker);
+    try {
+      return await admitOne(...admitted);
+    } finally {
+      if (comingIn.get(id) === worker) comingIn.delete(id);
+    }
+  };
+
   /**
    * Admits a worker whose evidence is affirmed: its devices, the log, its lease.
    * @param ticket of an earlier admission that this goes on from, and that it outlasts by nothing
    */
-  const letIn = async (
+  const admitOne = async (
     worker: Worker,
     answer: Answer,
     { judged, policy, knowledge }: JudgedBy & Readonly<{ judged: Affirmed }>,
@@ -221,12 +235,12 @@ export function createAdmission(deps: AdmissionDeps) {
       deps.evictions.add(appraisal.workerId, entry.index);
       return 'out';
     }
+    await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
     // A twin may have come while the entry was written.
     if (!(await claims.claim(worker, judged, expiresAt))) return 'out';
     worker.knowCertificate(epochCertificateDigest(evidence.epochCertificate));
     deps.fleet.keepBundle(appraisal.evidenceDigest, evidence.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, entry.index);
-    await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
     const { collateral, judgedAt } = judged;
     const attestedAt = answer.attestedAt ?? judgedAt;
     held.set(worker, { ...answer, attestedAt, collateral, policyDigest: policy.digest, entry });

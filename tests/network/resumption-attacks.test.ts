@@ -227,6 +227,27 @@ describe('proves itself anew', () => {
     expect(scene.outcomes).toEqual(['resumed']);
   });
 
+  test('where it comes on two connections at once: the second is turned away before it claims anything', async () => {
+    scene = await startScene();
+    const { port } = scene.log;
+    let isRead = Promise.resolve();
+    scene.start({ log: { ...port, entry: (index) => isRead.then(() => port.entry(index)) } });
+    const worker = scene.startWorker(0);
+    await until(() => worker.admitted() === 1, 'the first admission');
+    worker.stop();
+    await until(() => scene.row(0) === undefined, 'its leaving');
+    const { connect, show } = byHand(worker);
+    const held = Promise.withResolvers<void>();
+    isRead = held.promise;
+    const both = [connect(), connect()] as const;
+    for (const one of both) one.say(await show((await one.next('challenge')).nonce));
+    await until(() => scene.outcomes.length === 1, 'one of them is turned away while the other is judged');
+    held.resolve();
+    await until(() => both.some(({ heard }) => heard.some(({ kind }) => kind === 'lease')), 'the other is let in');
+    expect(scene.outcomes).toEqual(['identity', 'resumed']);
+    for (const { leave } of both) leave();
+  });
+
   test('where ticket and evidence are those of another enclave, or ticket of one and evidence of the other', async () => {
     const stolen: ResumeMessage[] = [];
     const victim = await admittedWorker((message) => {
