@@ -238,6 +238,8 @@ export function createAdmission(deps: AdmissionDeps) {
     await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
     // A twin may have come while the entry was written.
     if (!(await claims.claim(worker, judged, expiresAt))) return 'out';
+    // What it is found by is what it attests, whatever it said as it joined.
+    if (worker.join !== null) worker.join = { ...worker.join, modelDigest: appraisal.modelDigest };
     worker.knowCertificate(epochCertificateDigest(evidence.epochCertificate));
     deps.fleet.keepBundle(appraisal.evidenceDigest, evidence.bundle);
     deps.fleet.keepAdmission(appraisal.workerId, entry.index);

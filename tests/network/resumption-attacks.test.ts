@@ -50,7 +50,7 @@ function byHand({ boot, seen }: SceneWorker) {
     const said = { kind: 'resume', ticket, evidence: seen.evidence!, signature: new Uint8Array(64) } as const;
     return signed(boot.identityKey, said, nonce);
   };
-  return { connect: () => scene.connect(join), show };
+  return { join, connect: () => scene.connect(join), show };
 }
 
 /** New evidence of a worker that is stopped. */
@@ -307,6 +307,21 @@ describe('proves itself anew', () => {
     await until(() => scene.row(1)?.state === 'quarantined', 'the twin');
     expect(scene.row(0)?.state).toBe('refused');
   });
+});
+
+test('whoever joins as a worker of another model is listed with the model that its evidence attests', async () => {
+  scene = await startScene();
+  const router = scene.start();
+  const worker = scene.startWorker(0);
+  await until(() => worker.admitted() === 1, 'the first admission');
+  worker.stop();
+  await until(() => scene.row(0) === undefined, 'its leaving');
+  const { join, show } = byHand(worker);
+  const second = scene.connect({ ...join, modelDigest: new Uint8Array(32).fill(1) });
+  second.say(await show((await second.next('challenge')).nonce));
+  await second.next('lease');
+  expect(router.listModels().map(({ modelDigest }) => modelDigest)).toEqual([worker.boot.modelDigest]);
+  second.leave();
 });
 
 test('only the first challenge of a connection may be answered so: a second try gets no challenge', async () => {
