@@ -49,6 +49,8 @@ type Held = Answer &
 export function createAdmission(deps: AdmissionDeps) {
   const challenges = createChallenges(deps);
   const held = new WeakMap<Worker, Held>();
+  /** Why those were put out that have not been let in since. */
+  const putOutFor = new WeakMap<Worker, Readonly<{ cause: string; failedChecks: readonly string[] }>>();
   const rejections = perMinute(REJECTIONS_LOGGED_PER_MINUTE);
   const unlogged = createUnlogged(deps);
   const { identify, refuse } = createRefusals(deps);
@@ -59,6 +61,7 @@ export function createAdmission(deps: AdmissionDeps) {
     if (admission === null || worker.state === 'quarantined' || worker.state === 'gone') return;
     worker.state = 'quarantined';
     held.delete(worker);
+    putOutFor.set(worker, { cause, failedChecks });
     deps.onEvicted(worker);
     deps.evictions.add(admission.workerId, admission.logIndex, { cause, failedChecks });
     await deps.evictions.written();
@@ -232,7 +235,7 @@ export function createAdmission(deps: AdmissionDeps) {
       tee: appraisal.tee,
     };
     if (wasPutOut(worker, was)) {
-      deps.evictions.add(appraisal.workerId, entry.index);
+      deps.evictions.add(appraisal.workerId, entry.index, putOutFor.get(worker));
       return 'out';
     }
     await deps.devices.admitted(toHex(appraisal.workerId), entry.index);
@@ -245,6 +248,7 @@ export function createAdmission(deps: AdmissionDeps) {
     deps.fleet.keepAdmission(appraisal.workerId, entry.index);
     const { collateral, judgedAt } = judged;
     const attestedAt = answer.attestedAt ?? judgedAt;
+    putOutFor.delete(worker);
     held.set(worker, { ...answer, attestedAt, collateral, policyDigest: policy.digest, entry });
     worker.judgedBy = knowledge;
     if (worker.state !== 'draining' && worker.state !== 'admitted') {
@@ -343,7 +347,9 @@ export function createAdmission(deps: AdmissionDeps) {
     const expiresAt = Math.min(admission.expiresAt, appraisal.expiresAt);
     const until = { leaseUntil: expiresAt, before: last.entry, attestedAt: last.attestedAt };
     const entry = await logAffirmed(deps, policy, judged, last.evidence.bundle, until);
-    if (wasPutOut(worker, 'admitted')) return deps.evictions.add(appraisal.workerId, entry.index);
+    if (wasPutOut(worker, 'admitted')) {
+      return deps.evictions.add(appraisal.workerId, entry.index, putOutFor.get(worker));
+    }
     if (held.get(worker) !== last) return;
     held.set(worker, { ...last, collateral, policyDigest: policy.digest, entry });
     const { number: policyNumber } = policy;

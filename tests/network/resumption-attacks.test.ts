@@ -324,6 +324,44 @@ test('whoever joins as a worker of another model is listed with the model that i
   second.leave();
 });
 
+test('a worker that is put out while its renewal is on its way to the log is out for that reason in every entry', async () => {
+  scene = await startScene();
+  const { port } = scene.log;
+  const held = Promise.withResolvers<void>();
+  let isOnItsWay = false;
+  const append: typeof port.append = async (draft, options) => {
+    if (draft.type === 're-attested') {
+      isOnItsWay = true;
+      await held.promise;
+    }
+    return port.append(draft, options);
+  };
+  scene.start({ log: { ...port, append } });
+  const worker = scene.startWorker(0);
+  await until(() => worker.admitted() === 1, 'the first admission');
+  worker.stop();
+  await until(() => scene.row(0) === undefined, 'its leaving');
+  const { connect, show } = byHand(worker);
+  const second = connect();
+  second.say(await show((await second.next('challenge')).nonce));
+  await second.next('lease');
+  await renewalIsDue();
+  second.say({ kind: 'renewal' });
+  second.say(await evidenceFor(worker, await second.next('challenge')));
+  await until(() => isOnItsWay, 'the entry of its renewal');
+  scene.knows.change({ tees: ['sev-snp'] });
+  await second.next('refusal');
+  held.resolve();
+  const causes = async () =>
+    (await scene.entries()).flatMap(({ type, body }) =>
+      type === 'evicted' ? [(body as { cause: string }).cause] : [],
+    );
+  await expect.poll(async () => (await causes()).length, { timeout: 60_000 }).toBe(3);
+  const why = 'no longer accepted under what is known now';
+  expect(await causes()).toEqual(['disconnected', why, why]);
+  second.leave();
+});
+
 test('only the first challenge of a connection may be answered so: a second try gets no challenge', async () => {
   scene = await startScene();
   scene.start();
