@@ -13,6 +13,9 @@ export type RelayTimes = Readonly<{
   fairTrialMs: number;
 }>;
 
+/** Of one answer: one for each 256 tokens is enough for two million, and each is stored for good. */
+export const RECEIPTS_MAX = 8_192;
+
 /** One dispatch of one request. */
 export type RelayedRequest = Readonly<{
   headerHash: Bytes;
@@ -74,6 +77,7 @@ export class Relay implements ServeListener {
   #checkpointed = false;
   /** The receipt of the whole answer, or of its failure, has come. */
   #closed = false;
+  #receipts = 0;
   #uncut: (() => void) | null = null;
 
   /** @param deps a clock, and how long what may take */
@@ -216,6 +220,8 @@ export class Relay implements ServeListener {
     // Only the first is one that the client takes: another might count more.
     if (this.#closed) throw gone('the worker sent a receipt after the last one');
     this.#closed = chain.ended;
+    this.#receipts += 1;
+    if (this.#receipts > RECEIPTS_MAX) throw gone('the worker signs receipts without end');
     this.#flush();
     this.#keeping = true;
     owner.keepReceipt(receipt, request, to.worker, chain).then(
