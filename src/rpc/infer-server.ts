@@ -1,4 +1,12 @@
-import { type Clock, CodedError, Patrol, type Patrolled, parseTraceparent, type UnixMs } from '../core/index.ts';
+import {
+  type Bytes,
+  type Clock,
+  CodedError,
+  Patrol,
+  type Patrolled,
+  parseTraceparent,
+  type UnixMs,
+} from '../core/index.ts';
 import type { InferClient, InferInput, RouterService } from '../router/index.ts';
 import type { SealedOpen } from '../session/index.ts';
 import type { Call, CallHandler, CallListener } from './grpc/call.ts';
@@ -17,12 +25,34 @@ const PATROL_MS = 1_000;
 /** Of `Open`: four fields that stand once, and at most three candidates. */
 const OPEN_FIELDS_MAX = 7;
 
+/**
+ * What one request keeps of memory that it shares with those that came around it, at most: making memory for each costs
+ * as much as parsing its header.
+ */
+const SLAB_BYTES = 8_192;
+let slab: Bytes = new Uint8Array(0);
+let slabUsed = 0;
+
+/** A copy. */
+function kept(bytes: Bytes): Bytes {
+  const { length } = bytes;
+  if (length > SLAB_BYTES / 2) return new Uint8Array(bytes);
+  if (slabUsed + length > slab.length) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const copy = slab.subarray(slabUsed, slabUsed + length);
+  copy.set(bytes);
+  slabUsed += length;
+  return copy;
+}
+
 /** @throws CodedError REQUEST_MALFORMED */
 function openOf(whole: Buffer): SealedOpen {
   const { number, bytes } = readOneField(whole, PREFIX_BYTES);
   if (number !== INFER_REQUEST.open) throw malformed('the first message of a request must be `open`');
   // Kept as long as the request is under way, and the message is a view into the connection's buffer.
-  const fields = readFields(new Uint8Array(bytes), OPEN_FIELDS_MAX);
+  const fields = readFields(kept(bytes), OPEN_FIELDS_MAX);
   const candidates: SealedOpen['candidates'][number][] = [];
   for (const field of fields) {
     if (field.number !== OPEN.candidate) continue;
