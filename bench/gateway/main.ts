@@ -11,7 +11,7 @@ const ROUNDS = 300;
 /** By then the compilers of all processes have done with what is measured: the times fall until some thousand answers. */
 const WARM = 2500;
 /** Before each request, so that what the one before left to do (receipt, payment, log) is not the next one's delay. */
-const PAUSE_MS = 40;
+const PAUSE_MS = 25;
 const WARM_PAUSE_MS = 2;
 const BODY = JSON.stringify({
   messages: [{ role: 'user', content: 'Once upon a time there was a little fox who' }],
@@ -54,8 +54,10 @@ type Chunk = { choices?: { delta?: { content?: string } }[] };
 const clock = () => Number(process.hrtime.bigint()) / 1e6;
 
 /**
- * What the way through the gateway adds to the time to the first token: each part the process that users have, against the same engine with the same model in a process of its own behind a bare HTTP server. Asked in turns
- * (ABBA), the same question, each after a rest; a session is open. Fails where the two answer differently.
+ * What the way through the gateway adds to the time to the first token: each part the process that users have, against
+ * the same engine with the same model in a process of its own behind a bare HTTP server. Asked in turns (ABBA), the same
+ * question, each after a rest; a session is open, and the engine keeps nothing of a prompt for the next. Fails where the
+ * two answer differently.
  */
 export async function benchGateway(): Promise<readonly BenchLine[]> {
   const folder = mkdtempSync(join(tmpdir(), 'chrysalis-bench-gateway-'));
